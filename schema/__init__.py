@@ -1,0 +1,12 @@
+"""Contracts only: what a step, an episode, a shard and a warehouse are. No I/O, imports nothing of ours.
+
+schema.version   the schema's version and what may be read with it
+schema.errors    the exception tree
+schema.geometry  rows x cols, styles, colours
+schema.actions   the 256 actions (bytes) and their readable names; phases
+schema.columns   every column of every table: name, Arrow type, unit, nullability, meaning
+schema.records   one frozen pydantic model a table row
+schema.config    what decides the film's bytes
+schema.widths    cells per character, as vim draws them
+schema.decode    Arrow columns -> numpy grids
+"""

@@ -1,0 +1,38 @@
+"""Every error a user can meet. Programs print its one line and exit with code 2.
+
+GitreelError
+├── SourceError (ValueError)         a repository that cannot be used: where, why, what to run next
+├── SchemaVersionError (ValueError)  a shard, database or checkpoint of another version
+├── CorruptError (ValueError)        stored bytes that do not check
+├── WarehouseError (OSError)         a warehouse that cannot be read or written
+├── ConfigError (ValueError)         settings that cannot work together
+└── UnsupportedKeyError (ValueError) a key the terminal model does not draw
+"""
+
+
+class GitreelError(Exception):
+    """Base of all: `str(error)` is one clear line naming the thing, where, and the next command."""
+
+
+class SourceError(GitreelError, ValueError):
+    """A repository that cannot be used."""
+
+
+class SchemaVersionError(GitreelError, ValueError):
+    """A file written under another major version of the schema."""
+
+
+class CorruptError(GitreelError, ValueError):
+    """Stored bytes that do not match their checksum, count or lineage."""
+
+
+class WarehouseError(GitreelError, OSError):
+    """A warehouse that is missing, empty, read-only or full."""
+
+
+class ConfigError(GitreelError, ValueError):
+    """Settings that are unknown, out of range or contradict each other."""
+
+
+class UnsupportedKeyError(GitreelError, ValueError):
+    """A key, command or screen state outside of what the terminal model draws exactly."""
