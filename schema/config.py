@@ -1,0 +1,43 @@
+"""What decides the film's bytes. Same repository, same ReplayConfig, same version: same bytes."""
+
+import hashlib
+import json
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schema.geometry import Geometry
+from schema.version import SCHEMA_VERSION
+
+
+class FrozenModel(BaseModel):
+    """Immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReplayConfig(FrozenModel):
+    """How a history becomes film. Every field changes the stored bytes."""
+
+    rows: int = Field(24, ge=4, le=500, description="screen height, cells")
+    cols: int = Field(80, ge=24, le=1000, description="screen width, cells")
+    max_file_bytes: int = Field(1 << 20, ge=0, description="bytes; a larger file is brought by checkout")
+    max_episode_keys: int = Field(100_000, ge=1_000, description="keys; files past it are brought by checkout")
+    max_commit_files: int = Field(200, ge=1, description="files; a commit of more is stepped over")
+    skip_bots: bool = Field(True, description="step over commits by bots")
+    skip_generated: bool = Field(True, description="bring generated, vendored, minified and lock files by checkout")
+    scan_secrets: bool = Field(True, description="bring file revisions that hold a secret by checkout")
+    mask_emails: bool = Field(True, description="remove e-mail addresses from typed subjects")
+    author_key_hash: str | None = Field(
+        None, description="sha256 of the key that hashes author ids; the key itself is never stored"
+    )
+
+    @property
+    def geometry(self) -> Geometry:
+        """The screen's size."""
+        return Geometry(self.rows, self.cols)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over every field and the schema version: `config_hash` in the warehouse."""
+        text = json.dumps([SCHEMA_VERSION, self.model_dump()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
