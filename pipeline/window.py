@@ -1,0 +1,250 @@
+"""What vim's window shows of a buffer: rows, status line, message, cursor, and when it scrolls.
+
+All rows, columns and lines count from 0. `top` is the buffer line in screen row 0, `left` the first text column.
+"""
+
+from typing import cast
+
+from pipeline.cells import (
+    cell_count,
+    cut_left,
+    display_column,
+    draw,
+    glyph,
+    is_shifted,
+    printable,
+    unit_cells,
+)
+from pipeline.film import Runs
+from pipeline.recorder import Recorder
+from schema.errors import UnsupportedKeyError
+from schema.geometry import Style
+
+_TILDE = ("~", ((0, 1, int(Style.BOLD)),))
+
+
+def split_lines(content: bytes) -> tuple[list[str], bool]:
+    """(lines as units, whether the last one ends in a newline) as vim reads them with `binary` set."""
+    text = content.decode("utf-8", "surrogateescape")
+    ended = text.endswith("\n") or not text
+    lines = text.split("\n")
+    if ended:
+        lines.pop()
+    return lines or [""], ended
+
+
+def join_lines(lines: list[str], ended: bool) -> bytes:
+    """The bytes that vim writes for these lines."""
+    return ("\n".join(lines) + ("\n" if ended else "")).encode("utf-8", "surrogateescape")
+
+
+def shortened(text: str, room: int) -> str:
+    """An ASCII message, its middle left out if it is wider than `room` cells."""
+    if len(text) <= room:
+        return text
+    half = (room - 3) // 2
+    return text[:half] + "..." + text[len(text) - (room - 3 - half) :]
+
+
+class Window:
+    """A buffer just opened, and the screen that shows it."""
+
+    def __init__(self, recorder: Recorder, name: str, content: bytes | None) -> None:
+        self.rec = recorder
+        self.height = recorder.rows - 2
+        self.cols = recorder.cols
+        self.name = name.replace("\n", "\0")  # so vim shows it
+        self.is_new = content is None
+        self.lines, self.ended = split_lines(content or b"")
+        self.saved_ended = self.ended
+        self.empty = not content  # vim's "no lines in buffer", shown as 0/1
+        self.modified = False
+        self.line = self.top = self.left = 0
+        self.wanted: int | None = None  # the column that `|` asked for
+        self.stale = False  # the cursor is drawn where a deleted tab ended
+        self.unit = self._first_word()
+        self.insert = False
+        self.literal = False  # Ctrl-V was pressed
+        self.pending = b""  # count and operator typed so far
+        self.command: bytes | None = None  # the command line after ':'
+        self.partial = b""  # first bytes of a UTF-8 character
+        self.message: tuple[str, Runs] = ("", ())
+        self.done = False
+        # left -> buffer line -> row number; whole lines are remembered from one file to the next
+        self._drawn_at: dict[int, dict[str, int]] = {0: recorder.lines}
+        self._drawn = self._drawn_at[0]
+        self._heads: dict[bool, str] = {}  # left part of the status line, by whether the buffer is changed
+        self._status: tuple[object, ...] = ()
+        self._tilde = recorder.table.intern(*_TILDE)
+        self._draw_all()
+        self._draw_message()
+        self._place()
+
+    def _number(self, text: str) -> int:
+        """RowTable number of one buffer line in the window."""
+        number = self._drawn.get(text)
+        if number is None:
+            number = self._drawn[text] = self.rec.table.intern(*draw(text, self.left, self.cols))
+        return number
+
+    def _numbers(self, first: int, count: int) -> list[int]:
+        """RowTable numbers of `count` screen rows from buffer line `first` on, `~` past the end."""
+        shown = self.lines[first : first + count]
+        numbers = list(map(self._drawn.get, shown))
+        if None in numbers:
+            numbers = [self._number(text) for text in shown]
+        if len(numbers) < count:
+            numbers += [self._tilde] * (count - len(numbers))
+        return cast("list[int]", numbers)
+
+    def _draw_all(self) -> None:
+        self.rec.put_from(0, self._numbers(self.top, self.height))
+        self._draw_status()
+
+    def _draw_from(self, line: int) -> None:
+        row = line - self.top
+        self.rec.put_from(row, self._numbers(line, self.height - row))
+
+    def _draw_line(self) -> None:
+        if self.left and not self.lines[self.line].isascii() and is_shifted(self.lines[self.line], self.left):
+            raise UnsupportedKeyError("vim: wide text behind a control character cut at the left edge is not drawn")
+        self.rec.put(self.line - self.top, self._number(self.lines[self.line]))
+
+    def _draw_status(self) -> None:
+        changed = self.modified or (self.ended != self.saved_ended and not (self.is_new and self.empty))
+        shown = 0 if self.empty else self.line + 1
+        key = (changed, shown, len(self.lines))
+        if key == self._status:
+            return
+        self._status = key
+        head = self._heads.get(changed)
+        if head is None:
+            head = self._heads[changed] = f"{printable(self.name)} {'[+]' if changed else ''}"
+        tail = f"{shown}/{len(self.lines)}"
+        room = self.cols - cell_count(head) - len(tail)
+        if room >= 0:
+            text = head + " " * room + tail
+        else:
+            text = "<" + cut_left(head + tail, self.cols)
+            text += " " * (self.cols - cell_count(text))
+        runs = ((0, self.cols, int(Style.BOLD_REVERSE)),)
+        self.rec.put(self.height, self.rec.table.intern(text.rstrip(" "), runs))
+
+    def _draw_message(self) -> None:
+        """The last row: the message, and the keys of a pending command over its right end."""
+        text, runs = self.message
+        if self.pending or self.literal:
+            shown = "^V" if self.literal else self.pending.decode("ascii")[-10:]
+            at = self.cols - 11
+            text = text[:at]  # no message of wide characters is as long as this
+            text += " " * (at - cell_count(text)) + shown
+            self.message = (text[: -len(shown)].rstrip(" "), runs)
+        self.rec.put(self.height + 1, self.rec.table.intern(text.rstrip(" "), runs))
+
+    def _say(self, text: str, runs: Runs = ()) -> None:
+        self.message = (text, runs)
+        self._draw_message()
+
+    def _draw_caret(self) -> None:
+        """The bold ^ over the cursor's cell while Ctrl-V waits for its key."""
+        row = self.line - self.top
+        text, runs = draw(self.lines[self.line], self.left, self.cols)
+        x = self.rec.x
+        if text.isascii():
+            text = text.ljust(x)
+            drawn = text[:x] + "^" + text[x + 1 :]
+            if not runs or runs[0][0] == x:
+                self.rec.put(row, self.rec.table.intern(drawn, runs or ((x, 1, int(Style.BOLD)),)))
+                return
+        else:
+            # Cells, then one of them replaced: a wide character under the caret leaves a blank second cell.
+            cells: list[str] = []
+            for unit in text:
+                cells += [unit] if glyph(unit)[1] < 2 or glyph(unit)[2] else [unit, ""]
+            cells += [" "] * (x + 1 - len(cells))
+            if x + 1 < len(cells) and cells[x + 1] == "":
+                cells[x + 1] = " "
+            cells[x] = "^"
+            drawn = "".join(cells)
+        bold = {at for start, length, _ in runs for at in range(start, start + length)}
+        bold.add(x)
+        merged: list[tuple[int, int, int]] = []
+        for at in sorted(bold):
+            if merged and merged[-1][0] + merged[-1][1] == at:
+                merged[-1] = (merged[-1][0], merged[-1][1] + 1, int(Style.BOLD))
+            else:
+                merged.append((at, 1, int(Style.BOLD)))
+        self.rec.put(row, self.rec.table.intern(drawn.rstrip(" "), tuple(merged)))
+
+    def _place(self) -> None:
+        """Scroll the window so that it shows the cursor, as vim would, and put the screen's cursor there."""
+        line, top, height = self.line, self.top, self.height
+        if line < top:
+            above = top - line
+            self.top = self._centred(False) if above >= max(2, height // 2 - 1) else line
+        elif line >= top + height:
+            scroll = line - top - height + 1
+            used = scroll + min(scroll - 1, len(self.lines) - 1 - line)
+            if scroll > height + 1:
+                self.top = self._centred(False)
+            elif used > height or scroll >= height:
+                self.top = self._centred(True)
+            else:
+                self.top = top + scroll
+        text = self.lines[line]
+        if text.isascii() and text.isprintable():
+            start = cursor = self.unit
+            width = 1
+        else:
+            start = cursor = display_column(text, self.unit)
+            width = unit_cells(text, self.unit, start)
+            if not self.insert and self.unit < len(text) and text[self.unit] == "\t":
+                cursor += width - 1
+        left = self.left
+        if start < left or start + width > left + self.cols:
+            self.left = max(0, cursor - self.cols // 2)
+        if self.top != top or self.left != left:
+            if self.left != left:
+                self._drawn = self._drawn_at.setdefault(self.left, {})
+            elif not self.insert and (-height + 2 if height > 4 else 0) < self.top - top < min(
+                height, len(self.lines) - top
+            ):
+                self._say("")  # vim moves the rows that stay in the window, and clears its message
+            self._draw_all()
+        elif self._status[1] != (0 if self.empty else line + 1):
+            self._draw_status()
+        self.rec.y, self.rec.x = line - self.top, cursor - self.left
+        self.wanted = None
+        self.stale = False
+
+    def _centred(self, above_first: bool) -> int:
+        """The top line that brings the cursor's line to the middle."""
+        top = self.line
+        bottom = self.line
+        above = below = 0
+        used = 1
+        while top > 0:
+            if above <= below if above_first else above < below:
+                used += 1
+                if used > self.height:
+                    break
+                above += 1
+                top -= 1
+            else:
+                if bottom < len(self.lines) - 1:
+                    used += 1
+                    if used > self.height:
+                        break
+                    bottom += 1
+                below += 1
+        return top
+
+    def _first_word(self) -> int:
+        """Unit of the cursor line's first character that is not white; its last unit if all are."""
+        text = self.lines[self.line]
+        stripped = text.lstrip(" \t")
+        return len(text) - len(stripped) if stripped else max(0, len(text) - 1)
+
+    def _changed(self) -> None:
+        self.modified = True
+        self.empty = False
