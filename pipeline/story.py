@@ -1,0 +1,349 @@
+"""One commit as a developer at a terminal would type it: a checkout if need be, files removed, moved and edited, a
+commit. After its keys the folder holds the commit's tree, byte for byte and mode for mode.
+
+Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` for a later root), `git rm`, `rm`,
+`mkdir -p` and `git mv`, `rmdir -p`, `mkdir -p`, `ln -sfn`, `vim`, `chmod`, `git checkout -q SHA -- PATHS` for what is
+not typed, `git add -Af && git commit -qm SUBJECT`.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pipeline.choice import Choice, Chooser, Verdicts
+from pipeline.history import Commit, FileChange
+from pipeline.moves import find_moves, folder_of
+from pipeline.plumbing import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs
+from pipeline.quoting import arguments, operands, quote, subject_line
+from schema.config import ReplayConfig
+
+# Commit ids are typed with 16 digits, never with git's own abbreviation, which grows with the repository. Among 10^8
+# objects (the largest public histories and our own commits) two share 64 bits with a probability of 3e-4; a stream is
+# typed the same whatever is added to its repository later.
+SHA_DIGITS = 16
+COMMAND_BYTES = 1_000  # longer lists of paths become several commands
+SAVE = b":w\r:q\r"
+_COUNTED_FILES = 5_000  # of a commit that has too many; a few seconds
+_SOUND_TREES = 1 << 17
+_UNSOUND = (-1, 0)
+_MAX_TREE_FILES = 1_000_000  # a tree of more is a bomb: no one can check it out
+_NAME_BYTES, _FULL_PATH_BYTES = 255, 4_000  # the file system's limits
+_EMPTY_TREES = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+
+
+class Untold(ValueError):
+    """This commit cannot be filmed and is stepped over.
+
+    `reason` is a fixed word, counted in `drops`; `lines` are those of its hand-written text, where a limit is why.
+    """
+
+    def __init__(self, reason: str, lines: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lines = lines
+
+
+class OpenedFile(NamedTuple):
+    """A file that vim opens: `keys[start:stop]` of the score are typed in it, the last `:q` and Enter included."""
+
+    path: bytes
+    blob: str | None
+    content: bytes | None
+    start: int
+    stop: int
+
+
+class Score(NamedTuple):
+    """What is typed for one commit, and what is needed to redraw it. `lines` as in schema.columns."""
+
+    keys: bytes
+    opened: tuple[OpenedFile, ...]
+    files: int
+    files_typed: int
+    lines: int
+    lines_typed: int
+    drops: tuple[tuple[bytes, str], ...]
+    subject: str
+
+
+class Desk:
+    """What stands in the terminal's folder: `tree` (None: nothing yet). Its trees can be checked out, or it says so."""
+
+    def __init__(self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts | None = None, tree: str | None = None):
+        self.blobs = blobs
+        self.config = config
+        self.verdicts = verdicts or Verdicts()
+        self.chooser = Chooser(blobs, config, self.verdicts)
+        self.tree = tree
+        self._below: dict[str, tuple[int, int]] = {}  # tree -> files below it, longest path; _UNSOUND
+
+    def sound(self, tree: str) -> bool:
+        """Whether git can check a tree out: no forbidden or overlong names, no bomb. Each tree object is read once."""
+        known = self._below
+        if len(known) > _SOUND_TREES:
+            known.clear()
+        stack = [tree]
+        while stack:
+            oid = stack[-1]
+            if oid in known:
+                stack.pop()
+                continue
+            entries = self.blobs.tree(oid)
+            waiting = [e.oid for e in entries.values() if e.mode == DIRECTORY and e.oid not in known]
+            if waiting:
+                stack += set(waiting)
+                continue
+            stack.pop()
+            files = longest = 0
+            for name, entry in entries.items():
+                below, length = known[entry.oid] if entry.mode == DIRECTORY else (1, -1)
+                files += below
+                longest = max(longest, len(name) + 1 + length)
+                if below < 0 or _forbidden(name, entry.mode) or self._bad_link(entry.mode, entry.oid):
+                    files = _MAX_TREE_FILES + 1
+                    break
+            fits = files <= _MAX_TREE_FILES and longest <= _FULL_PATH_BYTES
+            known[oid] = (files, longest) if fits else _UNSOUND
+        return known[tree] != _UNSOUND
+
+    def _bad_link(self, mode: int, oid: str) -> bool:
+        """A symlink that no file system can hold: an empty target, or one that ends at a NUL."""
+        if mode != SYMLINK:
+            return False
+        size = self.blobs.sizes([oid])[oid]
+        if size is None:
+            return False
+        return not 0 < size <= _FULL_PATH_BYTES or b"\0" in (self.blobs.read(oid) or b"")
+
+
+def tell(commit: Commit, desk: Desk) -> Score:
+    """The score of one commit, played where `desk.tree` stands; the caller then sets `desk.tree` to the commit's.
+
+    Raises Untold for a commit to be stepped over, SourceError when git cannot read on.
+    """
+    subject = subject_line(commit.subject, mask=desk.config.mask_emails)
+    _refuse(commit, desk, subject)
+    told = _Telling(commit, desk)
+    told.arrive()
+    told.rearrange()
+    told.edit()
+    told.commit(subject)
+    return told.score(subject)
+
+
+def _refuse(commit: Commit, desk: Desk, subject: str) -> None:
+    config, verdicts = desk.config, desk.verdicts
+    keep, reason = verdicts.commit(commit, config)
+    if not keep:
+        raise Untold(reason)
+    if commit.truncated or len(commit.changes) > config.max_commit_files:
+        counted = [] if commit.truncated else commit.changes[:_COUNTED_FILES]
+        raise Untold("too-many-files", sum(desk.chooser.lines(change) for change in counted))
+    if config.scan_secrets and not verdicts.secret([subject, *(c.path for c in commit.changes)], b"")[0]:
+        raise Untold("secret")
+    for change in commit.changes:
+        names = change.path.split(b"/")
+        if len(change.path) > _FULL_PATH_BYTES or any(_forbidden(n, change.new_mode) for n in names):
+            raise Untold("unplayable")
+        if change.new and desk._bad_link(change.new_mode, change.new):
+            raise Untold("unplayable")
+    if commit.parent_tree is not None and commit.parent_tree != desk.tree and not desk.sound(commit.parent_tree):
+        raise Untold("unplayable")
+
+
+def _forbidden(name: bytes, mode: int) -> bool:
+    """What git refuses to check out, and what no file system holds."""
+    lower = name.lower()
+    return (
+        name in (b"", b".", b"..")
+        or lower == b".git"
+        or len(name) > _NAME_BYTES
+        or b"/" in name
+        or (mode == SYMLINK and lower == b".gitmodules")
+    )
+
+
+class _Telling:
+    """The keys of one commit as they grow."""
+
+    def __init__(self, commit: Commit, desk: Desk) -> None:
+        self.story = commit
+        self.desk = desk
+        self.blobs = desk.blobs
+        self.sha = commit.sha[:SHA_DIGITS].encode()
+        self.keys = bytearray()
+        self.opened: list[OpenedFile] = []
+        self.drops: list[tuple[bytes, str]] = []
+        self.lines = self.lines_typed = 0
+        self.gone: set[bytes] = set()  # paths of the parent's tree that are no longer in the folder
+        self.added: list[bytes] = []  # paths moved into place
+        self.choices: list[Choice] = []
+        self.modes: list[FileChange] = []  # moved as they are, but to another mode
+
+    def type(self, *lines: bytes) -> None:
+        """Type lines at the prompt, each with Enter."""
+        for line in lines:
+            self.keys += line + b"\r"
+
+    def arrive(self) -> None:
+        """Bring the folder to the parent's tree."""
+        commit, tree = self.story, self.desk.tree
+        empty = _EMPTY_TREES[len(commit.sha)]
+        if (commit.parent_tree or empty) == (tree or empty):
+            return
+        if commit.parent is None:
+            self.type(b"git switch -q --orphan r" + self.sha)
+        else:
+            self.type(b"git checkout -q " + commit.parent[:SHA_DIGITS].encode())
+
+    def rearrange(self) -> None:
+        """Remove, move, make folders."""
+        chooser = self.desk.chooser
+        moves, rest = find_moves(self.story, self.blobs, chooser)
+        removed = [c for c in rest if c.old_mode and _removed_first(c)]
+        self.choices = [chooser.choose(change) for change in rest] + [m.edited for m in moves if m.edited]
+        self.choices.sort(key=lambda choice: choice.change.path)
+        self.type(*_commands(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
+        self.gone.update(c.path for c in removed)
+        for change in removed:
+            if change.old_mode == GITLINK:
+                self._remove_gitlink(change.path)
+        replaced = [c.change.path for c in self.choices if c.change.old_mode == SYMLINK and c.keys is not None]
+        self.type(*_commands(b"rm ", replaced))
+        self.make_folders(move.target.path for move in moves)
+        for move in moves:
+            self.type(b"git mv " + operands([move.source.path, move.target.path]))
+        self.gone.update(move.source.path for move in moves)
+        self.added += [move.target.path for move in moves]
+        emptied = dict.fromkeys(folder_of(move.source.path) for move in moves)
+        left = [folder for folder in emptied if folder and not self.alive(folder)]
+        self.type(*_commands(b"rmdir -p --ignore-fail-on-non-empty ", left))
+        exact = [move for move in moves if not move.edited]
+        self.modes = [m.target for m in exact if m.source.old_mode != m.target.new_mode]
+
+    def edit(self) -> None:
+        """Links, files and modes; what is not typed comes by checkout."""
+        added = [c.change.path for c in self.choices if not c.reason and c.change.new and not c.change.old]
+        self.make_folders(added)
+        for choice in self.choices:
+            if choice.target is not None:
+                self.type(b"ln -sfn " + operands([choice.target, choice.change.path]))
+        for number, choice in enumerate(self.choices):
+            if choice.keys is not None:
+                self.choices[number] = self._vim(choice)
+        typed = [c.change for c in self.choices if not c.reason and c.change.new]
+        typed += self.modes
+        for mode, letter in ((EXECUTABLE, b"+x"), (REGULAR, b"-x")):
+            before = REGULAR if mode == EXECUTABLE else EXECUTABLE
+            paths = [c.path for c in typed if c.new_mode == mode and self._mode_now(c) == before]
+            self.type(*_commands(b"chmod " + letter + b" ", paths))
+        for choice in self.choices:
+            self.lines += choice.lines
+            if choice.reason:
+                self.drops.append((choice.change.path, choice.reason))
+            else:
+                self.lines_typed += choice.lines
+        fetched = [path for path, _ in self.drops]
+        self.type(*_commands(b"git checkout -q " + self.sha + b" -- ", fetched, dashes=False))
+
+    def commit(self, subject: str) -> None:
+        """Record it."""
+        line = b"git add -Af && git commit -qm " + quote(subject.encode())
+        if not self.story.changes:
+            line += b" --allow-empty"
+        if not subject:
+            line += b" --allow-empty-message"
+        self.type(line)
+
+    def score(self, subject: str) -> Score:
+        """What was typed. Raises Untold when the shell's part alone is too long."""
+        files = len(self.story.changes)
+        in_vim = sum(file.stop - file.start for file in self.opened)
+        if len(self.keys) - in_vim > self.desk.config.max_episode_keys:
+            raise Untold("episode-too-long", self.lines)
+        return Score(
+            bytes(self.keys),
+            tuple(self.opened),
+            files,
+            files - len(self.drops),
+            self.lines,
+            self.lines_typed,
+            tuple(self.drops),
+            subject,
+        )
+
+    def _vim(self, choice: Choice) -> Choice:
+        """Open, edit, save and leave; by checkout instead if the episode would get too long."""
+        assert choice.keys is not None
+        change = choice.change
+        line = b"vim " + operands([change.path]) + b"\r"
+        section = choice.keys + SAVE
+        if len(self.keys) + len(line) + len(section) > self.desk.config.max_episode_keys:
+            return choice._replace(reason="episode-too-long", keys=None)
+        start = len(self.keys) + len(line)
+        self.keys += line + section
+        blob = change.old if choice.old is not None else None
+        self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys)))
+        return choice
+
+    def make_folders(self, paths: Iterable[bytes]) -> None:
+        """`mkdir -p` for the folders of `paths` that are not there."""
+        wanted = dict.fromkeys(folder for path in paths if (folder := folder_of(path)))
+        missing = [folder for folder in wanted if not self.alive(folder)]
+        deepest = [f for f in missing if not any(other.startswith(f + b"/") for other in missing)]
+        self.type(*_commands(b"mkdir -p ", deepest))
+
+    def alive(self, folder: bytes) -> bool:
+        """Whether a file is left below `folder`, so that it is there."""
+        inside = folder + b"/"
+        if any(path.startswith(inside) for path in self.added):
+            return True
+        top = self.blobs.entry(self.story.parent_tree, folder)
+        if top is None or top.mode != DIRECTORY:
+            return False
+        if not any(path.startswith(inside) for path in self.gone):
+            return True
+        stack = [(folder, top.oid)]
+        while stack:
+            above, oid = stack.pop()
+            for name, entry in self.blobs.tree(oid).items():
+                path = above + b"/" + name
+                if entry.mode == DIRECTORY:
+                    stack.append((path, entry.oid))
+                elif path not in self.gone:
+                    return True
+        return False
+
+    def _remove_gitlink(self, path: bytes) -> None:
+        """Git would edit .gitmodules too, so only the index entry and the empty folder go."""
+        folder = folder_of(path)
+        rmdir = b"rmdir " if not folder or self.alive(folder) else b"rmdir -p --ignore-fail-on-non-empty "
+        self.type(b"git rm -q --cached " + operands([path]) + b" && " + rmdir + operands([path]))
+
+    def _mode_now(self, change: FileChange) -> int:
+        """The mode of a file that was typed, before any chmod."""
+        if change in self.modes:
+            return REGULAR if change.new_mode == EXECUTABLE else EXECUTABLE
+        return change.old_mode if change.old_mode in (REGULAR, EXECUTABLE) else REGULAR
+
+
+def _removed_first(change: FileChange) -> bool:
+    """Deleted, or turned into another kind of thing that cannot simply take its place."""
+    return not change.new or (GITLINK in (change.old_mode, change.new_mode) and change.old_mode != change.new_mode)
+
+
+def _commands(head: bytes, paths: Iterable[bytes], *, dashes: bool = True) -> Iterator[bytes]:
+    """`head` with all paths, as several commands where one would get long."""
+    batch: list[bytes] = []
+    size = 0
+    for path in paths:
+        length = len(quote(path)) + 1
+        if batch and len(head) + size + length > COMMAND_BYTES:
+            yield head + (operands(batch) if dashes else arguments(*batch))
+            batch, size = [], 0
+        batch.append(path)
+        size += length
+    if batch:
+        yield head + (operands(batch) if dashes else arguments(*batch))
