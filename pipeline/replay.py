@@ -1,0 +1,231 @@
+"""A repository's stream: one take a commit, played in one terminal that is never reset.
+
+>>> for take in replay(git_dir, "owner/name", ReplayConfig()):                 # doctest: +SKIP
+...     writer.append(take)
+
+Memory is bounded by one episode's film, the blobs' cache and the row table, which starts afresh once it holds
+TABLE_ROWS rows (about 250 bytes each).
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pipeline.choice import Verdicts
+from pipeline.film import Film, RowTable, Runs, Screen
+from pipeline.history import Commit, RewrittenHistoryError, ahead, order, walk
+from pipeline.plumbing import Blobs
+from pipeline.story import Desk, Score, Untold, tell
+from pipeline.terminal import Terminal
+from schema.config import ReplayConfig
+from schema.errors import ConfigError, UnsupportedKeyError
+from schema.records import Drop, Episode, Opened, StyleRun
+
+TABLE_ROWS = 400_000
+AUTHOR_DIGITS = 16
+
+
+class Take(NamedTuple):
+    """One episode as played. `film` is None and `blobs` empty when the commit was stepped over.
+
+    `film.rows_TR` counts in `table`; `blobs` are (object id, content) of what vim opened, each once.
+    """
+
+    episode: Episode
+    film: Film | None
+    table: RowTable
+    blobs: list[tuple[str, bytes]]
+    drops: list[Drop]
+
+
+def replay(
+    git_dir: str | os.PathLike[str],
+    repo_id: str,
+    config: ReplayConfig,
+    *,
+    resume: Episode | None = None,
+    tip: str | None = None,
+    author_key: bytes | None = None,
+    verdicts: Verdicts | None = None,
+) -> Iterator[Take]:
+    """Yield a take for each commit up to `tip` (default: HEAD), oldest first, from behind `resume` on.
+
+    The same repository, config and key give the same takes, wherever a replay was interrupted and resumed.
+    Raises RewrittenHistoryError when `resume` is no longer part of the history, SourceError when there is no
+    complete history to read, ConfigError when `author_key` is not the one of `config.author_key_hash`.
+    """
+    _check_key(config, author_key)
+    commits = walk(
+        git_dir,
+        tip=tip,
+        after=resume.commit if resume else None,
+        at=resume.episode if resume else None,
+    )
+    with Blobs(git_dir) as blobs:
+        desk = Desk(blobs, config, verdicts, tree=(resume.tree or None) if resume else None)
+        terminal = Terminal(config.geometry, final_screen(resume) if resume else None)
+        next_step = resume.first_step + resume.steps if resume else 0
+        for commit in ahead(commits, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
+            if len(terminal.table) > TABLE_ROWS:
+                terminal.forget_rows()
+            author = _author(commit, author_key)
+            before = terminal.screen()
+            try:
+                score = tell(commit, desk)
+                film = terminal.play(score.keys, [file.content for file in score.opened])
+            except (Untold, UnsupportedKeyError) as refusal:
+                if isinstance(refusal, UnsupportedKeyError):  # the terminal stands in the middle of something
+                    terminal = Terminal(config.geometry, before)
+                reason = refusal.reason if isinstance(refusal, Untold) else "unsupported-key"
+                lines = refusal.lines if isinstance(refusal, Untold) else 0
+                yield _stepped_over(repo_id, commit, reason, lines, next_step, desk, before, author, terminal.table)
+                continue
+            desk.tree = commit.tree
+            yield _take(repo_id, commit, score, film, next_step, terminal, author)
+            next_step += len(score.keys)
+
+
+def still_holds(git_dir: str | os.PathLike[str], episode: Episode, tip: str | None = None) -> bool:
+    """Whether a stream that ends with `episode` can be continued; False when the history was rewritten."""
+    commits = order(git_dir, tip)
+    return episode.episode < len(commits) and commits[episode.episode] == episode.commit
+
+
+def final_screen(episode: Episode) -> Screen:
+    """The screen that an episode left: where the next one starts."""
+    runs: list[list[tuple[int, int, int]]] = [[] for _ in episode.final_frame]
+    for run in episode.final_style:
+        runs[run.row].append((run.start, run.length, run.style))
+    return Screen(
+        episode.final_frame,
+        tuple(tuple(row) for row in runs),
+        episode.final_cursor_row,
+        episode.final_cursor_col,
+    )
+
+
+def shown_path(path: bytes) -> str:
+    """A path as text: UTF-8, other bytes as \\xNN."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _check_key(config: ReplayConfig, author_key: bytes | None) -> None:
+    found = hashlib.sha256(author_key).hexdigest() if author_key is not None else None
+    if found != config.author_key_hash:
+        raise ConfigError(
+            "author key: it is not the one that the settings name by author_key_hash; "
+            "give the same key as for the first harvest, or harvest into a new folder"
+        )
+
+
+def _author(commit: Commit, key: bytes | None) -> str | None:
+    if key is None:
+        return None
+    return hmac.new(key, commit.author_email.strip().lower(), hashlib.sha256).hexdigest()[:AUTHOR_DIGITS]
+
+
+def _time(seconds: int | None) -> datetime | None:
+    """None for what no calendar holds."""
+    if seconds is None or not 0 <= seconds <= 253_402_300_799:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _style(runs: tuple[Runs, ...]) -> tuple[StyleRun, ...]:
+    return tuple(StyleRun(row, *run) for row, found in enumerate(runs) for run in found)
+
+
+def _take(
+    repo_id: str,
+    commit: Commit,
+    score: Score,
+    film: Film,
+    first_step: int,
+    terminal: Terminal,
+    author: str | None,
+) -> Take:
+    opened = tuple(Opened(path=shown_path(file.path), blob=file.blob) for file in score.opened)
+    blobs = {file.blob: file.content for file in score.opened if file.blob and file.content is not None}
+    screen = terminal.screen()
+    episode = Episode(
+        repo_id=repo_id,
+        episode=commit.ordinal,
+        commit=commit.sha,
+        parent=commit.parent,
+        authored_at=_time(commit.authored_at),
+        committed_at=_time(commit.committed_at),
+        author=author,
+        subject=score.subject,
+        status="filmed",
+        reason=None,
+        files=score.files,
+        files_typed=score.files_typed,
+        lines=score.lines,
+        lines_typed=score.lines_typed,
+        first_step=first_step,
+        steps=len(score.keys),
+        tree=commit.tree,
+        opened=opened,
+        final_frame=screen.texts,
+        final_style=_style(screen.runs),
+        final_cursor_row=screen.cursor_row,
+        final_cursor_col=screen.cursor_col,
+    )
+    drops = [
+        Drop(
+            repo_id=repo_id,
+            episode=commit.ordinal,
+            commit=commit.sha,
+            path=shown_path(path),
+            scope="file",
+            rule=rule,
+        )
+        for path, rule in score.drops
+    ]
+    return Take(episode, film, terminal.table, list(blobs.items()), drops)
+
+
+def _stepped_over(
+    repo_id: str,
+    commit: Commit,
+    reason: str,
+    lines: int,
+    first_step: int,
+    desk: Desk,
+    screen: Screen,
+    author: str | None,
+    table: RowTable,
+) -> Take:
+    """A take without steps. The subject is left out: it may be why."""
+    episode = Episode(
+        repo_id=repo_id,
+        episode=commit.ordinal,
+        commit=commit.sha,
+        parent=commit.parent,
+        authored_at=_time(commit.authored_at),
+        committed_at=_time(commit.committed_at),
+        author=author,
+        subject="",
+        status="dropped",
+        reason=reason,
+        files=len(commit.changes),
+        files_typed=0,
+        lines=lines,
+        lines_typed=0,
+        first_step=first_step,
+        steps=0,
+        tree=desk.tree or "",
+        opened=(),
+        final_frame=screen.texts,
+        final_style=_style(screen.runs),
+        final_cursor_row=screen.cursor_row,
+        final_cursor_col=screen.cursor_col,
+    )
+    drop = Drop(repo_id=repo_id, episode=commit.ordinal, commit=commit.sha, path=None, scope="commit", rule=reason)
+    return Take(episode, None, table, [], [drop])
+
+
+__all__ = ["RewrittenHistoryError", "Take", "final_screen", "replay", "shown_path", "still_holds"]
