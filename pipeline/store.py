@@ -1,0 +1,215 @@
+"""Where a warehouse lies: a folder or `s3://bucket/prefix`. Files appear whole or not at all.
+
+A local file is written beside its place, synced and renamed; an object is put in one request. Names are relative to the
+warehouse, with forward slashes.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from fsspec.implementations.arrow import ArrowFSWrapper
+
+from schema.errors import WarehouseError
+
+TEMPORARY = ".tmp-"
+
+
+class Store:
+    """One warehouse. Every method raises WarehouseError where the file system refuses."""
+
+    def __init__(self, url: str | Path) -> None:
+        self.url = str(url).rstrip("/") or "/"
+        self.local: Path | None = None
+        self._staging: Path | None = None
+        if "://" not in self.url:
+            self.local = Path(self.url).absolute()
+            self.fs: pafs.FileSystem = pafs.LocalFileSystem()
+            self.root = str(self.local)
+        elif self.url.startswith("s3://"):
+            self.root = self.url.removeprefix("s3://")
+            self.fs = _s3(self.url)
+        else:
+            raise WarehouseError(f"warehouse {self.url}: write a folder or s3://bucket/prefix")
+
+    def __str__(self) -> str:
+        return self.url
+
+    def path(self, name: str) -> str:
+        """`name` as the file system knows it."""
+        return f"{self.root}/{name}" if name else self.root
+
+    def exists(self, name: str = "") -> bool:
+        """Whether the file or folder is there."""
+        with self._refusals(name):
+            return bool(self.fs.get_file_info(self.path(name)).type != pafs.FileType.NotFound)
+
+    def names(self, folder: str, recursive: bool = False) -> list[str]:
+        """Files in `folder` (relative names, sorted); none when it is missing."""
+        with self._refusals(folder):
+            selector = pafs.FileSelector(self.path(folder), allow_not_found=True, recursive=recursive)
+            found = self.fs.get_file_info(selector)
+        start = len(self.root) + 1
+        return sorted(f.path[start:] for f in found if f.type == pafs.FileType.File)
+
+    def age(self, name: str) -> float:
+        """Seconds since the file was put in place."""
+        with self._refusals(name):
+            return time.time() - float(self.fs.get_file_info(self.path(name)).mtime_ns) / 1e9
+
+    def read(self, name: str) -> bytes:
+        """The whole file. Raises FileNotFoundError when it is missing."""
+        with self._refusals(name), self.fs.open_input_stream(self.path(name)) as stream:
+            data: bytes = stream.read()
+        return data
+
+    def open(self, name: str) -> pa.NativeFile:
+        """A random-access file, for Parquet. Raises FileNotFoundError when it is missing."""
+        with self._refusals(name):
+            return self.fs.open_input_file(self.path(name))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put the whole file in place, atomically."""
+        staged = self.stage(name)
+        with self._refusals(name):
+            try:
+                staged.write_bytes(data)
+            except OSError:
+                staged.unlink(missing_ok=True)
+                raise
+        self.publish(staged, name)
+
+    def stage(self, name: str) -> Path:
+        """A local path to write `name`'s bytes to, before `publish`."""
+        with self._refusals(name):
+            if self.local is None:
+                if self._staging is None:
+                    self._staging = Path(tempfile.mkdtemp(prefix="gitreel-"))
+                    weakref.finalize(self, shutil.rmtree, self._staging, ignore_errors=True)
+                return self._staging / hashlib.sha256(name.encode()).hexdigest()
+            place = self.local / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            return place.with_name(f"{TEMPORARY}{place.name}")
+
+    def publish(self, staged: Path, name: str) -> None:
+        """Sync the staged file and give it its name, replacing what had it."""
+        with self._refusals(name):
+            if self.local is None:
+                with (
+                    staged.open("rb") as source,
+                    self.fs.open_output_stream(self.path(name)) as out,
+                ):
+                    shutil.copyfileobj(source, out, 8 << 20)
+                staged.unlink()
+                return
+            place = self.local / name
+            with staged.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(staged, place)
+            folder = os.open(place.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a published file another name, replacing what had it."""
+        with self._refusals(new):
+            self.fs.move(self.path(old), self.path(new))
+
+    def delete(self, name: str) -> None:
+        """Remove a file; a missing one is no error."""
+        with self._refusals(name):
+            if self.exists(name):
+                self.fs.delete_file(self.path(name))
+
+    @contextmanager
+    def lock(self, name: str, wait: float = 0.0) -> Iterator[None]:
+        """Hold `name` for one writer, until the block ends or the process dies.
+
+        Raises WarehouseError when another one still holds it after `wait` seconds. Object storage has no lock: give
+        each repository to one worker (two would write the same bytes, and the shorter stream might be published last).
+        """
+        if self.local is None:
+            yield
+            return
+        with self._refusals(name):
+            place = self.local / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            until = time.monotonic() + wait
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() >= until:
+                        raise WarehouseError(
+                            f"{place}: another process holds this lock; wait for it to end, then run again"
+                        ) from error
+                time.sleep(0.05)
+            yield
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _refusals(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, WarehouseError):
+            raise
+        except OSError as error:
+            raise self.refused(name, error) from error
+
+    def refused(self, name: str, error: Exception) -> WarehouseError:
+        """One line about a file that could not be read or written."""
+        number = errno_of(error)
+        reason = os.strerror(number) if number else str(error).splitlines()[0]
+        return WarehouseError(
+            f"{self.url}/{name}: {reason}; nothing half-written is left: make it writable or free some space, "
+            "then run the same command again to go on"
+        )
+
+
+def one_line(text: object) -> str:
+    """Text for a terminal: control characters, which names of repositories may hold, are spelt out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def errno_of(error: Exception) -> int | None:
+    """The system's error number; Arrow has it in its message only."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = re.search(r"\[errno (\d+)\]", str(error), re.IGNORECASE)
+    return int(found[1]) if found else None
+
+
+class S3Files(ArrowFSWrapper):  # type: ignore[misc]
+    """Arrow's S3 file system for libraries that take fsspec's: DuckDB then needs no extension."""
+
+    protocol = "s3"
+    cachable = False
+
+
+def _s3(url: str) -> pafs.FileSystem:
+    """Credentials, region and AWS_ENDPOINT_URL are read from the environment, as AWS's own tools do."""
+    try:
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        return pafs.S3FileSystem(
+            region=region,
+            endpoint_override=os.environ.get("AWS_ENDPOINT_URL"),
+            allow_bucket_creation=False,
+        )
+    except OSError as error:
+        raise WarehouseError(f"warehouse {url}: {error}") from error
