@@ -1,0 +1,290 @@
+"""One repository, from its source to its stream in the warehouse: clone, filter, replay, store.
+
+    harvest_repository("path/or/url", config) -> Outcome
+
+What was filmed before is not filmed again: the stream's manifest says where to go on. An interrupted harvest leaves
+whole episodes; running the same command again goes on behind them and ends in the same bytes.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+from pydantic import Field
+
+from pipeline import history
+from pipeline.catalogue import DATABASE
+from pipeline.clone import Clone, CloneConfig, cloned
+from pipeline.licence import PERMISSIVE, licence_filter, licence_of
+from pipeline.manifest import MANIFEST, TOOL_VERSION, Manifest, load, manifests, stream_folder
+from pipeline.replay import replay
+from pipeline.shards import StreamWriter, refuse
+from pipeline.source import LocalSource, RemoteSource, Source, parse_source, printable
+from pipeline.store import Store
+from schema.config import FrozenModel, ReplayConfig
+from schema.errors import ConfigError, SourceError
+from schema.records import Episode
+
+REPORT_SECONDS = 0.2
+AUTHOR_KEY = "GITREEL_AUTHOR_KEY"  # environment variable; never a flag, a parameter or a stored value
+
+
+class HarvestConfig(FrozenModel):
+    """Everything about a harvest but its repositories."""
+
+    warehouse: str = Field(default="warehouse", description="folder, or s3://bucket/prefix")
+    cache: str = Field(default="", description="folder of clones; empty: ~/.cache/gitreel/clones")
+    replay: ReplayConfig = Field(default_factory=lambda: ReplayConfig.model_validate({}), description="the film")
+    clone: CloneConfig = CloneConfig()
+    licences: tuple[str, ...] = Field(default=PERMISSIVE, description="SPDX ids that may be harvested")
+    allow_unknown_licence: bool = Field(
+        default=False, description="harvest URLs without a known licence too; one's own folders always are"
+    )
+    opt_out: tuple[str, ...] = Field(default=(), description="owners, or owner/name, that are never harvested")
+    token_origins: tuple[str, ...] = Field(
+        default=("https://github.com",), description="where GITHUB_TOKEN may be sent"
+    )
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where clones are kept."""
+        if self.cache:
+            return Path(self.cache)
+        root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        return Path(root) / "gitreel" / "clones"
+
+
+class Outcome(FrozenModel):
+    """What became of one repository. Counts are of the whole stream; `new_*` of this run."""
+
+    repo_id: str
+    status: str = Field(description="'complete', 'partial', 'refused' or 'failed'")
+    reason: str = Field(default="", description="why it was refused or failed, one line")
+    replaced: bool = Field(default=False, description="its history was rewritten, its stream filmed anew")
+    episodes: int = 0
+    steps: int = 0
+    bytes: int = Field(default=0, description="bytes of its step files")
+    new_episodes: int = 0
+    new_steps: int = 0
+    drops: dict[str, int] = Field(default={}, description="this run's, 'scope rule' -> count")
+    seconds: float = Field(default=0.0, description="s, this run's, fetching included")
+
+
+class Progress(NamedTuple):
+    """Commits walked of all commits, and steps filmed, in this run."""
+
+    done: int
+    total: int
+    steps: int
+
+
+def harvest_repository(
+    named: str,
+    config: HarvestConfig,
+    *,
+    licence: str | None = None,
+    token: str | None = None,
+    report: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Film what is new of one repository and store it. `licence`: its SPDX id where the caller knows it.
+
+    `report` is told about progress a few times a second; `stop`, when true, ends the run behind
+    the episode at hand.
+    Raises SourceError, WarehouseError, ConfigError, CorruptError, SchemaVersionError.
+    """
+    started = time.monotonic()
+    source = parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
+    if opted_out(source.repo_id, config.opt_out):
+        return _refused(source, config, "opt-out", None)
+    with (
+        cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone,
+        _named_as(named, clone),
+    ):
+        licence = licence or licence_of(clone.git_dir, clone.tip)
+        own = isinstance(source, LocalSource)
+        keep, rule = licence_filter(licence, config.licences, allow_unknown=config.allow_unknown_licence)
+        if not keep and not own:
+            return _refused(source, config, rule, licence)
+        outcome = _film(clone, config, licence, report or (lambda progress: None), stop or (lambda: False))
+    return outcome.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
+
+
+@contextmanager
+def _named_as(named: str, clone: Clone) -> Iterator[None]:
+    """Errors name the repository as the user did, not the folder it is read through."""
+    try:
+        yield
+    except SourceError as error:
+        folder = str(clone.git_dir)
+        if folder not in str(error):
+            raise
+        raise SourceError(str(error).replace(folder, printable(named)[1:-1])) from error
+
+
+def _film(
+    clone: Clone,
+    config: HarvestConfig,
+    licence: str | None,
+    report: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> Outcome:
+    commits = history.order(clone.git_dir, clone.tip)
+
+    def holds(episode: Episode) -> bool:
+        return episode.episode < len(commits) and commits[episode.episode] == episode.commit
+
+    drops: Counter[str] = Counter()
+    episodes = steps = 0
+    writer = StreamWriter(
+        config.warehouse,
+        clone.repo_id,
+        config.replay,
+        source=clone.shown,
+        family=commits[0],  # the root of the first-parent chain: forks share it
+        licence=licence,
+        holds=holds,
+    )
+    try:
+        resume = writer.resume_point
+        total = len(commits) - (resume.episode + 1 if resume else 0)
+        told = 0.0
+        for take in replay(
+            clone.git_dir,
+            clone.repo_id,
+            config.replay,
+            resume=resume,
+            tip=clone.tip,
+            author_key=author_key(config.replay),
+        ):
+            writer.append(take)
+            episodes += 1
+            steps += take.episode.steps
+            drops.update(f"{drop.scope} {drop.rule}" for drop in take.drops)
+            if (now := time.monotonic()) - told > REPORT_SECONDS:
+                told = now
+                report(Progress(episodes, total, steps))
+            if stop():
+                break
+        report(Progress(episodes, total, steps))
+        manifest = writer.close("complete" if episodes == total else "partial")
+    except BaseException:
+        writer.abandon()
+        raise
+    return _outcome(manifest).model_copy(
+        update={
+            "new_episodes": episodes, "new_steps": steps, "drops": dict(drops),
+            "replaced": writer.replacing,
+        }
+    )  # fmt: skip
+
+
+def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | None:
+    """The outcomes of a harvest that has nothing to do; None if there is, or may be, something.
+
+    Answers in milliseconds for local folders whose streams end at their newest commit and are in the database. A URL
+    may have news, so it is never called finished. Raises what `harvest_repository` does.
+    """
+    outcomes = []
+    store = Store(config.warehouse)
+    sources = check_sources(named, config)
+    if any(isinstance(source, RemoteSource) for source in sources) or not registered(store):
+        return None
+    for source in sources:
+        with cloned(source, config.cache_folder, config.clone) as clone:
+            manifest = load(store, f"{stream_folder(clone.repo_id)}/{MANIFEST}")
+            if manifest is None or manifest.status != "complete" or manifest.config != config.replay:
+                return None
+            newest = history.order(clone.git_dir, clone.tip)[-1:]
+            if manifest.tool_version != TOOL_VERSION or manifest.resume is None or newest != [manifest.resume.commit]:
+                return None
+            outcomes.append(_outcome(manifest))
+    return outcomes
+
+
+def registered(store: Store) -> bool:
+    """Whether the database tells of every stream as it is now; a killed harvest may have left it behind.
+
+    It may also have left a build of while it ran, in which new streams have no split yet.
+    """
+    if store.local is None or not store.exists(DATABASE):
+        return False
+    columns = ("repo_id", "status", "reason", "head", "licence", "episodes", "steps")
+    wanted = {
+        tuple(getattr(manifest.repository(None, None), column) for column in columns) for manifest in manifests(store)
+    }
+    try:
+        with duckdb.connect(store.path(DATABASE), read_only=True) as database:
+            found = database.execute(f"SELECT {', '.join(columns)} FROM repositories").fetchall()
+            unsettled = database.execute("SELECT 1 FROM repositories WHERE steps > 0 AND split IS NULL").fetchone()
+    except duckdb.Error:
+        return False
+    return unsettled is None and set(found) == wanted
+
+
+def _outcome(manifest: Manifest) -> Outcome:
+    return Outcome(
+        repo_id=manifest.repo_id,
+        status=manifest.status,
+        reason=manifest.reason or "",
+        episodes=manifest.episodes,
+        steps=manifest.steps,
+        bytes=sum(shard.files["steps"].bytes for shard in manifest.shards if "steps" in shard.files),
+    )
+
+
+def _refused(source: Source, config: HarvestConfig, rule: str, licence: str | None) -> Outcome:
+    refuse(config.warehouse, source.repo_id, config.replay, rule, source=source.shown, licence=licence)
+    return Outcome(repo_id=source.repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
+
+
+def refuse_found(repo_id: str, rule: str, config: HarvestConfig) -> Outcome:
+    """Register a repository that was found and is not filmed: a row of `drops`. Raises WarehouseError."""
+    refuse(config.warehouse, repo_id, config.replay, rule)
+    return Outcome(repo_id=repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
+
+
+def check_sources(named: Sequence[str], config: HarvestConfig) -> list[Source]:
+    """Every source, parsed, before any work. Raises SourceError: none, malformed, or two of one name."""
+    if not named:
+        raise SourceError("no repository named; pass one: python -m flows.harvest --repo PATH_OR_URL")
+    found: dict[str, Source] = {}
+    for text in named:
+        source = parse_source(text, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
+        other = found.setdefault(source.repo_id, source)
+        if other != source:
+            raise SourceError(
+                f"repositories {other.shown!r} and {source.shown!r} would both be called {source.repo_id!r}; "
+                "rename one folder, or harvest them into two warehouses"
+            )
+    Store(config.warehouse)  # raises WarehouseError for what is no folder or s3:// URL
+    return list(found.values())
+
+
+def author_key(replay: ReplayConfig) -> bytes | None:
+    """The key that hashes author ids, from the environment; None when the settings name none. Raises ConfigError."""
+    if replay.author_key_hash is None:
+        return None
+    key = os.environ.get(AUTHOR_KEY, "").encode()
+    if not key:
+        raise ConfigError(f"{AUTHOR_KEY}: not set, and the settings hash author ids; set it to the same key as before")
+    return key
+
+
+def opted_out(repo_id: str, listed: tuple[str, ...]) -> bool:
+    """Whether the owner, or owner/name, is in the opt-out list; case does not matter."""
+    names = {name.strip().lower() for name in listed}
+    return repo_id.lower() in names or repo_id.lower().split("/")[0] in names
+
+
+def _token_for(source: Source, config: HarvestConfig, token: str | None) -> str | None:
+    """The token, for those origins alone that it was meant for."""
+    if isinstance(source, LocalSource) or token is None:
+        return None
+    allowed = any(source.url.startswith(origin.rstrip("/") + "/") for origin in config.token_origins)
+    return token if allowed else None
