@@ -1,0 +1,146 @@
+"""What a person sees: one bar a repository while it is filmed, one table at the end."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)  # fmt: skip
+from rich.progress import (
+    Progress as Bars,
+)
+from rich.table import Table
+from rich.text import Text
+
+from flows.board import Board
+from pipeline.harvest import Outcome
+
+POLL_SECONDS = 0.25
+
+
+class StepsRate(ProgressColumn):
+    """Steps a second since the bar began to move."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.elapsed or 0.0
+        rate = task.fields.get("steps", 0) / seconds if seconds else 0.0
+        return Text(f"{rate:,.0f} steps/s", style="progress.data.speed")
+
+
+@contextmanager
+def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]:
+    """Draw the board until the block ends: commits done of all, steps a second, remaining time."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"),
+        StepsRate(), TimeRemainingColumn(compact=True),
+    )  # fmt: skip
+    ended = threading.Event()
+    with Bars(*columns, console=console, transient=not console.is_terminal) as drawn:
+        rows = [drawn.add_task(escape(name), total=None, start=False, steps=0) for name in names]
+
+        def draw() -> None:
+            for place, row in enumerate(rows):
+                progress = board.read(place)
+                if progress is not None:
+                    if not drawn.tasks[place].started:
+                        drawn.start_task(row)
+                    drawn.update(row, completed=progress.done, total=progress.total, steps=progress.steps)
+                    if progress.done >= progress.total:
+                        drawn.stop_task(row)  # its rate stands still
+
+        def watch() -> None:
+            while not ended.wait(POLL_SECONDS):
+                draw()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            draw()
+
+
+def closing_table(outcomes: Sequence[Outcome], seconds: float) -> Table:
+    """Repositories, episodes, steps, new steps, bytes a frame, steps a second."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    table.add_column("repository", overflow="fold")
+    for name in ("status", "episodes", "steps", "new steps", "bytes/frame", "steps/s"):
+        table.add_column(name, justify="left" if name == "status" else "right")
+    for outcome in outcomes:
+        table.add_row(*_cells(outcome))
+    if len(outcomes) > 1:
+        table.add_section()
+        table.add_row(*_cells(totals(outcomes, seconds), f"{len(outcomes)} repositories"))
+    return table
+
+
+def reasons(outcomes: Sequence[Outcome]) -> list[str]:
+    """What this run dropped, and why repositories were refused: one line each."""
+    lines = []
+    for outcome in outcomes:
+        if outcome.status in ("failed", "refused"):
+            lines.append(f"{outcome.status} {outcome.repo_id}: {outcome.reason}")
+        elif outcome.drops:
+            lines.append(f"dropped of {outcome.repo_id}: {drops_text(outcome.drops)}")
+    return lines
+
+
+def totals(outcomes: Sequence[Outcome], seconds: float) -> Outcome:
+    """The sum of all, as one more outcome; its status counts theirs."""
+    drops: Counter[str] = Counter()
+    for outcome in outcomes:
+        drops.update(outcome.drops)
+    status = Counter(outcome.status for outcome in outcomes)
+    return Outcome(
+        repo_id="total",
+        status=", ".join(f"{count} {name}" for name, count in sorted(status.items())),
+        episodes=sum(o.episodes for o in outcomes),
+        steps=sum(o.steps for o in outcomes),
+        bytes=sum(o.bytes for o in outcomes),
+        new_episodes=sum(o.new_episodes for o in outcomes),
+        new_steps=sum(o.new_steps for o in outcomes),
+        drops=dict(drops),
+        seconds=seconds,
+    )
+
+
+def drops_text(drops: dict[str, int]) -> str:
+    """'file binary 12, commit bot 3', most frequent first; '-' for none."""
+    ordered = sorted(drops.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{rule} {count:,}" for rule, count in ordered) or "-"
+
+
+def verdict(outcomes: Sequence[Outcome]) -> str:
+    """One closing sentence: what changed, if anything did."""
+    complete = [o for o in outcomes if o.status == "complete"]
+    new = sum(o.new_episodes for o in outcomes)
+    if outcomes and len(complete) == len(outcomes) and not new:
+        return "Nothing to do: everything was filmed before, not a byte changed."
+    sentences = [f"{new:,} new episodes, {sum(o.new_steps for o in outcomes):,} new steps."]
+    replaced = [o.repo_id for o in outcomes if o.replaced]
+    if replaced:
+        sentences.append(f"History was rewritten, stream replaced: {', '.join(replaced)}.")
+    if any(o.status == "partial" for o in outcomes):
+        sentences.append("Stopped early: run the same command again to go on.")
+    return " ".join(sentences)
+
+
+def _cells(outcome: Outcome, name: str = "") -> list[str]:
+    frame = f"{outcome.bytes / outcome.steps:.2f}" if outcome.steps else "-"
+    rate = f"{outcome.new_steps / outcome.seconds:,.0f}" if outcome.new_steps and outcome.seconds else "-"
+    return [
+        escape(name or outcome.repo_id), outcome.status, f"{outcome.episodes:,}", f"{outcome.steps:,}",
+        f"{outcome.new_steps:,}", frame, rate,
+    ]  # fmt: skip
