@@ -1,0 +1,96 @@
+"""What a flow run leaves in Prefect's UI, and what it takes from it: artifacts, and the token's Secret block."""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)  # fmt: skip
+from prefect.blocks.system import Secret
+from prefect.exceptions import PrefectException
+from prefect.utilities.asyncutils import run_coro_as_sync
+
+from flows.board import Board
+from pipeline.harvest import HarvestConfig, Outcome
+from pipeline.manifest import MANIFEST, load, stream_folder
+from pipeline.store import Store
+
+SECRET = "github-token"
+REFRESH_SECONDS = 5.0
+
+
+def github_token() -> str | None:
+    """GITHUB_TOKEN, else the Secret block 'github-token', else None. Never logged, never a parameter."""
+    if token := os.environ.get("GITHUB_TOKEN", "").strip():
+        return token
+    try:
+        block = run_coro_as_sync(Secret.aload(SECRET))
+    except (ValueError, PrefectException, OSError):
+        return None
+    return (str(block.get()) or None) if block is not None else None
+
+
+@contextmanager
+def progress(board: Board, named: Sequence[str]) -> Iterator[None]:
+    """A progress artifact, in per cent of all commits of the repositories begun, refreshed until the block ends."""
+    artifact = create_progress_artifact(0.0, key="harvest-progress", description="Commits walked")
+    ended = threading.Event()
+    shown = 0.0
+
+    def share() -> float:
+        found = [board.read(place) for place in range(len(named))]
+        parts = [p.done / p.total if p and p.total else 1.0 if p else 0.0 for p in found]
+        return 100.0 * sum(parts) / max(1, len(parts))
+
+    def watch() -> None:
+        nonlocal shown
+        while not ended.wait(REFRESH_SECONDS):
+            if (now := share()) > shown:
+                shown = now
+                update_progress_artifact(artifact, shown)  # type: ignore[arg-type]
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        update_progress_artifact(artifact, 100.0)  # type: ignore[arg-type]
+
+
+def publish(outcomes: Sequence[Outcome], config: HarvestConfig) -> None:
+    """The summary table, drops by reason, and one frame of the film."""
+    rows = [
+        {
+            "repository": o.repo_id, "status": o.status, "episodes": o.episodes, "steps": o.steps,
+            "new steps": o.new_steps, "bytes": o.bytes, "seconds": o.seconds, "reason": o.reason,
+        }
+        for o in outcomes
+    ]  # fmt: skip
+    create_table_artifact(rows, key="harvest-summary", description="One row a repository")
+    drops: Counter[str] = Counter()
+    for outcome in outcomes:
+        drops.update(outcome.drops)
+    dropped = [{"dropped": rule, "count": count} for rule, count in drops.most_common()]
+    create_table_artifact(dropped, key="harvest-drops", description="Not filmed, and why")
+    if frame := sample_frame(outcomes, config):
+        create_markdown_artifact(frame, key="harvest-frame", description="A screen of the film")
+
+
+def sample_frame(outcomes: Sequence[Outcome], config: HarvestConfig) -> str:
+    """The last screen of the first stream, as Markdown; empty when nothing was filmed."""
+    store = Store(config.warehouse)
+    for outcome in outcomes:
+        if outcome.steps:
+            manifest = load(store, f"{stream_folder(outcome.repo_id)}/{MANIFEST}")
+            if manifest and manifest.resume:
+                lines = "\n".join("    " + row for row in manifest.resume.final_frame)
+                return f"{outcome.repo_id}, after commit {manifest.resume.commit[:12]}:\n\n{lines}\n"
+    return ""

@@ -1,0 +1,124 @@
+"""The task: one repository. And the loop that runs one a repository and keeps the database fresh meanwhile."""
+
+import multiprocessing
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from flows import artifacts
+from flows.board import Board
+from pipeline import warehouse
+from pipeline.clone import FetchError
+from pipeline.harvest import HarvestConfig, Outcome, harvest_repository, registered
+from pipeline.store import Store
+from schema.errors import GitreelError, WarehouseError
+
+TAG = "gitreel-film"  # a concurrency limit by this tag holds over all machines: prefect concurrency-limit create
+REBUILD_SECONDS = 60.0  # the database is refreshed at most so often while a harvest runs
+
+
+def _passing(task: Any, run: Any, state: Any) -> bool:
+    """Retry what may pass by itself: an unreachable host, a lock; never a refusal."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, FetchError) or (isinstance(error, WarehouseError) and "lock" in str(error))
+
+
+@task(
+    name="film a repository",
+    task_run_name="{named}",
+    tags={TAG},
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_passing,
+)
+def film(named: str, config: HarvestConfig, place: int, board: str, licence: str | None = None) -> Outcome:
+    """Film what is new of one repository (`pipeline.harvest.harvest_repository`)."""
+    seen = Board(board)
+    parent = multiprocessing.parent_process()
+    if parent is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the board says when to end
+    return harvest_repository(
+        named,
+        config,
+        licence=licence,
+        token=artifacts.github_token() if "://" in named else None,
+        report=lambda progress: seen.tell(place, progress),
+        stop=lambda: seen.stopped or (parent is not None and not parent.is_alive()),
+    )
+
+
+def film_all(
+    named: Sequence[str],
+    config: HarvestConfig,
+    board: Board,
+    *,
+    retries: int = 0,
+    licences: dict[str, str] | None = None,
+) -> list[Outcome]:
+    """Film repositories, one task each, within a flow run; refresh the database now and then, and at the end."""
+    with stopping(board):
+        futures = [
+            film.with_options(retries=retries).submit(
+                name, config, place, str(board.folder), (licences or {}).get(name)
+            )
+            for place, name in enumerate(named)
+        ]
+        waiting, built = list(futures), time.monotonic()
+        while waiting:
+            waiting[0].wait(1.0)
+            before = len(waiting)
+            waiting = [future for future in waiting if not future.state.is_final()]
+            if 0 < len(waiting) < before and time.monotonic() - built > REBUILD_SECONDS:
+                warehouse.build(config.warehouse, settle=False)
+                built = time.monotonic()
+        outcomes = [_outcome(name, future) for name, future in zip(named, futures, strict=True)]
+    store = Store(config.warehouse)
+    if any(outcome.status != "failed" for outcome in outcomes) and not registered(store):
+        warehouse.build(store)
+    return outcomes
+
+
+def _outcome(named: str, future: Any) -> Outcome:
+    result = future.result(raise_on_failure=False)
+    if isinstance(result, Outcome):
+        return result
+    if isinstance(result, GitreelError):
+        return Outcome(repo_id=named, status="failed", reason=str(result))
+    if isinstance(result, KeyboardInterrupt):
+        return Outcome(repo_id=named, status="partial", reason="interrupted")
+    first = str(result).splitlines()[0] if str(result) else ""
+    return Outcome(repo_id=named, status="failed", reason=f"{named}: {type(result).__name__}: {first}")
+
+
+@contextmanager
+def stopping(board: Board) -> Iterator[None]:
+    """On SIGINT and SIGTERM, let every worker end behind its commit; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if board.stopped:
+            raise KeyboardInterrupt
+        board.stop()
+        print("stopping behind the commit at hand; once more ends at once", file=sys.stderr, flush=True)
+
+    for kind in (int(signal.SIGINT), int(signal.SIGTERM)):
+        before[kind] = signal.signal(kind, stop)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,86 @@
+"""The command: flags, bad input, and one run through Prefect's own API without any server."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from flows.harvest import configured, main, named_repositories, parser
+from flows.runner import configured_runner, task_runner
+from schema.errors import ConfigError
+from tests.repositories import Repository
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    made = Repository(tmp_path / "film")
+    made.commit("Root", {"a.py": b"one\ntwo\n"})
+    return made
+
+
+def flags(*arguments):
+    return parser().parse_args(arguments)
+
+
+def test_flags_become_a_config():
+    config = configured(flags("--geometry", "48x160", "--set", "max_file_bytes=99", "--licence", "GPL-3.0"))
+    assert (config.replay.rows, config.replay.cols, config.replay.max_file_bytes) == (48, 160, 99)
+    assert "GPL-3.0" in config.licences
+    assert "MIT" in config.licences
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--geometry", "9"), ("--set", "rows"), ("--set", "rowz=3"), ("--set", "rows=1"), ("--timeout", "-1")],
+)
+def test_settings_that_do_not_hold(arguments):
+    with pytest.raises(ConfigError):
+        configured(flags(*arguments))
+
+
+def test_repositories_from_flags_and_file_each_once(tmp_path):
+    (tmp_path / "list").write_text("b  # two\n\na\n")
+    assert named_repositories(flags("--repo", "a", "--repos-from", str(tmp_path / "list"))) == ["a", "b"]
+
+
+@pytest.mark.parametrize("named", [[], ["--repo", "/no/such/folder"], ["--repo", "ext::sh"], ["--geometry", "x"]])
+def test_bad_input_is_one_line_and_exit_code_2(named, capsys, tmp_path):
+    assert main([*named, "--warehouse", str(tmp_path / "w")]) == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert not told.out
+    assert not (tmp_path / "w").exists()
+
+
+def test_runners_by_name(monkeypatch):
+    assert type(task_runner("threads", 2)).__name__ == "ThreadPoolTaskRunner"
+    monkeypatch.setenv("GITREEL_RUNNER", "fibres")
+    with pytest.raises(ConfigError, match="GITREEL_RUNNER"):
+        configured_runner()
+
+
+@pytest.mark.server
+def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tmp_path):
+    (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:1/api"\n')
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
+
+    def run(*more):
+        return subprocess.run([*command, *more], cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    first = run()
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "complete" in first.stdout
+    with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
+        assert database.execute("SELECT sum(steps) FROM episodes").fetchone()[0] > 0
+    second = run()
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "Nothing to do" in second.stdout
+    failed = run("--repo", str(tmp_path))
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1
