@@ -1,0 +1,91 @@
+"""The flow behind harvest/github, through a real Prefect API and a local GitHub, with a marked token."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+
+from flows.server import _template
+from tests.github_server import GitHubServer
+from tests.repositories import Repository
+
+ROOT = Path(__file__).parents[2]
+MIT = (ROOT / "LICENSE").read_bytes()
+TOKEN = "ghp_" + "Marked0Token" * 3
+SCRIPT = """
+import asyncio, json, os, sys
+from flows.server import prefect_api
+
+def main():
+    with prefect_api():
+        from prefect.client.orchestration import get_client
+        from flows.flow import harvest_github
+        results = harvest_github(**json.loads(sys.argv[1]))
+        async def keys():
+            async with get_client() as client:
+                return sorted({a.key for a in await client.read_artifacts()})
+        print(json.dumps({"results": results, "artifacts": asyncio.run(keys())}))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.server
+def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_path):
+    for name in ("one", "two"):
+        made = Repository(tmp_path / name)
+        made.commit("Root", {"a.py": b"one\n", "LICENSE": MIT, "name": name.encode() + b"\n"})
+    home = tmp_path / "home"
+    if _template().exists():  # saves Prefect's server the making of its database
+        (home / "gitreel").mkdir(parents=True)
+        shutil.copy(_template(), home / "gitreel")
+    with GitHubServer(tmp_path, token=TOKEN) as hub:
+        hub.add("o/one", tmp_path / "one")
+        hub.add("o/two", tmp_path / "two", licence="GPL-3.0")
+        hub.renamed["o/old"] = "o/one"
+        hub.fail("/repos/o/two", 502)
+        script = tmp_path / "script.py"
+        script.write_text(SCRIPT)
+        parameters = {
+            "repositories": ["o/old", "o/two", "o/none"],
+            "api_url": hub.api,
+            "warehouse": str(tmp_path / "warehouse"),
+        }
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))}
+        environment |= {
+            "PYTHONPATH": str(ROOT), "GITHUB_TOKEN": TOKEN, "XDG_CACHE_HOME": str(home),
+            "GITREEL_RUNNER": "threads", "TMPDIR": str(tmp_path),
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, str(script), json.dumps(parameters)], env=environment, cwd=tmp_path, capture_output=True
+        )
+    assert done.returncode == 0, done.stderr.decode()
+    told = json.loads(done.stdout.splitlines()[-1])
+    statuses = {result["repo_id"]: (result["status"], result["reason"]) for result in told["results"]}
+    assert statuses == {
+        "o/one": ("complete", ""),
+        "o/two": ("refused", "licence-refused"),
+        "o/none": ("refused", "not-found"),
+    }
+    assert {"harvest-summary", "harvest-drops", "harvest-frame", "harvest-progress"} <= set(told["artifacts"])
+    with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
+        rules = database.execute("SELECT repo_id, rule FROM drops WHERE scope = 'repository' ORDER BY ALL").fetchall()
+    assert rules == [("o/none", "not-found"), ("o/two", "licence-refused")]
+    assert hub.seen_tokens == {TOKEN}
+    assert TOKEN.encode() not in done.stdout + done.stderr
+    assert not [f for f in tmp_path.rglob("*") if f.is_file() and TOKEN.encode() in f.read_bytes()]
+
+
+def test_prefect_yaml_names_flows_that_are_there():
+    wanted = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert {d["name"] for d in wanted} == {"github", "local"}
+    for deployment in wanted:
+        path, function = deployment["entrypoint"].split(":")
+        assert f"def {function}(" in (ROOT / path).read_text()
