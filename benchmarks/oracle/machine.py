@@ -1,0 +1,256 @@
+"""A real bash in a pseudo-terminal, and in it a real vim and git: keys in, screens out, never a sleep.
+
+When is a screen finished? After each key, three things hold, in this order:
+
+1. the program in the foreground has read the key (its /proc/PID/io `rchar` grew since it was last seen waiting);
+2. it waits for the next one: /proc/PID/syscall is a select, with no timeout or one of a second or more;
+3. all that was written has arrived: a private sequence, written to the slave's side after 2, comes out of the master.
+
+Nothing depends on how long anything takes, so that a loaded machine shows the same film.
+"""
+
+import os
+import platform
+import select
+import shutil
+import struct
+import termios
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import ptyprocess
+
+from benchmarks.oracle.decode import Decoder
+from pipeline.film import Screen
+from schema.geometry import Geometry
+
+HERE = Path(__file__).resolve().parent
+MARK = b"\x1b]777;film\x07"
+TIMEOUT = 60.0  # seconds without an answer before the programs are called dead
+_WAIT = {"x86_64": b"270", "aarch64": b"72"}.get(platform.machine(), b"270")  # pselect6
+INSTALL = "install it (Debian: apt-get install vim) and run again"
+
+
+class OracleError(RuntimeError):
+    """The real programs could not be started, or stopped answering."""
+
+
+def find_vim() -> str:
+    """The path of the real vim. Raises OracleError when there is none."""
+    found = shutil.which("vim")
+    if not found:
+        raise OracleError(f"vim is not on PATH; {INSTALL}")
+    return found
+
+
+def shell_environment(bin_folder: Path, home: Path) -> dict[str, str]:
+    """What bash starts with: nothing of the host's but the folders of its programs."""
+    return {
+        "PATH": f"{bin_folder}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+        "HOME": str(home),
+        "TERM": "linux",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PS1": "$ ",
+        "HISTFILE": "",
+        "MAILCHECK": "",
+        "INPUTRC": str(HERE / "film.inputrc"),
+    }
+
+
+def write_wrapper(bin_folder: Path) -> None:
+    """Make `vim` on PATH the real one under film.vim."""
+    bin_folder.mkdir(parents=True, exist_ok=True)
+    wrapper = bin_folder / "vim"
+    wrapper.write_text(f"#!/bin/sh\nexec '{find_vim()}' -u '{HERE / 'film.vim'}' -i NONE -N -n -b \"$@\"\n")
+    wrapper.chmod(0o755)
+
+
+class Oracle:
+    """One terminal with a bash in `folder`. Use as a context manager.
+
+    `env` overrides variables; `support` is a folder of the oracle's own (wrapper, home), made if missing.
+    `decode=False` drains the output without looking at it: `screen` then raises.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        folder: Path,
+        support: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        decode: bool = True,
+    ) -> None:
+        self.geometry = geometry
+        home = support / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        write_wrapper(support / "bin")
+        environment = shell_environment(support / "bin", home)
+        environment.update(env or {})
+        environment["PATH"] = f"{support / 'bin'}:{environment['PATH']}"
+        self.decoder = Decoder(geometry) if decode else None
+        self.received = 0  # bytes of output
+        self.late = 0  # times that a program wrote on after it seemed to wait; its screen was then waited for again
+        self._process = ptyprocess.PtyProcess.spawn(
+            ["bash", "--norc", "--noprofile"],
+            cwd=os.fspath(folder),
+            env=environment,
+            dimensions=tuple(geometry),
+            preexec_fn=partial(os.umask, 0o022),
+        )
+        self._master: int = self._process.fd
+        self._shell: int = self._process.pid
+        tty = os.readlink(f"/proc/{self._shell}/fd/0")
+        self._slave = os.open(tty, os.O_RDWR | os.O_NOCTTY)
+        self._files: dict[int, tuple[int, int]] = {}  # process -> its io and syscall files
+        self._foreground = self._shell
+        self._read_before = -1
+        self._settle()
+
+    def __enter__(self) -> "Oracle":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the shell and what runs in it."""
+        for files in self._files.values():
+            for file in files:
+                os.close(file)
+        self._files.clear()
+        if self._slave >= 0:
+            os.close(self._slave)
+            self._slave = -1
+        self._process.close(force=True)
+
+    # -- keys and screens
+
+    @property
+    def in_vim(self) -> bool:
+        """Whether vim has the keyboard."""
+        return bool(self._foreground != self._shell)
+
+    def screen(self) -> Screen:
+        """The screen as it is now."""
+        if self.decoder is None:
+            raise OracleError("this oracle only drains output; start it with decode=True")
+        return self.decoder.screen()
+
+    def send(self, key: int) -> None:
+        """Press one key (a byte) and wait until the screen is finished."""
+        self._write(bytes((key,)))
+        self._settle()
+
+    def film(self, keys: bytes) -> Iterator[Screen]:
+        """The screen before each key, which is then pressed; the screen after the last is `screen()`."""
+        for key in keys:
+            yield self.screen()
+            self.send(key)
+
+    def run(self, keys: bytes) -> None:
+        """Press keys without looking at every screen: it is finished only at each Enter and at the end."""
+        at = 0
+        while at < len(keys):
+            if keys[at] == 0x0D:
+                self.send(0x0D)
+                at += 1
+                continue
+            stop = keys.find(b"\r", at, at + 512)
+            part = keys[at : stop if stop >= 0 else at + 512]
+            self._write(part)
+            self._settle()
+            at += len(part)
+
+    # -- waiting
+
+    def _write(self, keys: bytes) -> None:
+        self._read_before = self._read_count(self._foreground) + len(keys) - 1
+        sent = os.write(self._master, keys)
+        assert sent == len(keys)
+
+    def _proc(self, process: int) -> tuple[int, int]:
+        """The io and syscall files of a process, kept open. Raises OSError when it is gone."""
+        files = self._files.get(process)
+        if files is None:
+            io = os.open(f"/proc/{process}/io", os.O_RDONLY)
+            files = self._files[process] = (io, os.open(f"/proc/{process}/syscall", os.O_RDONLY))
+        return files
+
+    def _forget(self, process: int) -> None:
+        for file in self._files.pop(process, ()):
+            os.close(file)
+
+    def _read_count(self, process: int) -> int:
+        """Bytes that the process has read so far."""
+        text = os.pread(self._proc(process)[0], 64, 0)
+        return int(text[7 : text.index(b"\n")])
+
+    def _waits(self, process: int) -> bool:
+        """Whether it waits for input, and not just looks whether there is some."""
+        words = os.pread(self._proc(process)[1], 256, 0).split()
+        if bytes(words[0]) != _WAIT:
+            return False
+        timeout = int(words[5], 16)
+        if not timeout:
+            return True
+        with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
+            memory.seek(timeout)
+            seconds = struct.unpack("q", memory.read(8))[0]
+        return bool(seconds >= 1)
+
+    def _finished(self) -> bool:
+        """Whether the program in the foreground has read the last key and waits for another."""
+        group = os.tcgetpgrp(self._master)
+        try:
+            if group == self._foreground:
+                return self._read_count(group) > self._read_before and self._waits(group)
+            if group == self._shell:  # vim has ended
+                if self._waits(group):
+                    self._forget(self._foreground)
+                    self._foreground, self._read_before = group, -1
+                    return True
+                return False
+            with open(f"/proc/{group}/comm") as comm:
+                name = comm.read()
+            echo = termios.tcgetattr(self._master)[3] & termios.ECHO
+            if name.startswith("vim") and not echo and self._waits(group):
+                self._foreground, self._read_before = group, -1
+                return True
+        except (OSError, ValueError, IndexError):
+            # The process ended between two looks at it; the next look sees its parent.
+            self._forget(group)
+        return False
+
+    def _settle(self) -> None:
+        """Receive output until the screen is finished. Raises OracleError after TIMEOUT without an answer."""
+        deadline = time.monotonic() + TIMEOUT
+        looks = 0
+        while not self._finished():
+            if select.select([self._master], [], [], 0.0005 if looks else 0.002)[0]:
+                self._receive(os.read(self._master, 65536))
+            looks += 1
+            if looks % 1000 == 0 and time.monotonic() > deadline:
+                raise OracleError(f"no answer for {TIMEOUT:.0f} s; the programs died or wait for something")
+        while not self._drained():
+            self.late += 1
+
+    def _drained(self) -> bool:
+        """Receive all that was written so far; False when a program wrote on, which it should not have."""
+        os.write(self._slave, MARK)
+        data = b""
+        while MARK not in data:
+            if not select.select([self._master], [], [], TIMEOUT)[0]:
+                raise OracleError(f"the terminal lost its own mark: {data[-200:]!r} came last")
+            data += os.read(self._master, 65536)
+        before, _, after = data.partition(MARK)
+        self._receive(before + after)
+        return not after and self._finished()
+
+    def _receive(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.decoder is not None and data:
+            self.decoder.feed(data)
