@@ -1,0 +1,112 @@
+"""A film against the oracle, frame by frame: code points, styles, cursor. The first mismatch is drawn."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks.oracle.machine import Oracle
+from pipeline.film import Film, RowTable, Runs, Screen
+from pipeline.terminal import Terminal
+from schema.actions import action_name
+from schema.geometry import Geometry
+from schema.widths import CELLS
+
+
+class Mismatch(NamedTuple):
+    """A frame that is not the same: `step` in the keys played (len(keys): the screen after the last)."""
+
+    step: int
+    keys: bytes  # up to this frame
+    film: Screen
+    oracle: Screen
+
+    def draw(self, geometry: Geometry) -> str:
+        """Both screens side by side; rows that differ are marked with `!` and spelt out below."""
+        tail = " ".join(action_name(key) for key in self.keys[-24:])
+        lines = [
+            f"step {self.step}, after: {tail}",
+            f"cursor (row, column): film {self.film[2:]}, terminal {self.oracle[2:]}",
+            "  " + "film".ljust(geometry.cols + 1) + "| terminal",
+        ]
+        details = []
+        rows = zip(self.film.texts, self.film.runs, self.oracle.texts, self.oracle.runs, strict=True)
+        for y, (text, runs, real, real_runs) in enumerate(rows):
+            same = text == real and _canonical(runs) == _canonical(real_runs)
+            lines.append(f"{' ' if same else '!'} {_pad(text, geometry.cols)} | {real}")
+            if not same:
+                details += [f"row {y} film     {text!r} {runs}", f"row {y} terminal {real!r} {real_runs}"]
+        return "\n".join(lines + details)
+
+
+class Comparison(NamedTuple):
+    """`frames` compared, `wrong` of them differ, the first drawn by `first.draw`."""
+
+    frames: int
+    wrong: int
+    first: Mismatch | None
+
+
+def _pad(text: str, cols: int) -> str:
+    return text + " " * (cols - sum(int(CELLS[ord(c)]) for c in text))
+
+
+def _canonical(runs: Runs) -> Runs:
+    """Runs joined where the same style goes on."""
+    joined: list[tuple[int, int, int]] = []
+    for start, length, style in runs:
+        if joined and joined[-1][2] == style and joined[-1][0] + joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], joined[-1][1] + length, style)
+        elif length:
+            joined.append((start, length, style))
+    return tuple(joined)
+
+
+def same_screen(film: Screen, real: Screen) -> bool:
+    """Whether two screens show the same cells, styles and cursor."""
+    return film == real or (
+        film.texts == real.texts
+        and film[2:] == real[2:]
+        and all(_canonical(a) == b for a, b in zip(film.runs, real.runs, strict=True))
+    )
+
+
+def frame(film: Film, table: RowTable, step: int) -> Screen:
+    """The screen before key `step` of a film."""
+    numbers = film.rows_TR[step].tolist()
+    return Screen(
+        tuple(table.texts[n] for n in numbers),
+        tuple(table.runs[n] for n in numbers),
+        int(film.cursor_row_T[step]),
+        int(film.cursor_col_T[step]),
+    )
+
+
+def play_both(
+    terminal: Terminal,
+    oracle: Oracle,
+    keys: bytes,
+    contents: Sequence[bytes | None] = (),
+    *,
+    stop: bool = False,
+) -> Comparison:
+    """Play `keys` on both, compare every frame and the screen after the last key.
+
+    With `stop`, end at the first mismatch (the two are then out of step). Raises UnsupportedKeyError before the
+    oracle is touched.
+    """
+    film = terminal.play(keys, contents)
+    frames = wrong = 0
+    first = None
+    for step, screen in enumerate(oracle.film(keys)):
+        expected = frame(film, terminal.table, step)
+        frames += 1
+        if not same_screen(expected, screen):
+            wrong += 1
+            first = first or Mismatch(step, keys[:step], expected, screen)
+            if stop:
+                return Comparison(frames, wrong, first)
+    expected, screen = terminal.screen(), oracle.screen()
+    frames += 1
+    if not same_screen(expected, screen):
+        wrong += 1
+        first = first or Mismatch(len(keys), keys, expected, screen)
+    return Comparison(frames, wrong, first)

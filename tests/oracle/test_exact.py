@@ -1,0 +1,73 @@
+"""Every frame is what the real programs show: thousands of random files, edits, keys and lines at the prompt."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.oracle.cases import Case
+from benchmarks.oracle.fuzz import Session, search
+from pipeline.keystrokes import edit
+from schema.geometry import Geometry
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.exact
+
+# geometry -> first seed, cases
+ROUNDS = {
+    Geometry(24, 80): (0, 60),
+    Geometry(48, 160): (500, 14),
+    Geometry(7, 31): (900, 25),
+    Geometry(4, 24): (40, 15),
+}
+
+
+@pytest.mark.parametrize("geometry", list(ROUNDS), ids=str)
+def test_random_edits_are_drawn_as_vim_draws_them(vim_here: str, geometry: Geometry) -> None:
+    first, count = ROUNDS[geometry]
+    found = [(seed, frames, finding) for seed, frames, finding in search(geometry, range(first, first + count))]
+    for seed, _, finding in found:
+        assert finding is None, f"seed {seed}; {vim_here}\n{finding.case}\n{finding.shown}" if finding else ""
+    assert found[-1][1] > 500
+
+
+@pytest.fixture(scope="module")
+def session(vim_here: str):  # type: ignore[no-untyped-def]
+    with Session(Geometry(12, 40)) as session:
+        yield session
+
+
+LINES = st.lists(st.text(st.sampled_from("ab \t漢é\x01\x7f\u200b~<^"), max_size=50), max_size=12)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(old=LINES, new=LINES)
+def test_any_two_files(session: Session, vim_here: str, old: list[str], new: list[str]) -> None:
+    before, after = ("\n".join(lines).encode() for lines in (old, new))
+    keys = b"vim f\r" + edit(before, after) + b":w\r:q\r"
+    shown = session.case(Case(b"f", before, after, keys))
+    if shown:
+        session.restart()
+    assert shown is None, f"{vim_here}\n{shown}"
+
+
+def test_fuzzing_from_the_command_line(vim_here: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.oracle.fuzz", "--cases", "2", "--rows", "10", "--cols", "40", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{vim_here}\n{done.stdout}{done.stderr}"
+    assert json.loads(done.stdout.splitlines()[-1])["wrong"] == 0
+
+
+def test_a_wrong_cell_is_found(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison itself: one wrong rule in the model does not go unseen."""
+    monkeypatch.setattr("pipeline.cells.TAB_STOP", 4)
+    monkeypatch.setattr("pipeline.vim.TAB_STOP", 4)
+    shown = session.case(Case(b"g", b"a\tb\n", None, b"vim g\r:q\r"))
+    session.restart()
+    assert shown is not None
+    assert "row 0 film     'a   b'" in shown
+    assert "row 0 terminal 'a       b'" in shown
