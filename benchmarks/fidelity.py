@@ -1,0 +1,242 @@
+"""Is the film true? Sampled commits of a history, played in a real bash, vim and git, compared cell for cell.
+
+    python -m benchmarks.fidelity --repo PATH --commits 100
+    python -m benchmarks.fidelity --repo PATH --commits 20 --rows 48 --cols 160 --seed 1 --json
+
+Commits are sampled over the whole history in runs of consecutive ones and play in one unbroken terminal. Every
+frame (code points, styles, cursor) is compared; after each commit, the tree and the subject that git has are. The
+first mismatch is drawn as two screens. Exit code 1 if anything differs.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.oracle.compare import play_both
+from benchmarks.oracle.machine import Oracle, OracleError, find_vim
+from pipeline.history import Commit, order, walk
+from pipeline.plumbing import Blobs
+from pipeline.scratch import Scratch, make_scratch
+from pipeline.story import Desk, Untold, tell
+from pipeline.terminal import Terminal
+from schema.config import ReplayConfig
+from schema.errors import GitreelError
+from schema.geometry import Geometry
+from schema.widths import VIM_VERSION
+
+RUN = 10  # consecutive commits of a sample
+TABLE_ROWS = 200_000
+
+
+@dataclass
+class Verdict:
+    """What was compared, and what was wrong."""
+
+    frames: int = 0
+    mismatched_frames: int = 0
+    commits: int = 0
+    tree_mismatches: int = 0
+    odd_trees: int = 0  # same files and modes, but the original wrote a mode as git does not any more (040000)
+    subject_mismatches: int = 0
+    lines: int = 0
+    lines_typed: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    not_typed: Counter[str] = field(default_factory=Counter)  # rule -> files brought by checkout
+    late: int = 0  # screens that were waited for twice
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def typed_line_share(self) -> float:
+        """Typed lines over all lines of valid, hand-written text; 1 where there are none."""
+        return self.lines_typed / self.lines if self.lines else 1.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing at all differed."""
+        return not (self.mismatched_frames or self.tree_mismatches or self.subject_mismatches)
+
+    def figures(self) -> dict[str, int | float]:
+        """The numbers of --json."""
+        names = ("frames", "mismatched_frames", "commits", "tree_mismatches", "subject_mismatches")
+        known = asdict(self)
+        return {name: known[name] for name in names} | {"typed_line_share": round(self.typed_line_share, 4)}
+
+
+def sample(total: int, wanted: int, seed: int) -> list[tuple[int, int]]:
+    """Runs (first ordinal, commits) spread over `total` commits by `seed`, `wanted` commits together.
+
+    >>> sample(5, 100, 0)
+    [(0, 5)]
+    """
+    if wanted >= total:
+        return [(0, total)] if total else []
+    rng = random.Random(seed)
+    count = -(-wanted // RUN)
+    slots = sorted(rng.sample(range(-(-total // RUN)), min(count, -(-total // RUN))))
+    runs = [(slot * RUN, min(RUN, total - slot * RUN)) for slot in slots]
+    excess = sum(length for _, length in runs) - wanted
+    if excess > 0:
+        runs[-1] = (runs[-1][0], max(1, runs[-1][1] - excess))
+    return runs
+
+
+def sampled(git_dir: Path, runs: list[tuple[int, int]]) -> Iterator[Commit]:
+    """The commits of these runs, in order."""
+    for first, length in runs:
+        yield from islice(walk(git_dir, after=first - 1 if first else None), length)
+
+
+def judge(
+    git_dir: Path,
+    config: ReplayConfig,
+    runs: list[tuple[int, int]],
+    *,
+    max_frames: int = sys.maxsize,
+    report: bool = False,
+) -> Verdict:
+    """Play the sampled commits on the model and on the real programs. Raises GitreelError, OracleError."""
+    verdict = Verdict()
+    with tempfile.TemporaryDirectory(prefix="film-") as root, Blobs(git_dir) as blobs:
+        scratch = make_scratch(Path(root) / "work", git_dir)
+        desk = Desk(blobs, config)
+        terminal = Terminal(config.geometry)
+        started = time.monotonic()
+        with Oracle(config.geometry, scratch.folder, Path(root) / "support", scratch.environment) as oracle:
+            for commit in sampled(git_dir, runs):
+                try:
+                    score = tell(commit, desk)
+                except Untold as refusal:
+                    verdict.dropped[refusal.reason] += 1
+                    continue
+                contents = [file.content for file in score.opened]
+                result = play_both(terminal, oracle, score.keys, contents)
+                desk.tree = commit.tree
+                verdict.commits += 1
+                verdict.frames += result.frames
+                verdict.mismatched_frames += result.wrong
+                verdict.lines += score.lines
+                verdict.lines_typed += score.lines_typed
+                verdict.not_typed.update(rule for _, rule in score.drops)
+                if result.first and len(verdict.shown) < 3:
+                    verdict.shown.append(f"commit {commit.sha}\n{result.first.draw(config.geometry)}")
+                _check_commit(verdict, scratch, commit, score.subject)
+                if len(terminal.table) > TABLE_ROWS:
+                    terminal.forget_rows()
+                if report:
+                    rate = verdict.frames / (time.monotonic() - started)
+                    print(
+                        f"\r{verdict.commits} commits, {verdict.frames} frames, {rate:.0f} frames/s,"
+                        f" {verdict.mismatched_frames} wrong ",
+                        end="",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+                if verdict.frames >= max_frames:
+                    break
+            verdict.late = oracle.late
+    if report:
+        print(file=sys.stderr)
+    return verdict
+
+
+def _check_commit(verdict: Verdict, scratch: Scratch, commit: Commit, subject: str) -> None:
+    """Compare git's tree and message with the original's tree and the typed subject."""
+    try:
+        tree = scratch.git("rev-parse", "HEAD^{tree}")
+        message = scratch.git("log", "-1", "--format=%B").rstrip("\n")
+        status = scratch.git("status", "--porcelain", "--ignored")
+    except subprocess.CalledProcessError as error:
+        verdict.tree_mismatches += 1
+        verdict.shown.append(f"commit {commit.sha}: git failed: {error.stderr!r}")
+        return
+    same = tree == commit.tree
+    if not same and scratch.git("ls-tree", "-rz", tree) == scratch.git("ls-tree", "-rz", commit.tree):
+        verdict.odd_trees += 1
+        same = True
+    if not same or status:
+        verdict.tree_mismatches += 1
+        if len(verdict.shown) < 3:
+            verdict.shown.append(f"commit {commit.sha}: tree {tree}, should be {commit.tree}; {status[:200]}")
+    if message != subject:
+        verdict.subject_mismatches += 1
+        if len(verdict.shown) < 3:
+            verdict.shown.append(f"commit {commit.sha}: message {message!r}, typed {subject!r}")
+
+
+def vim_release() -> str:
+    """First lines of what the installed vim says of itself."""
+    lines = subprocess.run([find_vim(), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return " ".join(line.strip() for line in lines[:2])
+
+
+def start_load(processes: int) -> list[subprocess.Popen[bytes]]:
+    """Processes that keep a core busy each."""
+    return [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+
+
+def main() -> int:
+    """Judge one repository, print what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--repo", type=Path, required=True, help="a repository or its .git folder")
+    parser.add_argument("--commits", type=int, default=50, help="commits to sample")
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--cols", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--frames", type=int, default=sys.maxsize, help="stop after the commit that reaches this many")
+    parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
+    parser.add_argument("--quick", action="store_true", help="at most 20,000 frames")
+    parser.add_argument("--json", action="store_true", help="the figures as one JSON object on the last line")
+    options = parser.parse_args()
+    load: list[subprocess.Popen[bytes]] = []
+    try:
+        geometry = Geometry(options.rows, options.cols).check()
+        config = ReplayConfig(rows=options.rows, cols=options.cols)
+        total = len(order(options.repo))
+        runs = sample(total, options.commits, options.seed)
+        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}")
+        print(f"Python {platform.python_version()}, model of vim {VIM_VERSION}, here {vim_release()}")
+        print(f"{datetime.now():%Y-%m-%d %H:%M}, {geometry}, seed {options.seed}, load {options.load}")
+        load = start_load(options.load)
+        limit = min(options.frames, 20_000) if options.quick else options.frames
+        verdict = judge(options.repo, config, runs, max_frames=limit, report=sys.stderr.isatty())
+    except (GitreelError, OracleError) as error:
+        print(f"fidelity: {error}", file=sys.stderr)
+        return 2
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+    for shown in verdict.shown:
+        print(shown)
+    dropped, not_typed = (
+        ", ".join(f"{reason} {count}" for reason, count in found.most_common()) or "none"
+        for found in (verdict.dropped, verdict.not_typed)
+    )
+    print(f"{verdict.commits} of {total} commits in {len(runs)} runs; stepped over: {dropped}")
+    print(f"files brought by checkout: {not_typed}")
+    print(f"{verdict.frames} frames, {verdict.mismatched_frames} mismatched")
+    print(f"trees that differ {verdict.tree_mismatches}, subjects {verdict.subject_mismatches}")
+    if verdict.late:
+        print(f"screens that had to be waited for twice: {verdict.late}")
+    if verdict.odd_trees:
+        print(f"trees whose original was written with padded modes, equal otherwise: {verdict.odd_trees}")
+    print(f"typed lines {verdict.lines_typed} of {verdict.lines} ({verdict.typed_line_share:.1%})")
+    if options.json:
+        print(json.dumps(verdict.figures()))
+    return 0 if verdict.exact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

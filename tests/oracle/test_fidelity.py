@@ -1,0 +1,110 @@
+"""Whole histories, played for real: each frame, each tree, each subject."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fidelity import judge, sample
+from pipeline.history import order
+from schema.config import ReplayConfig
+from tests.edge_cases import edge_cases
+from tests.repositories import Repository, make_repository
+
+pytestmark = pytest.mark.exact
+ROOT = Path(__file__).resolve().parents[2]
+ODD = {
+    "漢字.md": "一つ目\n二つ目の行は長いので画面の端を越えてゆくはずである。まだまだ続く、どこまでも続く。\n".encode(),
+    "crlf.txt": b"one\r\ntwo\r\nthree\r\n",
+    "long.txt": b"word " * 90 + b"\nshort\n",
+    "tabs.c": b"\tif (x)\n\t\treturn\ty;\n",
+    "control": b"\x01\x02\x7f escape \x1b[0m\n",
+    "latin": b"caf\xe9 na\xefve\n",
+    "zero": "a\u200bb\ufeffc\n".encode(),
+    "no end": b"last line",
+}
+
+
+def both_exact(path: Path, config: ReplayConfig, vim_here: str, *, frames: int, commits: int = 10**6) -> int:
+    total = len(order(path))
+    verdict = judge(path, config, sample(total, commits, 0), max_frames=frames)
+    assert verdict.exact, f"{vim_here}\n" + "\n".join(verdict.shown)
+    return verdict.frames
+
+
+def test_a_sample_is_runs_of_consecutive_commits_over_the_whole_history() -> None:
+    assert sample(5, 100, 0) == [(0, 5)]
+    runs = sample(1_000, 45, 3)
+    assert sum(length for _, length in runs) == 45
+    assert runs == sample(1_000, 45, 3) != sample(1_000, 45, 4)
+    assert all(first + length <= 1_000 for first, length in runs)
+    assert max(first for first, _ in runs) > 500
+
+
+def test_edge_cases(vim_here: str, tmp_path: Path) -> None:
+    repository = edge_cases(tmp_path / "r")
+    assert both_exact(repository.path, ReplayConfig(), vim_here, frames=10_000, commits=60) > 3_000
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(24, 80), (9, 33)])
+def test_all_text(vim_here: str, tmp_path: Path, rows: int, cols: int) -> None:
+    def more(content: bytes) -> bytes:
+        half = len(content) // 2
+        return content[:half] + b"+" + content[half:] + b"\xe6\xbc\xa2 more\n"
+
+    path = make_repository(
+        tmp_path / "r",
+        ODD,
+        {name: more(content) for name, content in ODD.items()},
+        {name: content[::2] if content.isascii() else None for name, content in ODD.items()},
+    )
+    assert both_exact(path, ReplayConfig(rows=rows, cols=cols), vim_here, frames=10_000) > 500
+
+
+def test_branches_and_merges(vim_here: str, tmp_path: Path) -> None:
+    r = Repository(tmp_path / "r")
+    trunk = r.commit("Begin", {"a": b"1\n2\n3\n", "b": b"x\n"})
+    side = r.commit("Side", {"a": b"1\n2 side\n3\n"}, parents=[trunk])
+    main = r.commit('It\'s "main" $HOME !x \\ ' + "w" * 90, {"b": b"y\n"}, parents=[trunk])
+    merge = r.commit("Merge", {"a": b"1\n2 side\n3\n"}, parents=[main, side])
+    r.commit("", {"a": None, "d/c": b"1\n2 side\n3\n"}, parents=[merge])
+    assert both_exact(r.path, ReplayConfig(), vim_here, frames=5_000) > 300
+
+
+def test_own_history(vim_here: str) -> None:
+    """This project's commits, sampled; an unpacked archive or a shallow clone has none."""
+    shallow = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if shallow.stdout.strip() != "false" or len(order(ROOT)) < 5:
+        pytest.skip("needs this project's own history: git clone it whole")
+    assert both_exact(ROOT, ReplayConfig(), vim_here, frames=5_000, commits=30) > 1_000
+
+
+def test_command_line(vim_here: str, tmp_path: Path) -> None:
+    path = make_repository(tmp_path / "r", {"a": b"one\n"}, {"a": b"two\n"})
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fidelity", "--repo", str(path), "--commits", "2", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["commits"] == 2
+    assert figures["mismatched_frames"] == figures["tree_mismatches"] == figures["subject_mismatches"] == 0
+
+
+def test_not_a_repository(vim_here: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fidelity", "--repo", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
