@@ -1,0 +1,233 @@
+"""How fast is film made? Our screen model beside the real programs, on the same commits, in one run.
+
+    python -m benchmarks.replay --repo PATH                 both sizes, a few minutes
+    python -m benchmarks.replay --repo PATH --quick --json  one size, within a minute
+
+Peers, synchronised key by key: the real vim, bash and git with pyte and the whole screen read out of it after each
+key; the same with only the rows that changed read out; the same with the output drained and not decoded. Ours, on one
+thread: keys -> film (row numbers and a dictionary of rows, what is stored); keys -> film -> full grids of code points
+and styles; and the whole path, commit -> keys -> film -> Parquet. Peers and ours take turns, and the best round of each
+counts. Walking a history beside `git log -p` and PyDriller: `python -m benchmarks.walk`.
+"""
+
+import cProfile
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.oracle.machine import Oracle, OracleError
+from benchmarks.report import finish, header, parser, table
+from pipeline.film import Film, RowTable
+from pipeline.history import order, walk
+from pipeline.plumbing import Blobs
+from pipeline.replay import replay
+from pipeline.scratch import make_scratch
+from pipeline.shards import StreamWriter
+from pipeline.story import Desk, Score, Untold, tell
+from pipeline.terminal import Terminal
+from schema.config import ReplayConfig
+from schema.decode import decode_texts
+from schema.errors import GitreelError
+from schema.geometry import Geometry
+
+
+class Sample(NamedTuple):
+    """Consecutive commits: their scores, and where they start in the history."""
+
+    first: int
+    commits: int
+    scores: list[Score]
+
+    @property
+    def keys(self) -> int:
+        """Keys of all of them."""
+        return sum(len(score.keys) for score in self.scores)
+
+
+def take_sample(repo: Path, config: ReplayConfig, first: int, most_keys: int) -> Sample:
+    """Commits from ordinal `first` on, until `most_keys` keys are reached."""
+    scores: list[Score] = []
+    keys = commits = 0
+    with Blobs(repo) as blobs:
+        desk = Desk(blobs, config)
+        for commit in walk(repo, after=first - 1 if first else None):
+            commits += 1
+            try:
+                score = tell(commit, desk)
+            except Untold:
+                continue
+            if scores and keys + len(score.keys) > most_keys:
+                continue  # too long for what is left; a sample has many commits, not one
+            desk.tree = commit.tree
+            scores.append(score)
+            keys += len(score.keys)
+            if keys > 0.9 * most_keys or commits > 400:
+                break
+    return Sample(first, commits, scores)
+
+
+def real(repo: Path, sample: Sample, geometry: Geometry, read: str) -> float:
+    """Seconds in which the real programs play the sample. `read`: 'all' rows, 'dirty' rows, or 'none'."""
+    with tempfile.TemporaryDirectory(prefix="film-") as root:
+        scratch = make_scratch(Path(root) / "work", repo)
+        decode = read != "none"
+        support = Path(root) / "support"
+        with Oracle(geometry, scratch.folder, support, scratch.environment, decode=decode) as oracle:
+            started = time.perf_counter()
+            for score in sample.scores:
+                for key in score.keys:
+                    oracle.send(key)
+                    if read == "all" and oracle.decoder is not None:
+                        oracle.decoder.read_all()
+                    if decode:
+                        oracle.screen()
+            return time.perf_counter() - started
+
+
+def film(scores: list[Score], geometry: Geometry, *, grids: bool) -> tuple[float, int]:
+    """(seconds, frames) of our model playing the scores again and again, each time in a fresh terminal."""
+    frames = 0
+    started = time.perf_counter()
+    while frames == 0 or time.perf_counter() - started < 1.0:
+        terminal = Terminal(geometry)
+        for score in scores:
+            made = terminal.play(score.keys, [file.content for file in score.opened])
+            frames += len(made.action_T)
+            if grids:
+                for codes, _ in grid_chunks(made, terminal.table, geometry):
+                    assert codes.shape[1:] == tuple(geometry)
+    return time.perf_counter() - started, frames
+
+
+def grid_chunks(made: Film, rows: RowTable, geometry: Geometry) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(code points [t, rows, cols], styles [t, rows, cols]) of a film, 2,048 frames at a time."""
+    for at in range(0, len(made.rows_TR), 2048):
+        numbers_TR = made.rows_TR[at : at + 2048]
+        used, inverse = np.unique(numbers_TR, return_inverse=True)
+        codes_NC = decode_texts(pa.array([rows.texts[n] for n in used], pa.string()), geometry.cols)
+        style_NC = np.zeros((len(used), geometry.cols), np.uint8)
+        for place, n in enumerate(used):
+            for start, length, style in rows.runs[n]:
+                style_NC[place, start : start + length] = style
+        inverse = inverse.reshape(numbers_TR.shape)
+        yield codes_NC[inverse], style_NC[inverse]
+
+
+def whole(repo: Path, config: ReplayConfig, commits: int) -> tuple[float, int]:
+    """(seconds, steps) of commit -> keys -> film -> Parquet for the oldest `commits` commits, in one thread."""
+    with tempfile.TemporaryDirectory(prefix="film-") as folder:
+        started = time.perf_counter()
+        with StreamWriter(Path(folder) / "warehouse", "benchmark", config, source="benchmark") as writer:
+            for take in islice(replay(repo, "benchmark", config), commits):
+                writer.append(take)
+            manifest = writer.close()
+        return time.perf_counter() - started, manifest.steps
+
+
+def measure(repo: Path, geometry: Geometry, options: "Options") -> dict[str, float]:
+    """Frames a second of every way, best of the rounds."""
+    config = ReplayConfig(rows=geometry.rows, cols=geometry.cols)
+    first = options.first if options.first is not None else len(order(repo)) // 3
+    sample = take_sample(repo, config, first, options.keys)
+    print(
+        f"\n{geometry}: {len(sample.scores)} commits from number {first} on, {sample.keys:,} keys;"
+        f" the whole path on the oldest {options.commits}",
+        flush=True,
+    )
+    best: dict[str, float] = {}
+
+    def note(name: str, frames: int, seconds: float) -> None:
+        best[name] = max(best.get(name, 0.0), frames / seconds)
+
+    for _ in range(options.rounds):
+        note("vim + pyte, screen read out", sample.keys, real(repo, sample, geometry, "all"))
+        note("keys -> film", *film(sample.scores, geometry, grids=False)[::-1])
+        note("vim + pyte, changed rows", sample.keys, real(repo, sample, geometry, "dirty"))
+        note("keys -> film -> grids", *film(sample.scores, geometry, grids=True)[::-1])
+        note("vim, not decoded", sample.keys, real(repo, sample, geometry, "none"))
+        seconds, steps = whole(repo, config, options.commits)
+        note("commit -> keys -> film -> Parquet", steps, seconds)
+    return best
+
+
+def profile(repo: Path, config: ReplayConfig, commits: int) -> str:
+    """Where the whole path's time goes, by module, percent of the profiled time."""
+    profiler = cProfile.Profile()
+    profiler.enable()
+    whole(repo, config, commits)
+    profiler.disable()
+    shares: dict[str, float] = {}
+    total = 0.0
+    root = str(Path(__file__).resolve().parents[1]) + "/"
+    for (file, _, name), (_, _, own, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
+        total += own
+        if file.startswith(root) and "/.venv/" not in file:
+            where = file.removeprefix(root)
+        elif "pyarrow" in file or "parquet" in name:
+            where = "pyarrow"
+        else:
+            where = f"built-in {name}" if file == "~" else "other libraries"
+        shares[where] = shares.get(where, 0.0) + own
+    top = sorted(shares.items(), key=lambda item: -item[1])[:14]
+    return table(["where", "% of time"], [[name, 100 * own / total] for name, own in top])
+
+
+class Options(NamedTuple):
+    """How much is played."""
+
+    first: int | None  # None: a third into the history
+    keys: int
+    commits: int  # for the whole path
+    rounds: int
+
+
+def main() -> int:
+    """Command line; exit code 2 after a clear error."""
+    flags = parser(__doc__)
+    flags.add_argument("--repo", type=Path, default=Path("."), help="a repository with its whole history")
+    flags.add_argument("--first", type=int, help="ordinal of the first commit (default: a third in)")
+    flags.add_argument("--profile", action="store_true", help="also show where the whole path's time goes")
+    chosen = flags.parse_args()
+    options = Options(chosen.first, 3_000, 150, 1) if chosen.quick else Options(chosen.first, 8_000, 600, 3)
+    sizes = [Geometry(24, 80)] if chosen.quick else [Geometry(24, 80), Geometry(48, 160)]
+    figures: dict[str, object] = {}
+    print(
+        header(
+            "benchmarks.replay", ["pyte", "pyarrow", "numpy", "rapidfuzz"], repo=chosen.repo.name, rounds=options.rounds
+        )
+    )
+    try:
+        for geometry in sizes:
+            best = measure(chosen.repo, geometry, options)
+            peers = ["vim + pyte, screen read out", "vim + pyte, changed rows", "vim, not decoded"]
+            rows = [[name, best[name], *(best[name] / best[peer] for peer in peers)] for name in best]
+            print(table(["way", "frames/s", *(f"x {peer}" for peer in peers)], rows), flush=True)
+            peer = best[peers[0]]
+            figures |= {
+                f"film_ratio_{geometry}": round(best["keys -> film"] / peer, 1),
+                f"grids_ratio_{geometry}": round(best["keys -> film -> grids"] / peer, 1),
+                f"whole_ratio_{geometry}": round(best["commit -> keys -> film -> Parquet"] / peer, 1),
+                f"film_frames_per_second_{geometry}": round(best["keys -> film"]),
+                f"whole_frames_per_second_{geometry}": round(best["commit -> keys -> film -> Parquet"]),
+                f"peer_frames_per_second_{geometry}": round(peer),
+            }
+        if chosen.profile:
+            print(f"\nWhere the whole path's time goes, {sizes[0]}:")
+            print(profile(chosen.repo, ReplayConfig(rows=sizes[0].rows, cols=sizes[0].cols), options.commits))
+    except (GitreelError, OracleError) as error:
+        print(f"gitreel: {error}", file=sys.stderr)
+        return 2
+    finish(figures, chosen.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
