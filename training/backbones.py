@@ -1,0 +1,504 @@
+"""Sequence backbones behind one interface: ``sequence`` for training, ``step`` for streaming.
+
+Every backbone maps embeddings ``x_BTD`` to features ``y_BTD`` and carries a *state*, a tuple of
+tensors whose first dimension is the batch. ``sequence`` accepts a state with gradient and returns
+one with gradient, so that backpropagation can be cut into chunks without changing the gradient.
+``step`` is the same map, one position at a time; both forms agree to float32 rounding.
+
+Dimensions: B batch, T time, D model width, L layers, H heads, K head width, E inner width of an
+SSM or RNN, N SSM state size, C convolution channels, Q positions in a chunk, J chunks.
+
+    >>> backbone = make_backbone("lstm", width=8, layers=1)
+    >>> y_BTD, state = backbone.sequence(torch.zeros(2, 5, 8), backbone.initial_state(2))
+    >>> y_BTD.shape, [tuple(part.shape) for part in state]
+    (torch.Size([2, 5, 8]), [(2, 1, 8), (2, 1, 8)])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+
+
+class Backbone(nn.Module):
+    """The interface. Subclasses set ``width`` and ``layers`` and fill in the four methods."""
+
+    width: int
+    layers: int
+    #: What the state is, in words, with shapes of one sequence.
+    state_description: str = "none"
+
+    def initial_state(self, batch: int) -> State:
+        """State before the first step, for ``batch`` sequences (learned parts carry gradient)."""
+        raise NotImplementedError
+
+    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        """Features of a whole chunk and the state after it."""
+        raise NotImplementedError
+
+    def step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
+        """Features of one position and the state after it; here, a chunk of one."""
+        y_B1D, state = self.sequence(x_BD.unsqueeze(1), state)
+        return y_B1D.squeeze(1), state
+
+    def state_bytes(self, steps: int) -> int:
+        """Bytes of state that one sequence carries after ``steps`` steps, in the weights' type."""
+        weight = next(self.parameters())
+        with torch.no_grad():
+            x_BTD = torch.zeros(1, 1, self.width, dtype=weight.dtype, device=weight.device)
+            start = self.initial_state(1)
+            _, after = self.sequence(x_BTD, start)
+        first = sum(part.numel() * part.element_size() for part in start)
+        growth = sum(part.numel() * part.element_size() for part in after) - first
+        return first + steps * growth
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Features of whole sequences from the initial state."""
+        return self.sequence(x_BTD, self.initial_state(x_BTD.shape[0]))[0]
+
+
+class FrameOnly(Backbone):
+    """No memory: pre-norm residual MLPs on each frame alone. The control line for every memory."""
+
+    def __init__(self, width: int, layers: int = 1, hidden: int | None = None) -> None:
+        super().__init__()
+        self.width, self.layers = width, layers
+        self.blocks = nn.ModuleList(Mlp(width, hidden or 4 * width) for _ in range(layers))
+        self.norm = nn.RMSNorm(width)
+
+    def initial_state(self, batch: int) -> State:
+        return ()
+
+    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        for block in self.blocks:
+            x_BTD = x_BTD + block(x_BTD)
+        return self.norm(x_BTD), ()
+
+
+class Lstm(Backbone):
+    """``nn.LSTM`` with learned ``h0`` and ``c0`` (one vector each a layer), the paper's backbone.
+
+    ``recurrent_init``: "uniform" is PyTorch's (and the published model's) +-1/sqrt(width);
+    "orthogonal" draws each gate's recurrent matrix orthogonal, which the toy tasks need.
+    """
+
+    state_description = "h and c: 2 x [layers, width]"
+
+    def __init__(self, width: int, layers: int = 1, recurrent_init: str = "uniform") -> None:
+        super().__init__()
+        if recurrent_init not in ("uniform", "orthogonal"):
+            raise ValueError(f"recurrent_init {recurrent_init!r}: choose uniform or orthogonal")
+        self.width, self.layers = width, layers
+        self.lstm = nn.LSTM(width, width, layers, batch_first=True)
+        self.h0_LD = nn.Parameter(torch.zeros(layers, width))
+        self.c0_LD = nn.Parameter(torch.zeros(layers, width))
+        if recurrent_init == "orthogonal":
+            for layer in range(layers):
+                for gate_DD in getattr(self.lstm, f"weight_hh_l{layer}").chunk(4):
+                    nn.init.orthogonal_(gate_DD.data)
+
+    def initial_state(self, batch: int) -> State:
+        h_BLD = self.h0_LD.expand(batch, -1, -1)
+        c_BLD = self.c0_LD.expand(batch, -1, -1)
+        return h_BLD, c_BLD
+
+    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        h_LBD, c_LBD = (part.transpose(0, 1).contiguous() for part in state)
+        y_BTD, (h_LBD, c_LBD) = self.lstm(x_BTD, (h_LBD, c_LBD))
+        return y_BTD, (h_LBD.transpose(0, 1), c_LBD.transpose(0, 1))
+
+
+class Mlp(nn.Module):
+    """Pre-norm two-layer GELU MLP."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(width)
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        y_BTD: Tensor = self.down(F.gelu(self.up(self.norm(x_BTD))))
+        return y_BTD
+
+
+class CausalAttention(nn.Module):
+    """Pre-norm causal self-attention with rotary positions and a growing key-value cache."""
+
+    def __init__(self, width: int, inner: int, heads: int) -> None:
+        super().__init__()
+        if inner % (2 * heads):
+            raise ValueError(f"attention width {inner} is not a multiple of 2 x {heads} heads")
+        self.heads = heads
+        self.norm = nn.RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * inner, bias=False)
+        self.out = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x_BTD: Tensor, k_BHTK: Tensor, v_BHTK: Tensor) -> tuple[Tensor, State]:
+        """Attend from each position to itself, those before it and those in the cache."""
+        batch, time, _ = x_BTD.shape
+        past = k_BHTK.shape[2]
+        qkv_BTD = self.qkv(self.norm(x_BTD))
+        q, k, v = qkv_BTD.view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = rotate(q, past), rotate(k, past)
+        k, v = torch.cat((k_BHTK, k), 2), torch.cat((v_BHTK, v), 2)
+        if past == 0:
+            y_BHTK = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            seen_TS = torch.ones(time, past + time, dtype=torch.bool, device=q.device).tril(past)
+            y_BHTK = F.scaled_dot_product_attention(q, k, v, attn_mask=seen_TS)
+        return self.out(y_BHTK.transpose(1, 2).reshape(batch, time, -1)), (k, v)
+
+
+def rotate(x_BHTK: Tensor, start: int) -> Tensor:
+    """Rotary position embedding of positions ``start ...`` (arXiv 2104.09864), half-split form."""
+    half = x_BHTK.shape[-1] // 2
+    place_T = torch.arange(start, start + x_BHTK.shape[2], device=x_BHTK.device)
+    frequency_F = 10000.0 ** (-torch.arange(half, device=x_BHTK.device) / half)
+    angle_TF = place_T[:, None] * frequency_F
+    cos_TF, sin_TF = angle_TF.cos().to(x_BHTK.dtype), angle_TF.sin().to(x_BHTK.dtype)
+    a, b = x_BHTK[..., :half], x_BHTK[..., half:]
+    return torch.cat((a * cos_TF - b * sin_TF, a * sin_TF + b * cos_TF), -1)
+
+
+class Transformer(Backbone):
+    """Causal pre-norm transformer; its state is the key-value cache, which grows with time."""
+
+    state_description = "key-value cache: layers x 2 x [steps, attention width]"
+
+    def __init__(
+        self,
+        width: int,
+        layers: int = 2,
+        heads: int = 4,
+        hidden: int | None = None,
+        inner: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.width, self.layers, self.heads = width, layers, heads
+        self.inner = inner or width
+        self.attentions = nn.ModuleList(CausalAttention(width, self.inner, heads) for _ in range(layers))
+        self.mlps = nn.ModuleList(Mlp(width, hidden or 4 * width) for _ in range(layers))
+        self.norm = nn.RMSNorm(width)
+
+    def initial_state(self, batch: int) -> State:
+        empty_BHTK = self.norm.weight.new_zeros(batch, self.heads, 0, self.inner // self.heads)
+        return (empty_BHTK,) * (2 * self.layers)
+
+    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        after: State = ()
+        for layer, (attention, mlp) in enumerate(zip(self.attentions, self.mlps, strict=True)):
+            y_BTD, cache = attention(x_BTD, state[2 * layer], state[2 * layer + 1])
+            x_BTD = x_BTD + y_BTD
+            x_BTD = x_BTD + mlp(x_BTD)
+            after += cache
+        return self.norm(x_BTD), after
+
+
+def ssd_scan(
+    x_BTHP: Tensor,
+    decay_BTH: Tensor,
+    b_BTN: Tensor,
+    c_BTN: Tensor,
+    state_BHPN: Tensor,
+    chunk: int = 32,
+) -> tuple[Tensor, Tensor]:
+    """Chunked state-space dual scan with a differentiable initial state (arXiv 2405.21060, sec. 6).
+
+    ``S_t = exp(decay_t) S_{t-1} + x_t b_t^T`` and ``y_t = S_t c_t``, for each head.
+
+    Args:
+        x_BTHP: inputs, already multiplied by the time step.
+        decay_BTH: logarithms of the decay, <= 0.
+        b_BTN: write vectors, shared by the heads.
+        c_BTN: read vectors, shared by the heads.
+        state_BHPN: the state before the first position.
+        chunk: positions handled by one quadratic block.
+
+    Returns:
+        ``y_BTHP`` and the state after the last position.
+    """
+    time = x_BTHP.shape[1]
+    outputs = []
+    for start in range(0, time, chunk):
+        part = slice(start, min(start + chunk, time))
+        x_BHQP = x_BTHP[:, part].transpose(1, 2)
+        b_BQN, c_BQN = b_BTN[:, part], c_BTN[:, part]
+        total_BHQ = decay_BTH[:, part].transpose(1, 2).cumsum(-1)
+        gap_BHQQ = total_BHQ[..., :, None] - total_BHQ[..., None, :]
+        past_QQ = torch.ones_like(gap_BHQQ[0, 0], dtype=torch.bool).tril()
+        kernel_BHQQ = gap_BHQQ.masked_fill(~past_QQ, -math.inf).exp()
+        kernel_BHQQ = kernel_BHQQ * (c_BQN @ b_BQN.transpose(1, 2))[:, None]
+        carried_BHQP = c_BQN[:, None] @ state_BHPN.transpose(-1, -2)
+        outputs.append(kernel_BHQQ @ x_BHQP + carried_BHQP * total_BHQ.exp()[..., None])
+        rest_BHQ = (total_BHQ[..., -1:] - total_BHQ).exp()
+        written_BHPN = (x_BHQP * rest_BHQ[..., None]).transpose(-1, -2) @ b_BQN[:, None]
+        state_BHPN = state_BHPN * total_BHQ[..., -1, None, None].exp() + written_BHPN
+    return torch.cat(outputs, 2).transpose(1, 2), state_BHPN
+
+
+class Mamba2Mixer(nn.Module):
+    """One Mamba-2 mixer; parameter names follow ``transformers``' so that weights can be loaded."""
+
+    def __init__(self, width: int, inner: int, heads: int, state_size: int) -> None:
+        super().__init__()
+        if inner % heads:
+            raise ValueError(f"inner width {inner} is not a multiple of {heads} heads")
+        self.inner, self.heads, self.head_width = inner, heads, inner // heads
+        self.state_size, self.kernel = state_size, 4
+        self.channels = self.inner + 2 * state_size
+        self.in_proj = nn.Linear(width, self.inner + self.channels + self.heads, bias=False)
+        self.conv1d = nn.Conv1d(self.channels, self.channels, self.kernel, groups=self.channels)
+        step_H = torch.exp(torch.empty(self.heads).uniform_(math.log(1e-3), math.log(1e-1)))
+        self.dt_bias = nn.Parameter(step_H + torch.log(-torch.expm1(-step_H)))
+        self.A_log = nn.Parameter(torch.arange(1.0, self.heads + 1).log())
+        self.D = nn.Parameter(torch.ones(self.heads))
+        self.norm = nn.RMSNorm(self.inner, eps=1e-5)
+        self.out_proj = nn.Linear(self.inner, width, bias=False)
+
+    def initial_state(self, batch: int) -> State:
+        """Zeros: no inputs in the convolution's window and an empty state."""
+        zeros = self.D.new_zeros
+        return (
+            zeros(batch, self.kernel - 1, self.channels),
+            zeros(batch, self.heads, self.head_width, self.state_size),
+        )
+
+    def forward(self, x_BTD: Tensor, window_BKC: Tensor, state_BHPN: Tensor) -> tuple[Tensor, State]:
+        """Mix a chunk given the last inputs of the convolution and the state."""
+        batch, time, _ = x_BTD.shape
+        gate_BTE, inputs_BTC, step_BTH = self.in_proj(x_BTD).split((self.inner, self.channels, self.heads), -1)
+        inputs_BTC = torch.cat((window_BKC, inputs_BTC), 1)
+        window_BKC = inputs_BTC[:, -(self.kernel - 1) :]
+        taps_CK = self.conv1d.weight[:, 0]
+        mixed_BTC: Tensor = self.conv1d.get_parameter("bias")
+        for tap in range(self.kernel):  # 1.4 times faster than a grouped conv1d on a CPU
+            mixed_BTC = torch.addcmul(mixed_BTC, inputs_BTC[:, tap : tap + time], taps_CK[:, tap])
+        x_BTE, b_BTN, c_BTN = torch.split(F.silu(mixed_BTC), [self.inner, self.state_size, self.state_size], -1)
+        step_BTH = F.softplus(step_BTH + self.dt_bias)
+        x_BTHP = x_BTE.reshape(batch, time, self.heads, self.head_width)
+        y_BTHP, state_BHPN = ssd_scan(
+            x_BTHP * step_BTH[..., None],
+            -self.A_log.exp() * step_BTH,
+            b_BTN,
+            c_BTN,
+            state_BHPN,
+        )
+        y_BTE = (y_BTHP + x_BTHP * self.D[:, None]).reshape(batch, time, self.inner)
+        return self.out_proj(self.norm(y_BTE * F.silu(gate_BTE))), (window_BKC, state_BHPN)
+
+
+class Mamba2Layer(nn.Module):
+    """Pre-norm residual block around a mixer."""
+
+    def __init__(self, width: int, inner: int, heads: int, state_size: int) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.mixer = Mamba2Mixer(width, inner, heads, state_size)
+
+    def forward(self, x_BTD: Tensor, window_BKC: Tensor, state_BHPN: Tensor) -> tuple[Tensor, State]:
+        """Residual update of a chunk and the state after it."""
+        y_BTD, state = self.mixer(self.norm(x_BTD), window_BKC, state_BHPN)
+        return y_BTD, state
+
+
+class Mamba2(Backbone):
+    """Mamba-2 (arXiv 2405.21060): a linear state space with input-dependent scalar decay."""
+
+    state_description = "layers x (convolution [3, channels] and SSM [heads, head width, states])"
+
+    def __init__(
+        self,
+        width: int,
+        layers: int = 2,
+        inner: int | None = None,
+        heads: int = 4,
+        state_size: int = 16,
+    ) -> None:
+        super().__init__()
+        self.width, self.layers = width, layers
+        self.blocks = nn.ModuleList(Mamba2Layer(width, inner or 2 * width, heads, state_size) for _ in range(layers))
+        self.norm_f = nn.RMSNorm(width, eps=1e-5)
+
+    def initial_state(self, batch: int) -> State:
+        state: State = ()
+        for layer in self.blocks:
+            state += cast("Mamba2Layer", layer).mixer.initial_state(batch)
+        return state
+
+    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        after: State = ()
+        for index, layer in enumerate(self.blocks):
+            y_BTD, carried = layer(x_BTD, *state[2 * index : 2 * index + 2])
+            x_BTD = x_BTD + y_BTD
+            after += carried
+        return self.norm_f(x_BTD), after
+
+
+class LinearScan(torch.autograd.Function):
+    """``h_t = keep_t * h_{t-1} + write_t`` for all t at once, by doubling: log2(T) passes over [B, T, E].
+
+    The gradient is the same recurrence backwards in time. Everything stays in linear space, which is exact to rounding
+    where 0 <= keep <= 1; a scan of logarithms loses digits as their sums grow with T, and was 10 times slower on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, keep_BTE: Tensor, write_BTE: Tensor, h_BE: Tensor) -> Tensor:
+        first_B1E = torch.addcmul(write_BTE[:, :1], keep_BTE[:, :1], h_BE[:, None])
+        h_BTE = double(keep_BTE, torch.cat((first_B1E, write_BTE[:, 1:]), 1))
+        ctx.save_for_backward(keep_BTE, h_BTE, h_BE)
+        return h_BTE
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        keep_BTE, h_BTE, h_BE = ctx.saved_tensors
+        next_BTE = torch.cat((keep_BTE[:, 1:], torch.zeros_like(keep_BTE[:, :1])), 1)
+        write_BTE = double(next_BTE.flip(1), gradients[0].flip(1)).flip(1)
+        before_BTE = torch.cat((h_BE[:, None], h_BTE[:, :-1]), 1)
+        return write_BTE * before_BTE, write_BTE, write_BTE[:, 0] * keep_BTE[:, 0]
+
+
+def double(keep_BTE: Tensor, write_BTE: Tensor) -> Tensor:
+    """Prefix scan: after the pass with distance s each position has gathered the 2 s writes that end at it."""
+    distance, time = 1, keep_BTE.shape[1]
+    while distance < time:
+        late, early = slice(distance, None), slice(0, time - distance)
+        gathered_BTE = torch.addcmul(write_BTE[:, late], keep_BTE[:, late], write_BTE[:, early])
+        write_BTE = torch.cat((write_BTE[:, :distance], gathered_BTE), 1)
+        keep_BTE = torch.cat((keep_BTE[:, :distance], keep_BTE[:, late] * keep_BTE[:, early]), 1)
+        distance *= 2
+    return write_BTE
+
+
+def mingru_scan(gate_BTE: Tensor, candidate_BTE: Tensor, h_BE: Tensor) -> Tensor:
+    """Parallel scan of ``h_t = (1 - z_t) h_{t-1} + z_t g(candidate_t)``, ``z = sigmoid(gate)``.
+
+    ``g(v) = v + 1/2`` for v >= 0, else ``sigmoid(v)`` (arXiv 2410.01201, appendix B): every term is positive.
+    """
+    write_BTE = torch.sigmoid(gate_BTE) * positive(candidate_BTE)
+    h_BTE: Tensor = LinearScan.apply(torch.sigmoid(-gate_BTE), write_BTE, h_BE)  # type: ignore[no-untyped-call]
+    return h_BTE
+
+
+def positive(x: Tensor) -> Tensor:
+    """The minGRU's ``g``: continuous, increasing, positive."""
+    return torch.where(x >= 0, x.clamp(min=0) + 0.5, torch.sigmoid(x.clamp(max=0)))
+
+
+class MinGruLayer(nn.Module):
+    """Pre-norm minGRU and its output projection."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(width)
+        self.gates = nn.Linear(width, 2 * inner)
+        self.out = nn.Linear(inner, width, bias=False)
+        self.h0_E = nn.Parameter(torch.zeros(inner))
+
+    def forward(self, x_BTD: Tensor, h_BE: Tensor) -> tuple[Tensor, Tensor]:
+        """Residual update of a chunk and the hidden vector after it."""
+        gate_BTE, candidate_BTE = self.gates(self.norm(x_BTD)).chunk(2, -1)
+        if x_BTD.shape[1] == 1:
+            z_BE = torch.sigmoid(gate_BTE[:, 0])
+            h_BTE = torch.lerp(h_BE, positive(candidate_BTE[:, 0]), z_BE)[:, None]
+        else:
+            h_BTE = mingru_scan(gate_BTE.to(h_BE.dtype), candidate_BTE.to(h_BE.dtype), h_BE)
+        return self.out(h_BTE), h_BTE[:, -1]
+
+
+class MinGru(Backbone):
+    """minGRU (arXiv 2410.01201): gates see the input only, so time is an associative scan."""
+
+    state_description = "h: layers x [inner]"
+
+    def __init__(self, width: int, layers: int = 2, inner: int | None = None) -> None:
+        super().__init__()
+        self.width, self.layers = width, layers
+        self.blocks = nn.ModuleList(MinGruLayer(width, inner or 2 * width) for _ in range(layers))
+        self.norm = nn.RMSNorm(width)
+
+    def initial_state(self, batch: int) -> State:
+        starts = (cast("MinGruLayer", layer).h0_E for layer in self.blocks)
+        return tuple(positive(h0_E).expand(batch, -1) for h0_E in starts)
+
+    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+        after: State = ()
+        for layer, h_BE in zip(self.blocks, state, strict=True):
+            y_BTD, h_BE = layer(x_BTD, h_BE)
+            x_BTD = x_BTD + y_BTD
+            after += (h_BE,)
+        return self.norm(x_BTD), after
+
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "lstm": Lstm,
+    "frame_only": FrameOnly,
+    "transformer": Transformer,
+    "mamba2": Mamba2,
+    "mingru": MinGru,
+}
+
+#: The setting by which ``match_parameters`` sizes a backbone, and the multiple it must be of.
+SIZE_KNOBS = {
+    "frame_only": ("hidden", 1),
+    "transformer": ("hidden", 1),
+    "mamba2": ("inner", 4),
+    "mingru": ("inner", 1),
+}
+
+
+def make_backbone(name: str, width: int, layers: int, **settings: Any) -> Backbone:
+    """The backbone called ``name``: one of lstm, frame_only, transformer, mamba2, mingru.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"unknown backbone {name!r}: choose one of {', '.join(BACKBONES)}")
+    return BACKBONES[name](width, layers, **settings)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable scalars in a module."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def match_parameters(name: str, width: int, layers: int, target: int) -> dict[str, int]:
+    """Settings with which a backbone of this width and depth has about ``target`` parameters.
+
+    The width belongs to the frame head and stays; the MLP's hidden width (frame_only,
+    transformer) or the inner width (mamba2, mingru) moves. Where a transformer's attention alone
+    would use up the target, its attention width is halved. An LSTM has no such setting: it is the
+    one that the others are matched to.
+
+        >>> match_parameters("mingru", 64, 2, target=33_408)
+        {'inner': 85}
+
+    Raises:
+        ValueError: no setting fits, because ``layers`` is too many for the target.
+    """
+    if name == "lstm":
+        return {}
+    knob, multiple = SIZE_KNOBS[name]
+    fixed: dict[str, int] = {"inner": width} if name == "transformer" else {}
+    while True:
+        small, large = multiple, 2 * multiple
+        with torch.device("meta"):
+            count = count_parameters(make_backbone(name, width, layers, **fixed, **{knob: small}))
+            more = count_parameters(make_backbone(name, width, layers, **fixed, **{knob: large}))
+        units = 1 + round((target - count) / (more - count))
+        if units * multiple >= width // 2:
+            return fixed | {knob: units * multiple}
+        if name != "transformer" or fixed["inner"] <= 16:
+            raise ValueError(
+                f"{name} with {layers} layers of width {width} cannot be as small as {target} "
+                f"parameters: use fewer layers"
+            )
+        fixed["inner"] //= 2
