@@ -1,0 +1,135 @@
+"""Settings of one training run, from flags and a TOML or JSON file; unknown keys are refused.
+
+python -m training.fit --shards warehouse/ --preset small --minutes 2 --set model.reduce=mean
+python -m training.fit --config run.toml
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from schema.config import FrozenModel
+from schema.errors import ConfigError
+
+
+class FitConfig(FrozenModel):
+    """One run of training.fit. None: chosen for the machine and written to the run's config.json."""
+
+    shards: str = Field("warehouse", description="the warehouse: a folder or a URL")
+    repo: tuple[str, ...] = Field((), description="train on these repositories alone; repeatable")
+    run: str = Field("runs/fit", description="folder for everything this run writes")
+    preset: Literal["tiny", "small", "paper"] | None = Field(None, description="model size by name")
+    backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
+    backbone_layers: int | None = Field(None, ge=1, description="layers; the backbone's own default")
+    model: dict[str, Any] = Field(default_factory=dict, description="overrides of training.model.ModelConfig")
+    baseline: bool = Field(True, description="train a frame-only model beside it, on the same batches")
+    minutes: float = Field(10.0, gt=0, description="minutes of wall time to plan for")
+    steps: int | None = Field(None, ge=1, description="updates; overrides minutes")
+    window: int | None = Field(None, ge=2, description="steps of film in a window")
+    batch: int = Field(4, ge=1, description="windows an update, over all ranks and accumulation")
+    accumulate: int = Field(1, ge=1, description="parts in which a rank's batch goes through the model")
+    length_warmup: float = Field(0.0, ge=0, le=1, description="fraction of the run with shorter windows")
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: matrices of blocks and backbone")
+    hold: float = Field(
+        0.85, ge=0, lt=1, description="fraction of the updates in which the frame head stays as it started (not paper)"
+    )
+    learning_rate: float = Field(5e-4, gt=0, description="peak, of AdamW, for the frame head")
+    backbone_learning_rate: float = Field(1.2e-2, gt=0, description="peak, of AdamW, for backbone and action head")
+    centre: bool = Field(True, description="start frame vectors at mean 0 and spread 1 (not the paper preset)")
+    muon_learning_rate: float = Field(2e-2, gt=0, description="peak, of Muon")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled, on matrices")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's")
+    beta2: float = Field(0.98, ge=0, lt=1, description="AdamW's")
+    clip: float = Field(1.0, gt=0, description="gradient norm")
+    warmup: float = Field(0.05, ge=0, le=1, description="fraction of the updates with rising learning rate")
+    decay: float = Field(0.5, ge=0, le=1, description="fraction of the updates with falling learning rate")
+    mode: Literal["full", "stream", "stream_embeddings"] = Field("full", description="backpropagation")
+    chunk: int = Field(64, ge=1, description="steps; of the streaming modes")
+    dedup: bool = Field(True, description="reuse work between nearly identical frames")
+    bf16: bool = Field(False, description="bfloat16 autocast over fp32 weights")
+    compile: bool = Field(False, description="torch.compile the plain frame head")
+    device: str = Field("auto", description="auto, cpu, cuda or mps")
+    threads: int | None = Field(None, ge=1, description="processor threads; all by default")
+    tokens: int = Field(0, ge=0, description="size of the action tokenizer; 0: bytes")
+    seed: int = Field(0, ge=0, description="of weights and windows")
+    evaluations: int = Field(6, ge=1, description="validations during the run")
+    validation_windows: int = Field(24, ge=1, description="windows of held-out film a validation")
+    keep: int = Field(2, ge=1, description="checkpoints kept, beside the best")
+    overwrite: bool = Field(False, description="start anew where the run's folder holds a run already")
+    cache_megabytes: int = Field(512, ge=16, description="decoded film kept in memory")
+
+    @model_validator(mode="after")
+    def _fits(self) -> FitConfig:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} does not divide by accumulate {self.accumulate}")
+        if self.dedup and self.compile:
+            raise ValueError("compile needs the plain frame head: add --no-dedup")
+        if self.warmup + self.decay > 1:
+            raise ValueError("warmup and decay together are more than the whole run")
+        return self
+
+
+def parse(arguments: Sequence[str] | None = None, program: str = "training.fit") -> FitConfig:
+    """Command line -> FitConfig; flags win over --config's file. Raises ConfigError."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {program}",
+        description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, help="TOML or JSON file of the same settings")
+    parser.add_argument("--set", action="append", default=[], metavar="model.KEY=VALUE", help="a model setting")
+    for name, field in FitConfig.model_fields.items():
+        if name == "model":
+            continue
+        flag = "--" + name.replace("_", "-")
+        if name == "run":  # torchrun takes --run for one of its own flags
+            parser.add_argument(flag, "--folder", default=None, help=f"{field.description} [{field.default}]")
+            continue
+        if name == "repo":
+            parser.add_argument(flag, action="append", default=None, metavar="OWNER/NAME", help=field.description)
+        elif field.annotation is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=field.description)
+        else:
+            parser.add_argument(flag, default=None, help=f"{field.description} [{field.default}]")
+    given = vars(parser.parse_args(arguments))
+    path, overrides = given.pop("config"), given.pop("set")
+    settings: dict[str, Any] = _file(path) if path else {}
+    settings.update({name: value for name, value in given.items() if value is not None})
+    model = dict(settings.get("model", {}))
+    for item in overrides:
+        key, _, value = item.partition("=")
+        if not key.startswith("model.") or not value:
+            raise ConfigError(f"--set {item}: write model.KEY=VALUE, for example model.reduce=mean")
+        model[key.removeprefix("model.")] = value
+    try:
+        return FitConfig.model_validate({**settings, "model": model})
+    except ValidationError as error:
+        raise ConfigError(f"{path or 'command line'}: {reason(error)}") from error
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable TOML or JSON file ({error})") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: a table of settings is needed")
+    return loaded
+
+
+def reason(error: ValidationError) -> str:
+    """Pydantic's complaints in one line."""
+    parts = []
+    for complaint in error.errors():
+        where = ".".join(str(part) for part in complaint["loc"])
+        words = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
+        parts.append(f"{where}: {words}" if where else words)
+    return "; ".join(parts) + "; see --help"
