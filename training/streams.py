@@ -1,0 +1,201 @@
+"""What there is to train on: the streams of a warehouse, their splits, and where each step lies.
+
+A stream's manifest `shards/<slug>/stream.json` says which files hold its steps; `actions.db` says its split and whether
+it duplicates another. Works on a folder or on an fsspec URL (s3://...).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schema.errors import ConfigError, CorruptError, WarehouseError
+from schema.geometry import Geometry
+from schema.version import check_version
+
+VERIFY = "run: python -m pipeline.warehouse verify"
+HARVEST = "harvest first: python -m flows.harvest --repo PATH"
+
+
+class Group(NamedTuple):
+    """One row group of a shard: `steps` consecutive steps of its stream."""
+
+    path: str
+    row_group: int
+    steps: int
+
+
+class Stream(NamedTuple):
+    """One repository's film. `split` is None where `actions.db` does not know it."""
+
+    repo_id: str
+    split: str | None
+    geometry: Geometry
+    groups: tuple[Group, ...]
+    steps: int
+
+
+class Segment(NamedTuple):
+    """Steps `start` to `stop` of stream number `stream`."""
+
+    stream: int
+    start: int
+    stop: int
+
+
+class Warehouse:
+    """Reads a warehouse's catalogue; `only` these repositories, if any are named.
+
+    Raises WarehouseError (no folder), ConfigError (no shards), CorruptError, SchemaVersionError.
+    """
+
+    def __init__(self, root: str | Path, only: Sequence[str] = ()) -> None:
+        self.root = str(root).rstrip("/")
+        self._fs, self._path = fsspec.core.url_to_fs(self.root)
+        if not self._fs.exists(self._path):
+            raise WarehouseError(f"{self.root}: no such warehouse; {HARVEST} --warehouse {self.root}")
+        known = self._repositories()
+        self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
+        self.episodes = self.bytes = self.steps = 0  # of the streams kept
+        streams = []
+        for name in sorted(self._fs.glob(f"{self._path}/shards/*/stream.json")):
+            manifest = self._manifest(name)
+            if only and manifest["repo_id"] not in only:
+                continue
+            row = known.get(manifest["repo_id"], {})
+            if row.get("duplicate_of"):
+                self.notes.append(f"{manifest['repo_id']}: left out, duplicates {row['duplicate_of']}")
+                continue
+            stream = self._stream(manifest, row.get("split"))
+            if stream.steps:
+                streams.append(stream)
+                self.steps += stream.steps
+                self.episodes += sum(shard["filmed"] for shard in manifest["shards"])
+                refs = [shard["files"]["steps"] for shard in manifest["shards"] if "steps" in shard["files"]]
+                self.bytes += sum(ref["bytes"] for ref in refs)
+        missing = set(only) - {stream.repo_id for stream in streams}
+        if missing:
+            raise ConfigError(
+                f"{self.root}: no film of {', '.join(sorted(missing))}; {HARVEST} --warehouse {self.root}"
+            )
+        if not streams:
+            raise ConfigError(f"{self.root}: no shards; {HARVEST} --warehouse {self.root}")
+        self.streams: tuple[Stream, ...] = tuple(streams)
+        self.geometry = self._one_geometry()
+
+    def open(self, path: str) -> pq.ParquetFile:
+        """A shard's Parquet file. Raises CorruptError, SchemaVersionError."""
+        where = f"{self.root}/{path}"
+        try:
+            source = self._fs.open(f"{self._path}/{path}")
+            file = pq.ParquetFile(source, pre_buffer=True)
+        except (OSError, pa.ArrowException) as error:
+            raise CorruptError(f"{where}: not readable ({_line(error)}); {VERIFY}") from error
+        metadata = file.schema_arrow.metadata or {}
+        check_version(metadata.get(b"schema_version", b"").decode() or None, where)
+        return file
+
+    def read(self, group: Group, columns: Sequence[str]) -> pa.Table:
+        """One row group's columns. Raises CorruptError, SchemaVersionError."""
+        with self.open(group.path) as file:
+            try:
+                table = file.read_row_group(group.row_group, columns=list(columns))
+            except (OSError, pa.ArrowException, IndexError) as error:
+                where = f"{self.root}/{group.path}"
+                raise CorruptError(f"{where}: not readable ({_line(error)}); {VERIFY}") from error
+        if table.num_rows != group.steps:
+            raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group} changed; {VERIFY}")
+        return table
+
+    def _repositories(self) -> dict[str, dict[str, Any]]:
+        """repo_id -> split and duplicate_of; empty without a database."""
+        if not self._fs.exists(f"{self._path}/actions.db"):
+            return {}
+        with tempfile.TemporaryDirectory() as folder:
+            local = f"{self._path}/actions.db"
+            if self._fs.protocol not in ("file", ("file", "local")):
+                local = f"{folder}/actions.db"
+                self._fs.get_file(f"{self._path}/actions.db", local)
+            try:
+                with duckdb.connect(local, read_only=True) as db:
+                    rows = db.execute("SELECT repo_id, split, duplicate_of FROM repositories").fetchall()
+            except duckdb.Error as error:
+                raise CorruptError(
+                    f"{self.root}/actions.db: not readable ({_line(error)}); run: python -m pipeline.warehouse build"
+                ) from error
+        return {repo: {"split": split, "duplicate_of": other} for repo, split, other in rows}
+
+    def _manifest(self, name: str) -> dict[str, Any]:
+        try:
+            manifest: dict[str, Any] = json.loads(self._fs.cat_file(name))
+            check_version(manifest.get("schema_version"), name)
+            return {**manifest, "shards": [*manifest["shards"]], "repo_id": str(manifest["repo_id"])}
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptError(f"{name}: not a stream's manifest; {VERIFY}") from error
+
+    def _stream(self, manifest: dict[str, Any], split: str | None) -> Stream:
+        groups = []
+        for shard in manifest["shards"]:
+            ref = shard["files"].get("steps")
+            if ref is None:
+                continue
+            first, count = ref["row_groups"]
+            with self.open(ref["path"]) as file:
+                if file.num_row_groups < first + count:
+                    raise CorruptError(f"{self.root}/{ref['path']}: row groups missing; {VERIFY}")
+                for number in range(first, first + count):
+                    steps = file.metadata.row_group(number).num_rows
+                    groups.append(Group(ref["path"], number, steps))
+            if sum(g.steps for g in groups) != shard["first_step"] + shard["steps"]:
+                raise CorruptError(f"{self.root}/{ref['path']}: steps missing; {VERIFY}")
+        geometry = Geometry(manifest["config"]["rows"], manifest["config"]["cols"])
+        steps = sum(group.steps for group in groups)
+        return Stream(manifest["repo_id"], split, geometry, tuple(groups), steps)
+
+    def _one_geometry(self) -> Geometry:
+        sizes = {stream.geometry: stream.repo_id for stream in self.streams}
+        if len(sizes) > 1:
+            listed = ", ".join(f"{size} ({repo})" for size, repo in sorted(sizes.items()))
+            raise ConfigError(
+                f"{self.root}: screens of different sizes: {listed}; film them into one folder a size: "
+                "python -m flows.harvest --repo PATH --warehouse NEW_FOLDER"
+            )
+        return next(iter(sizes))
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+
+
+def split_segments(
+    splits: Sequence[str | None], lengths: Sequence[int], window: int
+) -> tuple[dict[str, list[Segment]], str]:
+    """Steps of each split, and in words how they were chosen. `lengths` may count steps or tokens.
+
+    By family where the warehouse has both train and validation. Otherwise the last 10 % of each stream, behind a gap
+    of one window, is validation.
+    """
+    whole = [Segment(number, 0, length) for number, length in enumerate(lengths)]
+    by_name = {name: [s for s in whole if splits[s.stream] == name] for name in ("train", "validation", "test")}
+    if by_name["train"] and by_name["validation"]:
+        counts = ", ".join(f"{name} {len(segments)}" for name, segments in by_name.items())
+        return by_name, f"by family: {counts} streams"
+    if by_name["test"] and len(by_name["test"]) < len(whole):
+        whole = [s for s in whole if s not in by_name["test"]]
+    else:
+        by_name["test"] = []
+    train, validation = [], []
+    for segment in whole:
+        border = segment.stop - max(segment.stop // 10, window)
+        train.append(Segment(segment.stream, 0, max(0, border - window)))
+        validation.append(Segment(segment.stream, max(0, border), segment.stop))
+    words = "the last 10 % of each stream's steps is validation, behind a gap of one window"
+    return {"train": train, "validation": validation, "test": by_name["test"]}, words
