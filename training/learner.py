@@ -1,0 +1,137 @@
+"""One model with its optimizers: an update, alone or as one of several ranks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from schema.errors import ConfigError
+from training.config import FitConfig
+from training.data import Batch
+from training.model import FrameModel
+from training.optim import make_optimizers, set_rate
+from training.streaming import backpropagate
+
+
+class Learner:
+    """A model being fitted. `update` is one step of gradient descent on a batch."""
+
+    def __init__(self, model: FrameModel, config: FitConfig, device: torch.device) -> None:
+        self.model = model.to(device)
+        self.config, self.device = config, device
+        self.dedup: bool | float = config.dedup
+        if config.compile:
+            self.model.frame_head.compile()
+        self.optimizers = make_optimizers(self.model, config)
+
+    def cast(self) -> AbstractContextManager[Any]:
+        """bfloat16 autocast, if the run has it."""
+        if self.config.bf16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def gradients(self, batch: Batch) -> Tensor:
+        """Set `.grad` to the mean loss's gradient over all ranks; this rank's losses [B, T]."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        parts = self.config.accumulate
+        cells = batch.cells_BTRC.to(self.device).chunk(parts)
+        actions = batch.actions_BT.to(self.device).chunk(parts)
+        losses = []
+        with self.cast():
+            for cells_BTRC, actions_BT in zip(cells, actions, strict=True):
+                losses.append(
+                    backpropagate(
+                        self.model,
+                        cells_BTRC,
+                        actions_BT,
+                        self.config.mode,
+                        self.config.chunk,
+                        self.dedup,
+                        scale=len(cells_BTRC) / len(batch.cells_BTRC),
+                    )
+                )
+        average_gradients(self.model)
+        return torch.cat(losses)
+
+    def hold(self, held: bool) -> None:
+        """Whether the frame head stays as it is. A backbone that knows nothing yet would only spoil its start."""
+        self.model.frame_head.requires_grad_(not held)
+
+    def update(self, batch: Batch, factor: float) -> tuple[float, float]:
+        """One update at `factor` times the peak learning rate: mean loss (nats), gradient norm. NaN: no update."""
+        losses_BT = self.gradients(batch)
+        loss = average(float(losses_BT.mean()))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
+        if loss == loss and norm == norm and abs(norm) != float("inf"):
+            set_rate(self.optimizers, factor)
+            for optimizer in self.optimizers:
+                optimizer.step()
+        return loss, norm
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimizer state, for a checkpoint."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+
+def start_ranks(device: str) -> tuple[int, int]:
+    """(rank, world) under torchrun, after joining the group; (0, 1) otherwise."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def average_gradients(model: torch.nn.Module) -> None:
+    """Mean of every gradient over the ranks, in one message."""
+    if not dist.is_initialized():
+        return
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([p.grad.reshape(-1) for p in parameters if p.grad is not None])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for parameter, part in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter)
+
+
+def average(value: float) -> float:
+    """Mean of a number over the ranks."""
+    if not dist.is_initialized():
+        return value
+    tensor = torch.tensor(value, dtype=torch.float64)
+    if dist.get_backend() == "nccl":
+        tensor = tensor.cuda()
+    dist.all_reduce(tensor)
+    return float(tensor) / dist.get_world_size()
+
+
+def pick_device(name: str) -> torch.device:
+    """'auto': cuda, then the processor. Raises ConfigError for a device that is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            raise ConfigError("--device cuda: this PyTorch sees no GPU; use --device cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"--device {name}: choose auto, cpu, cuda or mps") from error
