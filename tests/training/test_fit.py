@@ -1,0 +1,297 @@
+"""The training loop, tiny: plan, outputs, exact resume, ranks, errors."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from schema.errors import ConfigError, CorruptError
+from tests.training.warehouse import write_warehouse
+from training.checkpoint import checkpoints, load_checkpoint, load_weights, save_checkpoint
+from training.config import FitConfig, parse
+from training.data import FilmReader, Sampler, make_batch
+from training.fit import Run, fit, main
+from training.learner import Learner
+from training.model import FrameModel, ModelConfig
+from training.optim import make_optimizers, rate
+from training.plan import Cost, check_memory, choose_window, planned_updates
+from training.report import read_log, verdict
+from training.streams import Segment, Warehouse
+
+MODEL = {"width": 16, "heads": 2, "downsample_blocks": 1}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_warehouse(tmp_path_factory.mktemp("w"), {"a/one": 900})
+
+
+def settings(root: Path, run: Path, **changes: object) -> FitConfig:
+    return FitConfig.model_validate(
+        {
+            "shards": str(root), "run": str(run), "preset": "tiny", "model": MODEL, "steps": 6, "window": 16,
+            "batch": 2, "threads": 1, "evaluations": 3, "validation_windows": 2, **changes,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("r") / "run"
+    fit(settings(root, run))
+    return run
+
+
+def weights(run: Path, name: str = "lstm") -> dict[str, torch.Tensor]:
+    return load_weights(run / "models" / f"{name}.safetensors")[0].state_dict()
+
+
+def test_a_run_leaves_what_it_promises(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    for key in ("loss_first", "loss_last", "loss_unigram", "loss_frame_only", "bytes_per_frame"):
+        assert math.isfinite(summary[key])
+    assert (summary["steps"], summary["updates"]) == (900, 6)
+    for name in ("config.json", "plan.txt", "samples.txt", "loss.png", "best.safetensors"):
+        assert (finished / name).stat().st_size > 0
+    assert list((finished / "tensorboard").iterdir())
+    lines = read_log(finished / "log.jsonl")
+    assert [line["update"] for line in lines if "train/lstm" in line] == [1, 2, 3, 4, 5, 6]
+    assert [line["update"] for line in lines if "validation/lstm/loss" in line] == [0, 2, 4, 6]
+
+
+def test_the_plan_is_said_first(finished: Path) -> None:
+    plan = (finished / "plan.txt").read_text()
+    assert "6 updates of lstm and of frame-only" in plan
+    assert "parameters (frame head" in plan
+    assert "the last 10 %" in plan
+
+
+def test_weights_carry_their_configuration(finished: Path) -> None:
+    model, metadata = load_weights(finished / "best.safetensors")
+    assert (model.config.rows, model.config.cols, model.config.backbone) == (8, 24, "lstm")
+    assert json.loads(metadata["run"])["window"] == 16
+
+
+def test_a_killed_run_ends_in_the_same_weights(root: Path, finished: Path, tmp_path: Path) -> None:
+    run = Run(settings(root, tmp_path / "run"))
+    original = run._evaluate
+
+    def killed(log: object, steps: int) -> None:
+        original(log, steps)  # type: ignore[arg-type]
+        if run.done == 4:
+            raise KeyboardInterrupt
+
+    run._evaluate = killed  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    assert [path.name for path in checkpoints(tmp_path / "run/checkpoints")] == ["step-0000002.pt", "step-0000004.pt"]
+    summary = fit(settings(root, tmp_path / "run"))
+    assert summary["updates"] == 6
+    for name in ("lstm", "frame_only"):
+        mine, theirs = weights(tmp_path / "run", name), weights(finished, name)
+        assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
+
+
+def test_a_truncated_checkpoint_is_passed_over(root: Path, finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    for path in checkpoints(finished / "checkpoints"):
+        state = load_checkpoint(path)
+        state["asked"]["run"] = str(run)
+        save_checkpoint(run / "checkpoints", state["step"], state, keep=9)
+    newest = checkpoints(run / "checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(CorruptError, match="not a whole checkpoint"):
+        load_checkpoint(newest)
+    assert Run(settings(root, run)).done == 4
+    assert newest.exists()
+
+
+def test_other_settings_do_not_go_on_with_a_run(root: Path, finished: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds a run with another learning_rate; .*--overwrite"):
+        Run(settings(root, finished, learning_rate=1e-4))
+
+
+def test_changed_film_does_not_go_on_with_a_run(root: Path, finished: Path, tmp_path: Path) -> None:
+    other = write_warehouse(tmp_path, {"a/one": 901})
+    state = load_checkpoint(checkpoints(finished / "checkpoints")[-1])
+    state["asked"] = settings(other, tmp_path / "run").model_dump()
+    state["config"]["shards"] = str(other)
+    save_checkpoint(tmp_path / "run/checkpoints", 6, state, keep=2)
+    with pytest.raises(ConfigError, match="the film has changed"):
+        Run(settings(other, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": "stream", "chunk": 5},
+        {"mode": "stream_embeddings", "chunk": 7, "dedup": False},
+        {"accumulate": 2, "length_warmup": 0.5},
+        {"optimizer": "muon"},
+        {"bf16": True},
+        {"tokens": 280},
+        {"backbone": "mingru", "baseline": False, "model": {**MODEL, "matched": False}},
+    ],
+    ids=str,
+)
+def test_every_kind_of_run_ends(root: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+    summary = fit(settings(root, tmp_path / "run", steps=3, evaluations=1, **changes))
+    assert math.isfinite(summary["loss_last"])
+
+
+def test_it_learns_more_than_unigram(root: Path, tmp_path: Path) -> None:
+    run = settings(root, tmp_path / "run", steps=60, window=24, batch=4, learning_rate=1e-2, baseline=False)
+    summary = fit(run)
+    assert summary["loss_last"] < summary["loss_unigram"] < summary["loss_first"]
+
+
+def test_accumulation_and_streaming_give_the_same_losses(root: Path, tmp_path: Path) -> None:
+    curves = []
+    for number, changes in enumerate([{}, {"accumulate": 2}, {"mode": "stream", "chunk": 6}]):
+        fit(settings(root, tmp_path / str(number), steps=4, **changes))
+        lines = read_log(tmp_path / str(number) / "log.jsonl")
+        curves.append([line["train/lstm"] for line in lines if "train/lstm" in line])
+    assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+    assert curves[2] == pytest.approx(curves[0], abs=1e-5)
+
+
+def test_two_ranks_give_one_processs_losses(root: Path, tmp_path: Path) -> None:
+    flags = [
+        *("--shards", str(root), "--preset", "tiny", "--steps", "5", "--window", "16", "--batch", "4"),
+        *("--evaluations", "1", "--validation-windows", "2", "--threads", "1", "--no-baseline"),
+        *(word for key, value in MODEL.items() for word in ("--set", f"model.{key}={value}")),
+    ]
+    fit(parse([*flags, "--run", str(tmp_path / "one")]))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
+    done = subprocess.run(
+        [*command, "-m", "training.fit", *flags, "--folder", str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    curves = [
+        [line["train/lstm"] for line in read_log(tmp_path / name / "log.jsonl") if "train/lstm" in line]
+        for name in ("one", "two")
+    ]
+    assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_with_a_dump(root: Path, tmp_path: Path) -> None:
+    run = Run(settings(root, tmp_path / "run"))
+    with torch.no_grad():
+        run.models["lstm"].model.head.weight.fill_(float("nan"))
+    with pytest.raises(ConfigError, match=r"lstm: loss nan at update 1; .*diverged-rank0.pt"):
+        run.train()
+    assert (tmp_path / "run/diverged-rank0.pt").exists()
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--shards", str(tmp_path / "none")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no such warehouse; harvest first" in error
+
+
+def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('batch = 4\nseed = 3\n[model]\nreduce = "mean"\n')
+    config = parse(["--config", str(file), "--seed", "5", "--set", "model.heads=2", "--no-dedup"])
+    assert (config.batch, config.seed, config.dedup) == (4, 5, False)
+    assert config.model == {"reduce": "mean", "heads": "2"}
+    file.write_text("bacth = 4\n")
+    with pytest.raises(ConfigError, match="bacth: unknown setting"):
+        parse(["--config", str(file)])
+    with pytest.raises(ConfigError, match=r"--set heads=2: write model.KEY=VALUE"):
+        parse(["--set", "heads=2"])
+    with pytest.raises(ConfigError, match="does not divide by accumulate"):
+        parse(["--batch", "3", "--accumulate", "2"])
+
+
+def test_a_model_that_cannot_fit_is_refused_before_it_is_built() -> None:
+    model = ModelConfig(rows=48, cols=160, width=1024, attention_layers=3, heads=8)
+    with pytest.raises(ConfigError, match=r"needs about .* GB for windows of 1048576"):
+        check_memory(model, FitConfig(), 1 << 20, torch.device("cpu"), 1)
+
+
+def test_the_plan_keeps_to_the_minutes() -> None:
+    updates = planned_updates(2.0, spent=10.0, cost=Cost(0.5, 2.0), evaluations=4)
+    assert 10 + updates * 0.5 + 5 * 2.0 <= 120
+    assert updates > 100
+    assert choose_window(FitConfig(), 10_000) == 64
+    assert choose_window(FitConfig(), 100) < 50
+    assert choose_window(FitConfig(window=77), 10) == 77
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    rates = [rate(step, 100, 0.1, 0.5) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10:50] == [1.0] * 40
+    assert rates[99] == pytest.approx(0.02)
+    assert sorted(rates[50:], reverse=True) == rates[50:]
+
+
+def test_muon_takes_matrices_and_adamw_the_rest() -> None:
+    model = FrameModel(ModelConfig(rows=8, cols=24, width=16, heads=2))
+    adamw, muon = make_optimizers(model, FitConfig(optimizer="muon"))
+    assert {group["lr"] for group in adamw.param_groups} == {5e-4, 1.2e-2}
+    taken = {id(p) for group in muon.param_groups for p in group["params"]}
+    names = {name for name, p in model.named_parameters() if id(p) in taken}
+    assert "backbone.lstm.weight_hh_l0" in names
+    assert "frame_head.blocks.0.attn.c_attn.weight" in names
+    assert not {"head.weight", "frame_head.codepoint_embed", "frame_head.position_embed"} & names
+    assert len(taken) + sum(len(g["params"]) for g in adamw.param_groups) == len(list(model.parameters()))
+
+
+def test_an_update_moves_against_the_gradient(root: Path) -> None:
+    torch.manual_seed(0)
+    learner = Learner(FrameModel(ModelConfig(rows=8, cols=24, **MODEL)), FitConfig(), torch.device("cpu"))
+    batch = make_batch(FilmReader(Warehouse(root)), Sampler([Segment(0, 0, 800)], 16), 2, 0)
+    first, _ = learner.update(batch, 1.0)
+    for _ in range(5):
+        last, _ = learner.update(batch, 1.0)
+    assert last < first
+
+
+def test_a_held_frame_head_does_not_move(root: Path) -> None:
+    torch.manual_seed(0)
+    batch = make_batch(FilmReader(Warehouse(root)), Sampler([Segment(0, 0, 800)], 16), 2, 0)
+    for mode in ("full", "stream", "stream_embeddings"):
+        config = FitConfig(mode=mode, chunk=6)
+        learner = Learner(FrameModel(ModelConfig(rows=8, cols=24, **MODEL)), config, torch.device("cpu"))
+        before = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+        learner.hold(True)
+        learner.update(batch, 1.0)
+        after = learner.model.state_dict()
+        moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+        assert moved == {"backbone", "head"}
+
+
+def test_the_verdict_is_plain() -> None:
+    assert verdict(2.0, 3.0, 2.5, "lstm").startswith("lstm (2.000 nats a step) beat unigram (3.000) and frame-only")
+    assert "did NOT beat frame-only (1.500)" in verdict(2.0, 3.0, 1.5, "lstm")
+
+
+def test_sigkill_and_the_same_command_again(root: Path, finished: Path, tmp_path: Path) -> None:
+    flags = [
+        *("--shards", str(root), "--preset", "tiny", "--steps", "6", "--window", "16", "--batch", "2"),
+        *("--evaluations", "3", "--validation-windows", "2", "--threads", "1", "--run", str(tmp_path / "run")),
+        *(word for key, value in MODEL.items() for word in ("--set", f"model.{key}={value}")),
+    ]
+    command = [sys.executable, "-m", "training.fit", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not checkpoints(tmp_path / "run/checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    mine, theirs = weights(tmp_path / "run"), weights(finished)
+    assert all(torch.equal(mine[key], theirs[key]) for key in theirs)

@@ -1,0 +1,129 @@
+"""Decides what fits the machine and the minutes, before anything is trained."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from schema.errors import ConfigError
+from schema.geometry import Geometry
+from training.config import FitConfig
+from training.data import Batch
+from training.learner import Learner
+from training.model import FrameModel, ModelConfig, parameter_counts, preset
+
+UPDATES = 300  # fewer than these teach little: a smaller preset is chosen
+RESERVE = 0.12  # fraction of the minutes kept for validations, checkpoints and the picture
+
+
+class Cost(NamedTuple):
+    """Seconds measured by the probe."""
+
+    update: float  # one update of every model
+    validation: float  # one validation of every model
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free for us."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        limit = Path("/sys/fs/cgroup/memory.max")
+        used = Path("/sys/fs/cgroup/memory.current")
+        if limit.exists() and limit.read_text().strip() != "max":
+            free = min(free, int(limit.read_text()) - int(used.read_text()))
+        return free
+    except (OSError, StopIteration, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 33
+
+
+def memory_needed(model: ModelConfig, config: FitConfig, window: int, world: int) -> int:
+    """Bytes of one training step: weights, gradients and two moments in fp32, and activations of the plain form."""
+    with torch.device("meta"):
+        total = parameter_counts(FrameModel(model))["total"]
+    steps = window if config.mode == "full" else min(window, config.chunk)
+    frames = steps * max(1, config.batch // config.accumulate // world)
+    cells = model.rows * model.cols * (4 if model.downsample == "dilated" else 6)
+    attention = model.tokens * 14 * model.attention_layers
+    share = 0.25 if config.dedup else 1.0  # measured: reuse holds a quarter or less of the plain form's activations
+    activations = frames * model.width * (cells * 1.34 + attention) * 4 * share
+    return int(16 * total + activations + 4 * frames * model.vocabulary * 3)
+
+
+def check_memory(model: ModelConfig, config: FitConfig, window: int, device: torch.device, world: int) -> None:
+    """Raise ConfigError when a step cannot fit."""
+    need, free = memory_needed(model, config, window, world), free_memory(device)
+    if need > free:
+        raise ConfigError(
+            f"width {model.width} at {model.rows}x{model.cols} needs about {need / 1e9:.1f} GB for windows of "
+            f"{window} steps, {free / 1e9:.1f} GB are free; use --preset small, a smaller --batch, "
+            "or --mode stream --chunk 16"
+        )
+
+
+def model_configs(config: FitConfig, name: str, geometry: Geometry, vocabulary: int) -> dict[str, ModelConfig]:
+    """The main model by its backbone's name, and frame_only beside it. Raises ConfigError."""
+    defaults = {"lstm": 1, "frame_only": 1, "transformer": 2, "mamba2": 2, "mingru": 2}
+
+    def build(backbone: str, layers: int) -> ModelConfig:
+        return preset(name, *geometry, backbone=backbone, backbone_layers=layers, vocabulary=vocabulary, **config.model)
+
+    configs = {config.backbone: build(config.backbone, config.backbone_layers or defaults.get(config.backbone, 1))}
+    if config.baseline and config.backbone != "frame_only":
+        configs["frame_only"] = build("frame_only", 1)
+    return configs
+
+
+def choose_window(config: FitConfig, shortest_split: int) -> int:
+    """Steps of a window: 64, or less where a split's longest segment is shorter than four of them."""
+    if config.window is not None:
+        return config.window
+    return max(16, min(64, 1 << max(0, (shortest_split // 4)).bit_length() - 1)) if shortest_split >= 64 else 16
+
+
+def probe(
+    learners: dict[str, Learner],
+    batch: Callable[[int], Batch],
+    validate: Callable[[Learner], object],
+    held_share: float = 0.0,
+    repeats: int = 3,
+) -> Cost:
+    """Measure one update (median of `repeats`, after one to warm up) and one validation; no weight moves.
+
+    `held_share` of the updates will leave the frame head as it is, and cost less.
+    """
+
+    def seconds(held: bool) -> float:
+        times = []
+        for number in range(repeats + 1):
+            windows = batch(number)
+            start = time.perf_counter()
+            for learner in learners.values():
+                learner.hold(held)
+                learner.gradients(windows)
+            times.append(time.perf_counter() - start)
+        return sorted(times[1:])[(repeats - 1) // 2]
+
+    update = sum(share * seconds(held) for held, share in ((True, held_share), (False, 1 - held_share)) if share)
+    start = time.perf_counter()
+    for learner in learners.values():
+        validate(learner)
+    return Cost(1.05 * update, time.perf_counter() - start)
+
+
+def planned_updates(minutes: float, spent: float, cost: Cost, evaluations: int) -> int:
+    """Updates that the minutes allow, `spent` seconds having gone."""
+    seconds = 60 * minutes * (1 - RESERVE) - spent - (evaluations + 1) * cost.validation
+    return max(10, int(seconds / cost.update))
