@@ -1,0 +1,146 @@
+"""The whole line on one repository: film its history, look at it, train on it. `make demo` runs this.
+
+Two programs run one after the other, each printed as you would type it:
+
+    python -m flows.harvest --repo REPO
+    (one of its frames, shown as a screen)
+    python -m training.fit --shards warehouse/ --run runs/demo
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pipeline.example import make_example
+from pipeline.paint import safe
+from pipeline.scenes import Picture, find_reel, pictures
+from schema.actions import action_name
+from schema.errors import GitreelError
+
+RUN = Path("runs/demo")
+FEWEST = 20  # commits; a shorter history is too little to train on
+
+
+def usable(repo: str) -> str | None:
+    """Why a folder's history cannot be the demo's, or None. URLs are taken as they are."""
+    folder = Path(repo)
+    if not folder.is_dir():
+        return None
+    if not _git(folder, "rev-parse", "--git-dir"):
+        return "it has no git history (an unpacked archive?)"
+    if _git(folder, "rev-parse", "--is-shallow-repository") == "true":
+        return "it is a shallow clone: git fetch --unshallow brings the rest"
+    count = int(_git(folder, "rev-list", "--count", "HEAD") or 0)
+    return f"it has {count} commits, fewer than {FEWEST}" if count < FEWEST else None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _run(*arguments: str) -> None:
+    """Run one of our programs, shown first; its failure is the demo's."""
+    print(f"\n$ python {' '.join(arguments)}", flush=True)
+    code = subprocess.run([sys.executable, *arguments]).returncode
+    if code:
+        raise SystemExit(code)
+
+
+def _fullness(picture: Picture) -> int:
+    """Rows with text, when the next key is a visible one."""
+    return sum(text not in ("", "~") for text in picture.texts) if picture.action > 0x20 else -1
+
+
+def show_frame(warehouse: Path, repo_id: str) -> None:
+    """Print the busiest screen of the first longer episode, with its cursor and the key pressed next."""
+    reel = find_reel(warehouse, repo_id, 12)
+    best = max(pictures(reel), key=_fullness)
+    chapter = next(c for c in reel.chapters if c.episode == best.episode)
+    rows, cols = reel.geometry
+    print(f"\nOne of its frames, {rows} x {cols} (commit {chapter.commit[:12]}, {safe(chapter.subject)}):")
+    print("┌" + "─" * cols + "┐")
+    for y, text in enumerate(best.texts):
+        shown = safe(text).ljust(cols)
+        if y == best.cursor[0]:
+            x = best.cursor[1]
+            shown = f"{shown[:x]}\x1b[7m{shown[x : x + 1]}\x1b[0m{shown[x + 1 :]}"
+        print(f"│{shown}│")
+    print("└" + "─" * cols + "┘")
+    print(f"the key pressed next: {action_name(best.action)}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; the exit code is 2 after a clear error."""
+    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--repo", default=".", help="a repository's folder or URL (default: this one)")
+    parser.add_argument("--warehouse", default="warehouse", help="folder to film into (default: warehouse)")
+    parser.add_argument("--minutes", type=float, default=2.0, help="training time, minutes of CPU (default 2)")
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    repo, warehouse = options.repo, Path(options.warehouse)
+    try:
+        why = usable(repo)
+        if why:
+            print(f"{Path(repo).resolve().name}: {why}; using a small repository made with git instead")
+            example = RUN / "example"
+            if not example.exists():
+                make_example(example)
+            repo = str(example)
+        RUN.mkdir(parents=True, exist_ok=True)
+        report = RUN / "harvest.json"
+        before = json.loads(report.read_text())["repositories"] if report.exists() else []
+        _run("-m", "flows.harvest", "--repo", repo, "--warehouse", str(warehouse), "--report", str(report))
+        film = json.loads(report.read_text())["repositories"][0]
+        if not film["new_steps"]:  # filmed by an earlier demo: its speed is the one to tell
+            film |= next((old for old in before if old["repo_id"] == film["repo_id"] and old["new_steps"]), {})
+            report.write_text(json.dumps({"repositories": [film]}, indent=2) + "\n")
+        repo_id = film["repo_id"]
+        show_frame(warehouse, repo_id)
+        _run(
+            *("-m", "training.fit", "--shards", f"{warehouse}/", "--repo", repo_id, "--run", str(RUN)),
+            *("--minutes", str(options.minutes), "--overwrite"),
+        )
+        fit = json.loads((RUN / "summary.json").read_text())
+    except GitreelError as error:
+        print(f"gitreel: {error}", file=sys.stderr)
+        return 2
+    summary = {
+        "steps": film["steps"],
+        "episodes": film["episodes"],
+        "bytes_per_frame": round(film["bytes"] / max(1, film["steps"]), 2),
+        "steps_per_second": round(film["new_steps"] / film["seconds"]) if film["seconds"] else None,
+        **{key: fit[key] for key in ("loss_first", "loss_last", "loss_unigram", "loss_frame_only")},
+    }
+    (RUN / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(f"\n{time.monotonic() - started:.0f} s in all. {RUN}/loss.png, {RUN}/summary.json:")
+    print(json.dumps(summary, indent=2))
+    print(verdict(summary))
+    print(
+        "\nThree things to try next:\n"
+        f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5        # watch the film\n"
+        "  make demo REPO=https://github.com/pallets/itsdangerous          # another history\n"
+        f"  .venv/bin/python -m training.fit --shards {warehouse}/           # train longer"
+    )
+    return 0
+
+
+def verdict(summary: dict[str, float]) -> str:
+    """Whether the model beat both baselines, in one plain sentence."""
+    last = summary["loss_last"]
+    beaten = {name: last < summary[f"loss_{name}"] for name in ("unigram", "frame_only")}
+    figures = (
+        f"{last:.3f} nats a step on the validation split; unigram {summary['loss_unigram']:.3f},"
+        f" frame-only {summary['loss_frame_only']:.3f}"
+    )
+    if all(beaten.values()):
+        return f"The model beat both baselines: {figures}."
+    lost = " and ".join(name.replace("_", "-") for name, won in beaten.items() if not won)
+    return f"The model did NOT beat {lost}: {figures}. Longer training helps: --minutes 10."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
