@@ -1,0 +1,1 @@
+"""Tasks with known memory: a serial program to execute, a maze to keep one's place in."""
