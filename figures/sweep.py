@@ -1,0 +1,184 @@
+"""The one runner behind the task figures: run cells, append rows, resume, check, pick rates.
+
+A *cell* is one training run (``training.tasks.fit.TaskConfig``) with a key. Rows go to
+``results.csv`` beside the figure's ``config.py``, one a cell, each written as soon as it is
+measured, so that an interrupted sweep is still a result. Cells run seed by seed.
+
+    python -m figures.NAME                  run what is missing, then plot
+    python -m figures.NAME rates            sweep the learning rates (learning_rates.csv)
+    python -m figures.NAME plot             redraw the PNG from the CSV
+    python -m figures.NAME table            the committed rows as a Markdown table
+    python -m figures.NAME --quick          a small version in minutes, under runs/
+    python -m figures.NAME --full           more seeds and longer training, under runs/
+    python -m figures.NAME --cell KEY --check   rerun one cell; it must give the committed row
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from figures.rows import METRICS, ROOT, Row, append_row, cell_key, read_rows
+from training.tasks.fit import TaskConfig, fit
+
+RUNS = ROOT.parent / "runs" / "figures"
+
+
+class Figure(BaseModel):
+    """One figure's sweep: its cells at three sizes, its rate sweep, and how to draw it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    cpu_hours: float = Field(description="budget of the committed results, CPU hours")
+    cells: Callable[[], list[TaskConfig]]
+    quick_cells: Callable[[], list[TaskConfig]]
+    full_cells: Callable[[], list[TaskConfig]]
+    rate_cells: Callable[[], list[TaskConfig]]
+    plot: Callable[[Sequence[Any], Path], None] = Field(description="rows, PNG")
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / self.name
+
+    def redraw(self) -> Path:
+        """Draw the PNG from the committed results; returns its path."""
+        png = self.folder / f"{self.name}.png"
+        self.plot(read_rows(self.folder / "results.csv"), png)
+        return png
+
+
+def run_cells(cells: Iterable[TaskConfig], path: Path, cpu_hours: float) -> None:
+    """Run the cells that ``path`` lacks, seed by seed, until done or over the CPU budget."""
+    done = {row.key: row.result.cpu_seconds for row in read_rows(path)}
+    spent = sum(done.values())
+    for config in sorted(cells, key=lambda cell: cell.seed):
+        key = cell_key(config)
+        if key in done:
+            continue
+        if spent > 3600 * cpu_hours:
+            print(f"stopping: {spent / 3600:.2f} CPU hours spent of {cpu_hours}")
+            return
+        row = Row(config=config, result=fit(config))
+        append_row(path, row)
+        spent += row.result.cpu_seconds
+        print(
+            f"{key}: accuracy {row.result.accuracy:.4f}, longest "
+            f"{row.result.accuracy_longest:.4f}, {row.result.updates_run} updates, "
+            f"{row.result.cpu_seconds:.0f} s{', undertrained' * row.result.undertrained}",
+            flush=True,
+        )
+
+
+def check_cell(path: Path, key: str, rerun: bool) -> int:
+    """Show a committed row; with ``rerun``, measure it again and compare. Returns an exit status.
+
+    Raises:
+        ValueError: the file has no such row; the message lists some keys.
+    """
+    rows = {row.key: row for row in read_rows(path)}
+    if key not in rows:
+        raise ValueError(f"no cell {key!r} in {path}; there are {', '.join(list(rows)[:5])} …")
+    row = rows[key]
+    print(f"{key}: {row.result.model_dump_json(exclude={'curve'})}")
+    if not rerun:
+        return 0
+    again = fit(row.config)
+    wrong = [name for name in METRICS if getattr(again, name) != getattr(row.result, name)]
+    for name in wrong:
+        print(f"DIFFERENT {name}: {getattr(row.result, name)} -> {getattr(again, name)}")
+    if not wrong:
+        print("the same to the last bit")
+    return 1 if wrong else 0
+
+
+def best_rate(figure: str, model: str, layers: int, size: int) -> float:
+    """The swept rate with the lowest loss at the nearest (layers, size) swept for a model.
+
+    Raises:
+        ValueError: nothing was swept for the model; the message names the command to run.
+    """
+    rows = [row for row in read_rows(ROOT / figure / "learning_rates.csv") if row.config.model == model]
+    if not rows:
+        raise ValueError(f"no rates for {model}: run python -m figures.{figure} rates first")
+
+    def distance(row: Row) -> float:
+        near = abs(row.config.layers.bit_length() - layers.bit_length())
+        return near + abs(row.config.size.bit_length() - size.bit_length())
+
+    closest = min(distance(row) for row in rows)
+    candidates = [row for row in rows if distance(row) == closest]
+    return min(candidates, key=lambda row: row.result.loss).config.rate
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Mean and range over seeds of each (model, layers, size), as Markdown."""
+    groups: dict[tuple[str, int, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.config.model, row.config.layers, row.config.size), []).append(row)
+    lines = [
+        "| model | layers | parameters | size | seeds | accuracy | at the longest | undertrained | CPU s a run |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (model, layers, size), group in sorted(groups.items()):
+        results = [row.result for row in group]
+        mixed, longest = ([getattr(r, name) for r in results] for name in ("accuracy", "accuracy_longest"))
+        seconds = sum(r.cpu_seconds for r in results) / len(results)
+        lines.append(
+            f"| {model} | {layers} | {results[0].parameters:,} | {size} | {len(group)} | {spread(mixed)} | "
+            f"{spread(longest)} | {sum(r.undertrained for r in results)} of {len(group)} | {seconds:.0f} |"
+        )
+    total = sum(row.result.cpu_seconds for row in rows) / 60
+    return "\n".join([*lines, "", f"{len(rows)} runs, {total:.0f} CPU minutes in all."])
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean [lowest, highest], three digits."""
+    return f"{sum(values) / len(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+
+
+def main(figure: Figure, arguments: Sequence[str] | None = None) -> int:
+    """The command line of one figure; returns the exit status."""
+    parser = argparse.ArgumentParser(prog=f"python -m figures.{figure.name}")
+    parser.add_argument("action", nargs="?", default="run", choices=["run", "rates", "plot", "table"])
+    parser.add_argument("--quick", action="store_true", help="a small version, under runs/")
+    parser.add_argument("--full", action="store_true", help="a larger version, under runs/")
+    parser.add_argument("--seeds", type=int, help="only cells with a seed below this")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only cells with it in their key")
+    parser.add_argument("--cell", metavar="KEY", help="show one committed row")
+    parser.add_argument("--check", action="store_true", help="with --cell: rerun and compare")
+    options = parser.parse_args(arguments)
+    folder = figure.folder
+    results, png = folder / "results.csv", folder / f"{figure.name}.png"
+    cells, hours = figure.cells, figure.cpu_hours
+    if options.quick or options.full:
+        kind = "quick" if options.quick else "full"
+        results = RUNS / figure.name / f"{kind}.csv"
+        png = results.with_suffix(".png")
+        cells = figure.quick_cells if options.quick else figure.full_cells
+        hours = 0.2 if options.quick else 1000.0
+    try:
+        if options.cell:
+            return check_cell(results, options.cell, options.check)
+        if options.action == "table":
+            print(table(read_rows(results)))
+            return 0
+        if options.action != "plot":
+            rates = options.action == "rates"
+            chosen = [
+                config
+                for config in (figure.rate_cells if rates else cells)()
+                if options.only in cell_key(config) and (options.seeds is None or config.seed < options.seeds)
+            ]
+            run_cells(chosen, folder / "learning_rates.csv" if rates else results, hours)
+            if rates:
+                return 0
+        figure.plot(read_rows(results), png)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    print(f"drew {png}")
+    return 0
