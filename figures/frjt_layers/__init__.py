@@ -1,0 +1,1 @@
+"""Transformer and Mamba-2 accuracy on FRJT against the number of layers."""

@@ -1,0 +1,56 @@
+"""Draw frjt_layers: accuracy against the number of layers, one line a largest depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from figures.rows import ROOT, Row, read_rows
+from figures.style import NAMES, power_axis, reference_line, save, seeds_line
+from training.tasks import frjt
+
+SHADES = ("#8cc5e3", "#3a7fb8", "#173f73", "#7a2d8c", "#333333")
+SAMPLES = 1500
+
+
+def plot(rows: Sequence[Row], png: Path) -> None:
+    """One panel a model; dotted, the LSTM of the frjt_lstm figure; dashed, the last-block line."""
+    models = [name for name in ("transformer", "mamba2") if any(r.config.model == name for r in rows)]
+    depths = sorted({row.config.size for row in rows})
+    layers = sorted({row.config.layers for row in rows})
+    lstm_rows = read_rows(ROOT / "frjt_lstm" / "results.csv")
+    canvas, panels = plt.subplots(1, len(models), figsize=(9.5, 4.0), sharey=True, squeeze=False)
+    for axes, model in zip(panels[0], models, strict=True):
+        for depth, colour in zip(depths, SHADES, strict=False):
+            groups = {
+                count: [
+                    row.result
+                    for row in rows
+                    if (row.config.model, row.config.size, row.config.layers) == (model, depth, count)
+                ]
+                for count in layers
+            }
+            groups = {count: group for count, group in groups.items() if group}
+            hollow = [sum(r.undertrained for r in g) * 2 >= len(g) for g in groups.values()]
+            runs = [[result.accuracy for result in group] for group in groups.values()]
+            seeds_line(axes, list(groups), runs, colour, f"depths 1 … {depth}", hollow)
+            lstm = [row.result.accuracy for row in lstm_rows if row.config.size == depth]
+            if lstm:
+                mean = sum(lstm) / len(lstm)
+                axes.axhline(mean, color=colour, linestyle=":", linewidth=1.2)
+            shortcut = frjt.mixed_window_accuracy(depth, 1, SAMPLES)
+            reference_line(axes, [layers[0], layers[-1]], [shortcut] * 2, f"last block, {depth}")
+        power_axis(axes, layers, "layers")
+        axes.set_title(NAMES[model])
+    panels[0][0].set(ylabel="accuracy, mean over the depth mix", ylim=(0.5, 1.02))
+    panels[0][0].legend(loc="lower center", ncol=5, columnspacing=1)
+    canvas.text(
+        0.01, -0.05, "Dotted: one-layer LSTM (frjt_lstm) at the same depth. Dashed: best accuracy "
+        "from the last block alone. Band: range over seeds. Hollow: loss still falling when the "
+        "rate began to decay.", fontsize=7, color="#555555",
+    )  # fmt: skip
+    canvas.tight_layout(w_pad=4)
+    save(canvas, png)
+    plt.close(canvas)

@@ -1,0 +1,1 @@
+"""LSTM accuracy on FRJT against the largest depth."""
