@@ -1,0 +1,76 @@
+"""Draw maze: the maze itself, and accuracy against the number of moves at both sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from figures.rows import Row
+from figures.style import COLOURS, NAMES, power_axis, reference_line, save, seeds_line
+from training.tasks import maze
+
+WINDOWS = (4, 16, 64)
+
+
+def draw_maze(axes: Axes, side: int) -> None:
+    """Walls of the fixed maze, with one random walk of 64 moves in it."""
+    next_S4 = maze.make_maze(side)
+    for cell in range(side * side):
+        row, column = divmod(cell, side)
+        edges = (
+            ((column, column + 1), (row, row)),
+            ((column + 1, column + 1), (row, row + 1)),
+            ((column, column + 1), (row + 1, row + 1)),
+            ((column, column), (row, row + 1)),
+        )
+        for way, (across, down) in enumerate(edges):
+            if next_S4[cell, way] == cell:
+                axes.plot(across, down, color="#222222", linewidth=1.6, solid_capstyle="round")
+    _, cells_BT = maze.sample_batch(np.random.default_rng(3), next_S4, 1, 64)
+    rows_T, columns_T = np.divmod(cells_BT[0], side)
+    axes.plot(columns_T + 0.5, rows_T + 0.5, color=COLOURS["lstm"], linewidth=1, alpha=0.6)
+    axes.plot(columns_T[0] + 0.5, rows_T[0] + 0.5, "o", color=COLOURS["lstm"], markersize=5)
+    axes.plot(columns_T[-1] + 0.5, rows_T[-1] + 0.5, "X", color=COLOURS["lstm"], markersize=7)
+    axes.set(title=f"the {side} x {side} maze, a walk of 64 moves", aspect="equal")
+    axes.invert_yaxis()
+    axes.axis("off")
+
+
+def plot(rows: Sequence[Row], png: Path) -> None:
+    """The 8 x 8 maze, then one panel a size; the grey line marks the trained length."""
+    sides = sorted({row.config.size for row in rows})
+    canvas, panels = plt.subplots(1, 1 + len(sides), figsize=(4.2 * (1 + len(sides)), 3.7), squeeze=False)
+    draw_maze(panels[0][0], sides[0])
+    for axes, side in zip(panels[0][1:], sides, strict=True):
+        here = [row for row in rows if row.config.size == side]
+        for model in NAMES:
+            mine = [row for row in here if row.config.model == model]
+            if not mine:
+                continue
+            places = sorted(mine[0].result.curve)
+            runs = [[row.result.curve[place] for row in mine] for place in places]
+            hollow = sum(row.result.undertrained for row in mine) * 2 >= len(mine)
+            seeds_line(axes, places, runs, COLOURS[model], NAMES[model], [hollow] * len(places))
+        moves = here[0].config.moves
+        places = sorted(here[0].result.curve)
+        for window in WINDOWS:
+            line = maze.window_accuracy(maze.make_maze(side), window, samples=300)
+            beyond = [place for place in places if place > window]
+            reference_line(axes, beyond, [line] * len(beyond), f"last {window}")
+        axes.axvline(moves, color="#bbbbbb", linewidth=1)
+        axes.text(moves, 1.03, "trained to here", fontsize=7, color="#777777", ha="center")
+        power_axis(axes, places, "moves since the start was told")
+        axes.set(ylim=(0, 1.08), title=f"{side} x {side} cells", ylabel="accuracy after that move")
+        axes.legend(loc="lower left")
+    canvas.text(
+        0.01, -0.05, "Dashed: best accuracy from the last 4, 16 or 64 moves without the start. "
+        "Band: range over seeds. Hollow: in half the seeds or more the loss still fell when the rate began to decay.",
+        fontsize=7, color="#555555",
+    )  # fmt: skip
+    canvas.tight_layout(w_pad=2)
+    save(canvas, png)
+    plt.close(canvas)
