@@ -1,0 +1,1 @@
+"""The longest chain of dependent operations against sequence length, and what it costs."""

@@ -1,0 +1,66 @@
+"""The committed figures: every CSV reads, every PNG redraws, every command line answers."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from figures.__main__ import figure_names
+from figures.rows import ROOT, cell_key, read_rows
+from figures.sweep import main
+from figures.true_depth import config as true_depth
+from figures.true_depth.critical import critical_length
+
+TASKS = ["frjt_layers", "frjt_lstm", "maze"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_committed_rows_belong_to_the_sweep(name: str) -> None:
+    figure = importlib.import_module(f"figures.{name}.config").FIGURE
+    rows = read_rows(ROOT / name / "results.csv")
+    assert rows
+    assert len({row.key for row in rows}) == len(rows)
+    assert {row.key for row in rows} <= {cell_key(config) for config in figure.cells()}
+    assert sum(row.result.cpu_seconds for row in rows) < 4 * 3600
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_each_task_figure_redraws(name: str, tmp_path: Path) -> None:
+    figure = importlib.import_module(f"figures.{name}.config").FIGURE
+    png = tmp_path / "figure.png"
+    figure.plot(read_rows(ROOT / name / "results.csv"), png)
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_true_depth_redraws_and_its_cells_rerun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(true_depth, "PNG", tmp_path / "figure.png")
+    assert true_depth.redraw().read_bytes().startswith(b"\x89PNG")
+    assert true_depth.main(["--cell", "lstm-l1", "--check"]) == 0
+    assert true_depth.main(["--cell", "mingru-l2", "--check"]) == 0
+    with pytest.raises(SystemExit):
+        true_depth.main(["--cell", "nothing"])
+
+
+def test_every_figure_is_documented_and_redrawable() -> None:
+    for name in figure_names():
+        assert (ROOT / name / "README.md").exists()
+        assert (ROOT / name / f"{name}.png").exists()
+        assert callable(importlib.import_module(f"figures.{name}.config").redraw)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    figure = importlib.import_module(f"figures.{name}.config").FIGURE
+    with pytest.raises(SystemExit) as exit_status:
+        main(figure, ["--help"])
+    assert exit_status.value.code == 0
+    assert "--check" in capsys.readouterr().out
+
+
+def test_critical_length_finds_where_a_known_curve_falls() -> None:
+    curve = {n: 0.5 + 0.5 / (1 + (n / 20) ** 2) for n in range(1, 65)}
+    # accuracy .9 where (n / 20)^2 = 1 / .8 - 1 = .25
+    assert critical_length(curve, 0.5, 0.9) == pytest.approx(10, rel=0.05)
+    assert critical_length(dict.fromkeys(range(1, 17), 1.0), 0.5, 0.9) == 64
