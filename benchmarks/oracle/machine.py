@@ -4,9 +4,13 @@ When is a screen finished? After each key, three things hold, in this order:
 
 1. the program in the foreground has read the key (its /proc/PID/io `rchar` grew since it was last seen waiting);
 2. it waits for the next one: /proc/PID/syscall is a select, with no timeout or one of a second or more;
-3. all that was written has arrived: a private sequence, written to the slave's side after 2, comes out of the master.
+3. all that was written has arrived: a private sequence, written to the slave's side after 2, comes out of the master;
+4. it has not run since 2: /proc/PID/status counts as many context switches as then.
 
-Nothing depends on how long anything takes, so that a loaded machine shows the same film.
+A process that is looked at moves on between two looks. Vim, say, sleeps for a moment inside a select without waiting
+when the kernel is still handing over the last key, and by the time its timeout is read from its stack something else
+lies there. Hence 4, and the count is read on both sides of every look. Nothing depends on how long anything takes, so
+that a loaded machine shows the same film.
 """
 
 import os
@@ -93,7 +97,7 @@ class Oracle:
         environment["PATH"] = f"{support / 'bin'}:{environment['PATH']}"
         self.decoder = Decoder(geometry) if decode else None
         self.received = 0  # bytes of output
-        self.late = 0  # times that a program wrote on after it seemed to wait; its screen was then waited for again
+        self.late = 0  # times that a program ran on after it seemed to wait; its screen was then waited for again
         self._process = ptyprocess.PtyProcess.spawn(
             ["bash", "--norc", "--noprofile"],
             cwd=os.fspath(folder),
@@ -105,9 +109,10 @@ class Oracle:
         self._shell: int = self._process.pid
         tty = os.readlink(f"/proc/{self._shell}/fd/0")
         self._slave = os.open(tty, os.O_RDWR | os.O_NOCTTY)
-        self._files: dict[int, tuple[int, int]] = {}  # process -> its io and syscall files
+        self._files: dict[int, tuple[int, int, int]] = {}  # process -> its io, syscall and status files
         self._foreground = self._shell
         self._read_before = -1
+        self._switches = b""  # of the foreground when it was last seen waiting
         self._settle()
 
     def __enter__(self) -> "Oracle":
@@ -172,12 +177,12 @@ class Oracle:
         sent = os.write(self._master, keys)
         assert sent == len(keys)
 
-    def _proc(self, process: int) -> tuple[int, int]:
-        """The io and syscall files of a process, kept open. Raises OSError when it is gone."""
+    def _proc(self, process: int) -> tuple[int, int, int]:
+        """The io, syscall and status files of a process, kept open. Raises OSError when it is gone."""
         files = self._files.get(process)
         if files is None:
-            io = os.open(f"/proc/{process}/io", os.O_RDONLY)
-            files = self._files[process] = (io, os.open(f"/proc/{process}/syscall", os.O_RDONLY))
+            io, syscall, status = (os.open(f"/proc/{process}/{n}", os.O_RDONLY) for n in ("io", "syscall", "status"))
+            files = self._files[process] = (io, syscall, status)
         return files
 
     def _forget(self, process: int) -> None:
@@ -189,18 +194,28 @@ class Oracle:
         text = os.pread(self._proc(process)[0], 64, 0)
         return int(text[7 : text.index(b"\n")])
 
+    def _switch_count(self, process: int) -> bytes:
+        """How often the process was switched out, by itself or by others: two equal answers, and it has not run."""
+        text = os.pread(self._proc(process)[2], 8192, 0)
+        return text[text.index(b"voluntary_ctxt_switches") :]
+
     def _waits(self, process: int) -> bool:
         """Whether it waits for input, and not just looks whether there is some."""
         words = os.pread(self._proc(process)[1], 256, 0).split()
         if bytes(words[0]) != _WAIT:
             return False
+        switches = self._switch_count(process)
+        if os.pread(self._proc(process)[1], 256, 0).split() != words:
+            return False
         timeout = int(words[5], 16)
-        if not timeout:
-            return True
-        with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
-            memory.seek(timeout)
-            seconds = struct.unpack("q", memory.read(8))[0]
-        return bool(seconds >= 1)
+        if timeout:
+            with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
+                memory.seek(timeout)
+                seconds = struct.unpack("q", memory.read(8))[0]
+            if seconds < 1 or self._switch_count(process) != switches:
+                return False
+        self._switches = switches
+        return True
 
     def _finished(self) -> bool:
         """Whether the program in the foreground has read the last key and waits for another."""
@@ -239,7 +254,8 @@ class Oracle:
             self.late += 1
 
     def _drained(self) -> bool:
-        """Receive all that was written so far; False when a program wrote on, which it should not have."""
+        """Receive all that was written so far; False when the program has run since it was seen waiting."""
+        switches = self._switches
         os.write(self._slave, MARK)
         data = b""
         while MARK not in data:
@@ -248,7 +264,7 @@ class Oracle:
             data += os.read(self._master, 65536)
         before, _, after = data.partition(MARK)
         self._receive(before + after)
-        return not after and self._finished()
+        return not after and self._finished() and self._switches == switches
 
     def _receive(self, data: bytes) -> None:
         self.received += len(data)
