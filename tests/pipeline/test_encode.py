@@ -10,7 +10,7 @@ from pipeline.film import Film, RowTable
 from schema.columns import arrow_schema
 
 ROWS = 4
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(max_examples=60)
 SCHEMA = arrow_schema("steps")
 runs = st.sampled_from([(), ((0, 1, 1),), ((0, 24, 3),), ((0, 1, 1), (3, 2, 2), (9, 1, 1))])
 row = st.tuples(st.sampled_from(["", "~", "a", "漢字", "é x"]), runs)

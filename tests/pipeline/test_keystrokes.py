@@ -42,7 +42,7 @@ def revisions(draw: st.DrawFn) -> tuple[bytes | None, bytes]:
 @example((b"a\nb", b""), Geometry())
 @example((b"a\n", b"a"), Geometry())
 @example((b"a", b"a\n"), Geometry())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_keys_make_the_new_bytes_whatever_the_old_were(
     revision: tuple[bytes | None, bytes], geometry: Geometry
 ) -> None:
@@ -54,7 +54,7 @@ def test_keys_make_the_new_bytes_whatever_the_old_were(
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_typed_right_or_refused_with_a_word(old: bytes, new: bytes) -> None:
     try:
         keys = edit(old, new)
