@@ -53,7 +53,8 @@ class GitHubServer:
         self.requests: list[tuple[str, str, int]] = []
         self.seen_tokens: set[str] = set()
         self.remaining = 5000
-        self.delay_seconds = 0.0
+        self.open = threading.Event()  # cleared: it accepts and answers nobody
+        self.open.set()
         handler = type("Handler", (_Handler,), {"hub": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._http.daemon_threads = True
@@ -125,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST
 
     def _answer(self) -> None:
-        time.sleep(self.hub.delay_seconds)
+        self.hub.open.wait()
         length = int(self.headers.get("Content-Length") or 0)
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             body = b""

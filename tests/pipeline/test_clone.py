@@ -104,23 +104,27 @@ def test_a_clone_that_grows_too_large_is_killed(hub, origin, tmp_path):
 
 
 def test_a_timeout_kills_children_and_grandchildren(tmp_path):
-    script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
-    begun = time.monotonic()
-    verdict = run_bounded(["sh", "-c", script], dict(os.environ), tmp_path, 0.5, 1 << 30)
+    script = f"sleep 3600 & echo $! > {tmp_path}/pid; wait"
+    verdict = run_bounded(["sh", "-c", script], dict(os.environ), tmp_path, 5, 1 << 30)
     assert verdict.startswith("timeout")
-    assert time.monotonic() - begun < 5
-    grandchild = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
-    assert not grandchild.exists() or grandchild.read_text().split()[2] == "Z"
+    grandchild = int((tmp_path / "pid").read_text())
+    while alive(grandchild):  # killed, and gone as soon as the kernel gets round to it
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_stalled_server_is_given_up(hub, origin, tmp_path):
     hub.add("a/b", origin.path)
-    hub.delay_seconds = 5
-    begun = time.monotonic()
+    hub.open.clear()  # it answers nobody until we say so
     with pytest.raises(FetchError, match="timeout"):
         fetch(hub, "a/b", tmp_path / "cache", CloneConfig.model_validate({"timeout_seconds": 0.5}))
-    assert time.monotonic() - begun < 4
-    hub.delay_seconds = 0
+    hub.open.set()
 
 
 def test_the_token_goes_to_its_host_and_nowhere_else(hub, origin, tmp_path):
@@ -230,10 +234,12 @@ def test_eviction_takes_the_least_recently_used_that_nobody_holds(tmp_path):
 def test_the_lock_lasts_as_long_as_gits_own_processes(tmp_path):
     lock = (tmp_path / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    code = f"import sys, subprocess; subprocess.Popen(['sleep', '1'], pass_fds=[{lock.fileno()}])"
+    os.mkfifo(tmp_path / "end")  # git's process stays until somebody writes here
+    code = f"import subprocess; subprocess.Popen(['cat', {str(tmp_path / 'end')!r}], pass_fds=[{lock.fileno()}])"
     subprocess.run([sys.executable, "-c", code], pass_fds=[lock.fileno()], check=True)
     lock.close()
     with (tmp_path / "lock").open("w") as other:
         with pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (tmp_path / "end").write_text("now\n")
         fcntl.flock(other, fcntl.LOCK_EX)
