@@ -102,7 +102,7 @@ def test_asciinemas_own_program_plays_it(warehouse: Path, tmp_path: Path) -> Non
         capture_output=True,
         text=True,
         env={**os.environ, "ASCIINEMA_CONFIG_HOME": str(tmp_path)},
-        timeout=60,
+        timeout=600,
     )
     assert played.returncode == 0, played.stderr
     last = list(pictures(find_reel(warehouse, "story", 1)))[-1]

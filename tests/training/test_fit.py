@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from flows.server import free_port
 from schema.errors import ConfigError, CorruptError
 from tests.training.warehouse import write_warehouse
 from training.checkpoint import checkpoints, load_checkpoint, load_weights, save_checkpoint
@@ -170,10 +171,11 @@ def test_two_ranks_give_one_processs_losses(root: Path, tmp_path: Path) -> None:
         *(word for key, value in MODEL.items() for word in ("--set", f"model.{key}={value}")),
     ]
     fit(parse([*flags, "--run", str(tmp_path / "one")]))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
+    ranks = ["--nproc-per-node", "2", "--master-port", str(free_port())]
+    command = [sys.executable, "-m", "torch.distributed.run", *ranks]
     done = subprocess.run(
         [*command, "-m", "training.fit", *flags, "--folder", str(tmp_path / "two")],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=900, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     curves = [
@@ -286,12 +288,11 @@ def test_sigkill_and_the_same_command_again(root: Path, finished: Path, tmp_path
     ]
     command = [sys.executable, "-m", "training.fit", *flags]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not checkpoints(tmp_path / "run/checkpoints") and time.monotonic() < deadline:
+    while not checkpoints(tmp_path / "run/checkpoints") and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     mine, theirs = weights(tmp_path / "run"), weights(finished)
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
