@@ -14,11 +14,11 @@ Runs = tuple[tuple[int, int, int], ...]
 
 
 class RowTable:
-    """Distinct screen rows, numbered in the order they were first drawn.
+    """Screen rows, numbered in the order they were first drawn.
 
     `texts[i]` is the row's text (right-trimmed; a wide character is one character), `runs[i]` its style runs.
-    The same text in another style is another row. Two drawn rows are equal if and only if their numbers are;
-    some numbers are never used by a frame.
+    The same text in another style is another row. Rows with one number are equal; equal rows may have two, since those
+    that a run of typed text passes through are not looked up (`pipeline.encode` finds them).
     """
 
     def __init__(self) -> None:
@@ -37,15 +37,17 @@ class RowTable:
             self.runs.append(runs)
         return number
 
-    def intern_plain(self, texts: list[str]) -> list[int]:
-        """The numbers of many plain rows at once."""
+    def extend(self, texts: list[str]) -> int:
+        """Append plain rows that a run of typed text passes through; return the first one's number.
+
+        Looking each of them up costs more than drawing it, and hardly one was ever shown before: only the last, which
+        stays on the screen, can be found again by `intern`.
+        """
         start = len(self.texts)
-        count = len(texts)
-        # A row already known keeps its number and the one set aside for it is never used.
-        numbers = list(map(self.index.setdefault, texts, range(start, start + count)))
         self.texts += texts
-        self.runs += [()] * count
-        return numbers
+        self.runs += [()] * len(texts)
+        self.index.setdefault(texts[-1], len(self.texts) - 1)
+        return start
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -160,10 +160,14 @@ class InsertMode(Window):
         else:
             line = before + part
             rows = [line[:k] for k in range(x + 1, x + count + 1)]
-            if " " in part:
-                rows = [row.rstrip(" ") for row in rows]
-        numbers = self.rec.table.intern_plain(rows)
-        self.rec.run(INSERT, self.line - self.top, numbers, x)
+            space = part.find(" ")
+            if space == 0:
+                rows[0] = rows[0].rstrip(" ")
+                space = part.find(" ", 1)
+            while space > 0:  # a space at the end of a row shows nothing new
+                rows[space] = rows[space - 1]
+                space = part.find(" ", space + 1)
+        self.rec.run(INSERT, self.line - self.top, rows, x)
         self.lines[self.line] = head + part + tail
         self.unit += count
         return count

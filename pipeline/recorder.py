@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.film import Film, RowTable, Screen
 from schema.geometry import Geometry
 
-_RAMP = array("i", range(1 << 17))  # an array takes a slice of another one much faster than a list or a range
+_RAMP = array("i", range(1 << 19))  # an array takes a slice of another one much faster than a list or a range
 _RAMP_H = array("h", range(1 << 15))
 
 
@@ -76,20 +76,21 @@ class Recorder:
         self._row += _RAMP[row : row + count]
         self._number += array("i", numbers)
 
-    def run(self, phase: int, row: int, numbers: list[int], column: int) -> None:
-        """len(numbers) keys, each of which changes only row `row`, to numbers[k], and the cursor's column.
+    def run(self, phase: int, row: int, texts: list[str], column: int) -> None:
+        """len(texts) keys, each of which changes only row `row`, to plain text texts[k], and the cursor's column.
 
         The cursor is in column `column` + k before key k.
         """
-        count = len(numbers)
+        count = len(texts)
+        number = self.table.extend(texts)
         t = self.t
         self._cursor_y += array("h", (self.y,)) * count
         self._cursor_x += _RAMP_H[column : column + count]
         self.phase += bytes((phase,)) * count
         self._step += _ramp(t + 1, t + 1 + count)
         self._row += array("i", (row,)) * count
-        self._number += array("i", numbers)
-        self.now[row] = numbers[-1]
+        self._number += _ramp(number, number + count)
+        self.now[row] = number + count - 1
         self.x = column + count
         self.t = t + count
 

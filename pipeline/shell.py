@@ -81,7 +81,7 @@ class Shell:
         row = self.row_text = self.row_text + part
         start = len(row) - count
         rows = [row[:k].rstrip(" ") for k in range(start + 1, start + count + 1)]
-        self.rec.run(SHELL, self.rec.y, self.rec.table.intern_plain(rows), x)
+        self.rec.run(SHELL, self.rec.y, rows, x)
         self.wrapped = False
         if self.rec.x == self.cols:
             self._next_row()

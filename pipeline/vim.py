@@ -6,6 +6,7 @@ Exactness is checked cell for cell against the real program (tests/oracle).
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from pipeline.cells import TAB_STOP, bold_glyphs, cell_count, cut_left, glyph, printable
 from pipeline.insert import INSERT_ROW, InsertMode
@@ -39,38 +40,19 @@ class Vim(InsertMode):
     def _normal_key(self, key: int) -> None:
         pending = self.pending
         self.rec.key(COMMAND if key == 0x3A and not pending else MOTION)
-        operator, waits = pending[-1:], False
-        if pending[-1:] in (b"f", b"t"):
-            operator, waits = pending[-2:-1], True
-        if not waits:
-            if key in _DIGITS or (key == 0x30 and pending[-1:].isdigit()):
-                self._wait_for_more(key)
-                return
-            if (key in b"cd" and operator not in (b"c", b"d")) or (
-                (key == 0x66 and operator not in (b"c", b"d")) or (key == 0x74 and operator in (b"c", b"d"))
-            ):
-                self._wait_for_more(key)
-                return
+        what, count, action = _meaning(pending, key)
+        if what == "wait":
+            self._wait_for_more(key)
+            return
         self.pending = b""
         if pending:
             self._draw_message()
-        if waits:
-            self._find(operator, chr(key), pending)
-            return
-        if operator.isdigit():
-            operator = b""
-            for place in pending:
-                if place in b"cd":
-                    operator = bytes([place])
-        count = 1
-        for part in pending.replace(b"c", b"d").split(b"d"):
-            count *= int(part or 1)
-        action = _NORMAL.get(operator + bytes([key]))
-        if action is None:
-            raise UnsupportedKeyError(
-                f"vim key {operator + bytes([key])!r} in Normal mode is not drawn; play this film with the real vim"
-            )
-        action(self, count, pending[:1].isdigit())
+        if what == "find":
+            self._find(pending[-2:-1], chr(key), pending)
+        elif action is None:
+            raise UnsupportedKeyError(f"vim key {what} in Normal mode is not drawn; play this film with the real vim")
+        else:
+            action(self, count, pending[:1].isdigit())
 
     def _wait_for_more(self, key: int) -> None:
         self.pending += bytes([key])
@@ -362,3 +344,26 @@ _COMMANDS: dict[bytes, Callable[[Vim], None]] = {
     b"set nobin noeol": Vim._set_no_end,
     b"set nobin eol": Vim._set_end,
 }
+
+
+@lru_cache(maxsize=1 << 14)
+def _meaning(pending: bytes, key: int) -> tuple[str, int, Callable[[Vim, int, bool], None] | None]:
+    """What a Normal mode key does after the `pending` ones: ("wait" | "find" | its name, count, action if there is one).
+
+    A count before the operator and one behind it are multiplied, as in vim.
+    """
+    operator = pending[-1:]
+    if operator in (b"f", b"t"):
+        return "find", 1, None
+    if key in _DIGITS or (key == 0x30 and operator.isdigit()):
+        return "wait", 1, None
+    changes = operator in (b"c", b"d")
+    if (key in b"cdf" and not changes) or (key == 0x74 and changes):
+        return "wait", 1, None
+    if operator.isdigit():
+        operator = bytes(place for place in pending if place in b"cd")[-1:]
+    count = 1
+    for part in pending.replace(b"c", b"d").split(b"d"):
+        count *= int(part or 1)
+    name = operator + bytes([key])
+    return repr(name), count, _NORMAL.get(name)

@@ -73,8 +73,9 @@ class Window:
         # left -> buffer line -> row number; whole lines are remembered from one file to the next
         self._drawn_at: dict[int, dict[str, int]] = {0: recorder.lines}
         self._drawn = self._drawn_at[0]
-        self._heads: dict[bool, str] = {}  # left part of the status line, by whether the buffer is changed
-        self._status: tuple[object, ...] = ()
+        self._heads: dict[bool, tuple[str, int]] = {}  # status line's left part and its cells, by whether changed
+        self._status: tuple[bool, int, int] = (False, -1, -1)
+        self._status_runs: Runs = ((0, self.cols, int(Style.BOLD_REVERSE)),)
         self._tilde = recorder.table.intern(*_TILDE)
         self._draw_all()
         self._draw_message()
@@ -113,22 +114,22 @@ class Window:
     def _draw_status(self) -> None:
         changed = self.modified or (self.ended != self.saved_ended and not (self.is_new and self.empty))
         shown = 0 if self.empty else self.line + 1
-        key = (changed, shown, len(self.lines))
+        total = len(self.lines)
+        key = (changed, shown, total)
         if key == self._status:
             return
         self._status = key
-        head = self._heads.get(changed)
-        if head is None:
-            head = self._heads[changed] = f"{printable(self.name)} {'[+]' if changed else ''}"
-        tail = f"{shown}/{len(self.lines)}"
-        room = self.cols - cell_count(head) - len(tail)
-        if room >= 0:
-            text = head + " " * room + tail
+        if changed not in self._heads:
+            head = f"{printable(self.name)} {'[+]' if changed else ''}"
+            self._heads[changed] = head, cell_count(head)
+        head, width = self._heads[changed]
+        tail = f"{shown}/{total}"
+        if width + len(tail) <= self.cols:
+            text = head + tail.rjust(self.cols - width)
         else:
             text = "<" + cut_left(head + tail, self.cols)
-            text += " " * (self.cols - cell_count(text))
-        runs = ((0, self.cols, int(Style.BOLD_REVERSE)),)
-        self.rec.put(self.height, self.rec.table.intern(text.rstrip(" "), runs))
+            text = (text + " " * (self.cols - cell_count(text))).rstrip(" ")
+        self.rec.put(self.height, self.rec.table.intern(text, self._status_runs))
 
     def _draw_message(self) -> None:
         """The last row: the message, and the keys of a pending command over its right end."""
@@ -136,9 +137,10 @@ class Window:
         if self.pending or self.literal:
             shown = "^V" if self.literal else self.pending.decode("ascii")[-10:]
             at = self.cols - 11
-            text = text[:at]  # no message of wide characters is as long as this
+            if text:
+                text = text[:at]  # no message of wide characters is as long as this
+                self.message = (text.rstrip(" "), runs)
             text += " " * (at - cell_count(text)) + shown
-            self.message = (text[: -len(shown)].rstrip(" "), runs)
         self.rec.put(self.height + 1, self.rec.table.intern(text.rstrip(" "), runs))
 
     def _say(self, text: str, runs: Runs = ()) -> None:
