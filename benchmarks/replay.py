@@ -115,7 +115,7 @@ def grid_chunks(made: Film, rows: RowTable, geometry: Geometry) -> Iterator[tupl
         codes_NC = decode_texts(pa.array([rows.texts[n] for n in used], pa.string()), geometry.cols)
         style_NC = np.zeros((len(used), geometry.cols), np.uint8)
         for place, n in enumerate(used):
-            for start, length, style in rows.runs[n]:
+            for start, length, style in rows.runs.get(n, ()):
                 style_NC[place, start : start + length] = style
         inverse = inverse.reshape(numbers_TR.shape)
         yield codes_NC[inverse], style_NC[inverse]

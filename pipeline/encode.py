@@ -105,14 +105,17 @@ def row_group(repo_id: str, first_step: int, pieces: Sequence[Piece], schema: pa
     used = [first_appearance(p.film.rows_TR, len(p.table)) for p in pieces]
     texts: list[str] = []
     runs: list[Runs] = []
+    styled_parts = []
     for piece, used_U in zip(pieces, used, strict=True):
-        order = used_U.tolist()
-        texts += map(piece.table.texts.__getitem__, order)
-        runs += map(piece.table.runs.__getitem__, order)
+        texts += map(piece.table.texts.__getitem__, used_U.tolist())
+        styled_N = np.zeros(len(piece.table), np.bool_)
+        styled_N[np.array(piece.table.styled, np.int32)] = True
+        styled_parts.append(styled_N[used_U])
+        runs += map(piece.table.runs.__getitem__, used_U[styled_parts[-1]].tolist())
     # one text in two styles, or in two tables, is one entry of the dictionary; hashing keeps the order
     text = pa.array(texts, pa.string()).dictionary_encode()
     # rows used -> their text's number, its sign set when they have style runs: one take does for both columns
-    styled_U = np.frombuffer(bytes(map(bool, runs)), np.bool_)
+    styled_U = np.concatenate(styled_parts)
     number_U = np.cumsum(styled_U, dtype=np.int32) - 1  # among the rows that have style runs
     mark_U = np.where(styled_U, _STYLED, 0).astype(np.int32) | text.indices.to_numpy()
     steps, rows = sum(map(len, pieces)), pieces[0].film.rows_TR.shape[1]
@@ -129,7 +132,7 @@ def row_group(repo_id: str, first_step: int, pieces: Sequence[Piece], schema: pa
         styled.append(cells + np.int32(at * rows))
         styled_row.append(local_N[piece.film.rows_TR.ravel()[cells]])
         at, base = at + len(piece), base + used_U.size
-    style = _styles([r for r in runs if r], np.concatenate(styled), np.concatenate(styled_row), steps, rows)
+    style = _styles(runs, np.concatenate(styled), np.concatenate(styled_row), steps, rows)
     mark_TR &= ~_STYLED
     frame = pa.DictionaryArray.from_arrays(pa.array(mark_TR.ravel()), text.dictionary, safe=False)
     columns = [

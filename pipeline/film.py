@@ -4,6 +4,7 @@ A frame is `rows` int32 (96 bytes at 24 rows, not 1,920 cells), so that a cursor
 character costs one.
 """
 
+from array import array
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,16 @@ Runs = tuple[tuple[int, int, int], ...]
 class RowTable:
     """Screen rows, numbered in the order they were first drawn.
 
-    `texts[i]` is the row's text (right-trimmed; a wide character is one character), `runs[i]` its style runs.
+    `texts[i]` is the row's text (right-trimmed; a wide character is one character), `runs[i]` its style runs, if it has
+    any; `styled` are the numbers of those that do, rising.
     The same text in another style is another row. Rows with one number are equal; equal rows may have two, since those
     that a run of typed text passes through are not looked up (`pipeline.encode` finds them).
     """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.runs: list[Runs] = []
+        self.runs: dict[int, Runs] = {}
+        self.styled = array("i")
         self.index: dict[str | tuple[str, Runs], int] = {}  # a plain row's key is its text alone
         self.intern("")
 
@@ -34,7 +37,9 @@ class RowTable:
         if number is None:
             number = self.index[key] = len(self.texts)
             self.texts.append(text)
-            self.runs.append(runs)
+            if runs:
+                self.runs[number] = runs
+                self.styled.append(number)
         return number
 
     def extend(self, texts: list[str]) -> int:
@@ -45,9 +50,12 @@ class RowTable:
         """
         start = len(self.texts)
         self.texts += texts
-        self.runs += [()] * len(texts)
         self.index.setdefault(texts[-1], len(self.texts) - 1)
         return start
+
+    def row(self, number: int) -> tuple[str, Runs]:
+        """(text, style runs) of one row."""
+        return self.texts[number], self.runs.get(number, ())
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -160,21 +160,22 @@ def _graph(reader: Reader, tip: str | None) -> _Graph:
     shas: list[bytes] = []
     first = array("i")
     more: dict[int, tuple[int, ...]] = {}
-
-    def number(sha: bytes) -> int:
-        known = numbers.setdefault(sha, len(shas))
-        if known == len(shas):
-            shas.append(sha)
-            first.append(-1)
-        return known
-
+    size = len(tip_sha) // 2
     with _streamed(reader, "rev-list", "--parents", tip_sha, "--") as lines:
         for line in lines:
-            commit, *parents = (number(bytes.fromhex(word)) for word in line.decode().split())
-            if parents:
-                first[commit] = parents[0]
-            if len(parents) > 1:
-                more[commit] = tuple(parents[1:])
+            family = bytes.fromhex(line.decode())  # a commit and its parents, one after the other
+            found: list[int] = []
+            for at in range(0, len(family), size):
+                sha = family[at : at + size]
+                known = numbers.setdefault(sha, len(shas))
+                if known == len(shas):
+                    shas.append(sha)
+                    first.append(-1)
+                found.append(known)
+            if len(found) > 1:
+                first[found[0]] = found[1]
+            if len(found) > 2:
+                more[found[0]] = tuple(found[2:])
     return _Graph(shas, first, more, numbers[bytes.fromhex(tip_sha)])
 
 

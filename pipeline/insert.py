@@ -168,7 +168,9 @@ class InsertMode(Window):
                 rows[space] = rows[space - 1]
                 space = part.find(" ", space + 1)
         self.rec.run(INSERT, self.line - self.top, rows, x)
-        self.lines[self.line] = head + part + tail
+        line = self.lines[self.line] = head + part + tail
+        if not self.left:
+            self._drawn[line] = self.rec.now[self.line - self.top]
         self.unit += count
         return count
 

@@ -126,7 +126,7 @@ class Recorder:
         """The screen as it is now, free of the table."""
         return Screen(
             tuple(self.table.texts[n] for n in self.now),
-            tuple(self.table.runs[n] for n in self.now),
+            tuple(self.table.runs.get(n, ()) for n in self.now),
             self.y,
             self.x,
         )

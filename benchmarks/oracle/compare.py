@@ -74,7 +74,7 @@ def frame(film: Film, table: RowTable, step: int) -> Screen:
     numbers = film.rows_TR[step].tolist()
     return Screen(
         tuple(table.texts[n] for n in numbers),
-        tuple(table.runs[n] for n in numbers),
+        tuple(table.runs.get(n, ()) for n in numbers),
         int(film.cursor_row_T[step]),
         int(film.cursor_col_T[step]),
     )

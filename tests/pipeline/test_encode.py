@@ -39,7 +39,7 @@ def reference(pieces: list[Piece], first_step: int) -> list[dict[str, object]]:
                     "style": [
                         {"row": y, "start": a, "length": b, "style": c}
                         for y, n in enumerate(numbers)
-                        for a, b, c in part.table.runs[n]
+                        for a, b, c in part.table.runs.get(n, ())
                     ],
                     "cursor_row": int(part.film.cursor_row_T[t]),
                     "cursor_col": int(part.film.cursor_col_T[t]),

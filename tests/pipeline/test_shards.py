@@ -94,7 +94,7 @@ def test_steps_hold_the_film(tmp_path: Path) -> None:
                     "style": [
                         {"row": y, "start": a, "length": b, "style": c}
                         for y, n in enumerate(numbers)
-                        for a, b, c in take.table.runs[n]
+                        for a, b, c in take.table.runs.get(n, ())
                     ],
                     "cursor_row": int(take.film.cursor_row_T[t]),
                     "cursor_col": int(take.film.cursor_col_T[t]),
