@@ -1,0 +1,172 @@
+"""The pinned corpus of ``corpus.toml``: read it, and film it.
+
+    python -m figures.corpus                      clone the named URLs and film them, under runs/corpus/
+    python -m figures.corpus --mirrors FOLDER     the same from local clones, no network
+    python -m figures.corpus --geometry 24x80     another screen, another warehouse
+
+The result is an ordinary warehouse. A mirror of OWNER/NAME may be FOLDER/OWNER+NAME, FOLDER/OWNER/NAME or
+FOLDER/NAME, bare or not, with or without ``.git``, or any of these with the repository in a folder ``repo`` inside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from figures.rows import ROOT
+from pipeline import warehouse
+from pipeline.clone import cloned
+from pipeline.harvest import HarvestConfig, Outcome, harvest_repository
+from pipeline.source import parse_source
+from schema.config import FrozenModel, ReplayConfig
+from schema.errors import ConfigError, GitreelError
+from schema.geometry import Geometry
+
+CORPUS = ROOT / "corpus.toml"
+RUNS = ROOT.parent / "runs" / "corpus"
+Split = Literal["train", "validation", "test"]
+
+
+class Screen(FrozenModel):
+    """The corpus's own screen, cells."""
+
+    rows: int = Field(ge=4)
+    cols: int = Field(ge=24)
+
+
+class Repository(FrozenModel):
+    """One pinned repository. Its film is its history up to and with ``commit``."""
+
+    name: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="OWNER/NAME")
+    url: str
+    commit: str = Field(pattern=r"^[0-9a-f]{40}$", description="on the first-parent chain of the default branch")
+    licence: str = Field(description="SPDX id")
+    language: str
+    split: Split
+    steps: int = Field(ge=0, description="steps of film at the corpus's own screen size")
+
+    @property
+    def repo_id(self) -> str:
+        """Its id in the warehouse, OWNER+NAME."""
+        return self.name.replace("/", "+")
+
+
+class Corpus(FrozenModel):
+    """The whole file."""
+
+    geometry: Screen
+    repository: tuple[Repository, ...]
+
+    def of(self, split: Split) -> tuple[Repository, ...]:
+        """The repositories of one split, in the file's order."""
+        return tuple(repository for repository in self.repository if repository.split == split)
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits over screen, commits and splits: what the film is."""
+        parts = [f"{r.name} {r.commit} {r.split}" for r in self.repository]
+        text = "\n".join([f"{self.geometry.rows}x{self.geometry.cols}", *parts])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_corpus(path: Path = CORPUS) -> Corpus:
+    """The corpus of a TOML file. Raises ConfigError naming what does not fit."""
+    try:
+        return Corpus.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def find_mirror(repository: Repository, folder: Path) -> Path:
+    """The local clone of a repository. Raises ConfigError naming the places looked at."""
+    owner, name = repository.name.split("/")
+    stems = [folder / f"{owner}+{name}", folder / owner / name, folder / name]
+    places = [place for stem in stems for place in (stem / "repo", stem, stem.with_name(stem.name + ".git"))]
+    for place in places:
+        if (place / "HEAD").is_file() or (place / ".git").exists():
+            return place
+    raise ConfigError(f"{folder}: no clone of {repository.name}; looked at {', '.join(map(str, places[1::3]))}")
+
+
+def pin(objects: Path, repository: Repository, folder: Path) -> Path:
+    """A bare repository whose HEAD is the pinned commit, its objects borrowed from the git folder ``objects``.
+
+    Raises ConfigError when the commit is not there.
+    """
+    pinned = folder / repository.repo_id
+    git = ["git", "-C", str(pinned)]
+    pinned.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "-q", "--bare", "--template=", str(pinned)], check=True)
+    (pinned / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    (pinned / "objects" / "info" / "alternates").write_text(f"{(objects / 'objects').resolve()}\n")
+    found = subprocess.run([*git, "cat-file", "-e", f"{repository.commit}^{{commit}}"], check=False)
+    if found.returncode:
+        raise ConfigError(f"{repository.name}: commit {repository.commit} is not in {objects}; fetch it first")
+    subprocess.run([*git, "symbolic-ref", "HEAD", "refs/heads/pin"], check=True)
+    subprocess.run([*git, "update-ref", "refs/heads/pin", repository.commit], check=True)
+    return pinned
+
+
+def film(repository: Repository, config: HarvestConfig, folder: Path, mirrors: Path | None = None) -> Outcome:
+    """Film one repository up to its pinned commit; nothing to do where that is done. Raises GitreelError."""
+    named = str(find_mirror(repository, mirrors)) if mirrors else repository.url
+    with cloned(parse_source(named), config.cache_folder, config.clone) as clone:
+        pinned = pin(clone.git_dir, repository, folder)
+        return harvest_repository(str(pinned), config, licence=repository.licence)
+
+
+def warehouse_folder(geometry: Geometry) -> Path:
+    """Where the corpus's film at one screen size lies."""
+    return RUNS / f"{geometry.rows}x{geometry.cols}"
+
+
+def own_geometry(corpus: Corpus) -> Geometry:
+    """The screen size of the file."""
+    return Geometry(corpus.geometry.rows, corpus.geometry.cols)
+
+
+def film_all(corpus: Corpus, geometry: Geometry, mirrors: Path | None = None, root: Path | None = None) -> list[str]:
+    """Film the corpus and build its database; one line a repository on stdout.
+
+    Returns what differs from the numbers in the file. Raises GitreelError.
+    """
+    target = root or warehouse_folder(geometry)
+    replay = ReplayConfig.model_validate({"rows": geometry.rows, "cols": geometry.cols})
+    config = HarvestConfig(warehouse=str(target), replay=replay)
+    wrong = []
+    for repository in corpus.repository:
+        outcome = film(repository, config, target.parent / "pinned", mirrors)
+        print(f"{repository.name}: {outcome.episodes} commits, {outcome.steps:,} steps, {repository.split}", flush=True)
+        if geometry == own_geometry(corpus) and outcome.steps != repository.steps:
+            wrong.append(f"{repository.name}: {outcome.steps} steps, corpus.toml says {repository.steps}")
+    warehouse.build(target)
+    return wrong
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m figures.corpus", description="Film the pinned corpus.")
+    parser.add_argument("--mirrors", type=Path, metavar="FOLDER", help="local clones; without it, the URLs are cloned")
+    parser.add_argument("--geometry", metavar="ROWSxCOLS", help="screen size, cells; the corpus's own by default")
+    options = parser.parse_args(arguments)
+    try:
+        corpus = read_corpus()
+        geometry = Geometry.parse(options.geometry) if options.geometry else own_geometry(corpus)
+        wrong = film_all(corpus, geometry, options.mirrors)
+    except GitreelError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    for line in wrong:
+        print(f"DIFFERENT {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
