@@ -164,18 +164,18 @@ def _graph(reader: Reader, tip: str | None) -> _Graph:
     with _streamed(reader, "rev-list", "--parents", tip_sha, "--") as lines:
         for line in lines:
             family = bytes.fromhex(line.decode())  # a commit and its parents, one after the other
-            found: list[int] = []
+            those: list[int] = []
             for at in range(0, len(family), size):
                 sha = family[at : at + size]
                 known = numbers.setdefault(sha, len(shas))
                 if known == len(shas):
                     shas.append(sha)
                     first.append(-1)
-                found.append(known)
-            if len(found) > 1:
-                first[found[0]] = found[1]
-            if len(found) > 2:
-                more[found[0]] = tuple(found[2:])
+                those.append(known)
+            if len(those) > 1:
+                first[those[0]] = those[1]
+            if len(those) > 2:
+                more[those[0]] = tuple(those[2:])
     return _Graph(shas, first, more, numbers[bytes.fromhex(tip_sha)])
 
 

@@ -13,13 +13,15 @@ import numpy.typing as npt
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
-from pipeline.cells import display_column, has_composing, has_odd_utf8
+from pipeline.cells import display_column, has_composing, has_odd_utf8, is_simple
 from pipeline.window import split_lines
+from pipeline.words import next_word, word_end
 
 ESC, ENTER, BACKSPACE, LITERAL = b"\x1b", b"\r", b"\x08", b"\x16"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_PAIRS = 1 << 16  # pairs of lines compared for likeness in one block; in a larger one only its first lines are
 _LIKE = 0.6  # least likeness (2 x common / both lengths) of a line that is patched, not typed anew
+_MAX_WORDS = 9  # a developer does not count further
 _MERGE = 4  # units: spans that are nearer than a motion costs are changed as one
 _MAX_ALIGNMENT = 1 << 31  # bits of the line-diff matrix; past it (~45,000 x 45,000 changed lines) do not align
 
@@ -177,8 +179,13 @@ class _Typist:
             return b""
         if unit == self.unit + 1:
             return b"l"
+        words = words_between(text, self.unit, unit)
+        if words == 1:
+            return b"w"
         if unit > self.unit and " " < text[unit] <= "~" and text.find(text[unit], self.unit + 1) == unit:
             return b"f" + text[unit].encode()
+        if words:
+            return b"%dw" % words
         column = display_column(text, unit)
         return b"%d|" % (column + 1) if column else b"0"
 
@@ -198,7 +205,7 @@ class _Typist:
             keys = b"A"
         elif not put:
             keys = self.to_unit(start, text)
-            keys += b"D" if rest else _counted(cut, b"x")
+            keys += b"D" if rest else _delete(text, start, cut)
         elif cut == 0 and start == first_word(text) and text[start] not in " \t":
             keys = b"I"
         elif cut == 0:
@@ -256,9 +263,34 @@ def _counted(count: int, command: bytes) -> bytes:
     return b"%d%b" % (count, command) if count > 1 else command
 
 
+def words_between(text: str, start: int, end: int) -> int:
+    """How many times `w` is pressed at unit `start` to land on unit `end`; 0 when it does not, or more than nine times.
+
+    >>> words_between("return a + b", 0, 9), words_between("return a + b", 0, 2)
+    (2, 0)
+    """
+    if not is_simple(text):
+        return 0
+    at: int | None = start
+    for count in range(_MAX_WORDS + 1):
+        if at is None or at >= end:
+            return count if at == end else 0
+        at = next_word(text, at)
+    return 0
+
+
+def _delete(text: str, start: int, cut: int) -> bytes:
+    """Delete `cut` units from the cursor at `start` on, which end before the line does."""
+    if cut > 1 and text[start] not in " \t" and is_simple(text) and next_word(text, start) == start + cut:
+        return b"dw"
+    return _counted(cut, b"x")
+
+
 def _change(text: str, start: int, cut: int) -> bytes:
     """The shortest change of `cut` units from the cursor at `start` on, which end before the line does."""
     after = text[start + cut]
+    if cut > 1 and is_simple(text) and word_end(text, start) == start + cut:
+        return b"cw"
     by_count = b"c%dl" % cut if cut > 1 else b"cl"
     if len(by_count) > 3 - (cut > 3) and " " < after <= "~" and text.find(after, start + 1) == start + cut:
         return b"ct" + after.encode()

@@ -1,6 +1,7 @@
 """A model of vim's screen: the keys that a replay types, drawn as vim 9 draws them under the settings of film.vim.
 
-Supported: Normal mode `{n}G {n}| 0 <CR> - {n}l fx i I a A o O {n}x D C c{n}l ctx {n}cc {n}dd`, Insert mode text,
+Supported: Normal mode `{n}G {n}| 0 <CR> - {n}l {n}w fx i I a A o O {n}x D C c{n}l cw ctx dtx dw
+{n}cc {n}dd`, Insert mode text,
 `<CR> <BS> <Tab> <C-V>x <Esc>`, command lines `:w :q :set nobin (no)eol`. Other keys raise UnsupportedKeyError.
 Exactness is checked cell for cell against the real program (tests/oracle).
 """
@@ -8,9 +9,10 @@ Exactness is checked cell for cell against the real program (tests/oracle).
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.cells import TAB_STOP, bold_glyphs, cell_count, cut_left, glyph, printable
+from pipeline.cells import TAB_STOP, bold_glyphs, cell_count, cut_left, glyph, is_simple, printable
 from pipeline.insert import INSERT_ROW, InsertMode
 from pipeline.window import join_lines, shortened
+from pipeline.words import next_word, word_end
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
 
@@ -107,6 +109,34 @@ class Vim(InsertMode):
             raise UnsupportedKeyError("vim: l past the end of the line is not drawn")
         self.unit += count
         self._place()
+
+    def _forward_word(self, count: int, counted: bool) -> None:
+        for _ in range(count):
+            self.unit = self._next_word()
+        self._place()
+
+    def _change_word(self, count: int, counted: bool) -> None:
+        text = self._plain_line(count)
+        if text[self.unit : self.unit + 1] in ("", " ", "\t"):
+            raise UnsupportedKeyError("vim: cw on a blank is not drawn")
+        self._change_units(word_end(text, self.unit) - self.unit, True)
+
+    def _delete_word(self, count: int, counted: bool) -> None:
+        self._plain_line(count)
+        self._delete_char(self._next_word() - self.unit, True)
+
+    def _next_word(self) -> int:
+        found = next_word(self._plain_line(1), self.unit)
+        if found is None:
+            raise UnsupportedKeyError("vim: w past the end of the line is not drawn")
+        return found
+
+    def _plain_line(self, count: int) -> str:
+        """The cursor's line, if its words are known."""
+        text = self.lines[self.line]
+        if count > 1 or not is_simple(text):
+            raise UnsupportedKeyError("vim: w is drawn in visible ASCII, and behind an operator without a count")
+        return text
 
     def _unit_at(self, wanted: int) -> int:
         """Unit of the cursor line that covers column `wanted`, or the last one."""
@@ -324,6 +354,7 @@ _NORMAL: dict[bytes, Callable[[Vim, int, bool], None]] = {
     b"|": Vim._to_column,
     b"0": Vim._to_start,
     b"l": Vim._right,
+    b"w": Vim._forward_word,
     b"x": Vim._delete_char,
     b"D": Vim._delete_rest,
     b"dd": Vim._delete_lines,
@@ -335,6 +366,8 @@ _NORMAL: dict[bytes, Callable[[Vim, int, bool], None]] = {
     b"O": Vim._open_above,
     b"C": Vim._change_rest,
     b"cl": Vim._change_units,
+    b"cw": Vim._change_word,
+    b"dw": Vim._delete_word,
     b"cc": Vim._change_lines,
     b":": Vim._start_command,
 }
@@ -348,7 +381,7 @@ _COMMANDS: dict[bytes, Callable[[Vim], None]] = {
 
 @lru_cache(maxsize=1 << 14)
 def _meaning(pending: bytes, key: int) -> tuple[str, int, Callable[[Vim, int, bool], None] | None]:
-    """What a Normal mode key does after the `pending` ones: ("wait" | "find" | its name, count, action if there is one).
+    """What a Normal mode key does after `pending`: ("wait", "find" or its name, its count, its action if it has one).
 
     A count before the operator and one behind it are multiplied, as in vim.
     """

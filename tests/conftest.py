@@ -1,6 +1,8 @@
 """What every test needs."""
 
-import hypothesis
+from hypothesis import HealthCheck, settings
 
-hypothesis.settings.register_profile("gitreel", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("gitreel")  # machines are shared and noisy: no test is timed
+# Machines are shared and noisy: no test is timed. And the same examples everywhere: looking for new ones is the work of
+# `python -m benchmarks.oracle.fuzz`.
+settings.register_profile("gitreel", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gitreel")

@@ -205,7 +205,10 @@ class Maker:
             return (
                 b"f" + target if few in (b"", b"2", b"f") else few + target + (self.text() + b"\x1b") * (few == b"ct")
             )
-        if kind < 0.73:
+        if kind < 0.75:
+            few = rng.choice([b"w", b"w", b"2w", b"3w", b"dw", b"cw"])
+            return few + (self.text() + b"\x1b") * (few == b"cw")
+        if kind < 0.78:
             return rng.choice([b":set nobin noeol\r", b":set nobin eol\r", b":w\r"])
         few = rng.choice([b"", b"2", b"3", b"7", b"23"])
         change = rng.choice([b"c" + few + b"l", few + b"cc", b"C"])

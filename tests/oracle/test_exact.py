@@ -44,7 +44,7 @@ def session(vim_here: str):  # type: ignore[no-untyped-def]
 LINES = st.lists(st.text(st.sampled_from("ab \t漢é\x01\x7f\u200b~<^"), max_size=50), max_size=12)
 
 
-@settings(max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(old=LINES, new=LINES)
 def test_any_two_files(session: Session, vim_here: str, old: list[str], new: list[str]) -> None:
     before, after = ("\n".join(lines).encode() for lines in (old, new))

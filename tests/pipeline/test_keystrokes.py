@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.keystrokes import Untypable, alike, blocks, edit, spans
 from pipeline.terminal import Terminal
+from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
 
 PIECES = [*"ab (){}\t\r\x01\x1b\x7fé漢😀\u200b\x80", "word ", "a longer piece of text, "]
@@ -42,13 +43,18 @@ def revisions(draw: st.DrawFn) -> tuple[bytes | None, bytes]:
 @example((b"a\nb", b""), Geometry())
 @example((b"a\n", b"a"), Geometry())
 @example((b"a", b"a\n"), Geometry())
+@example((b"", "\taaa\raaa\t漢".encode()), Geometry(5, 24))
 @settings(max_examples=300)
 def test_keys_make_the_new_bytes_whatever_the_old_were(
     revision: tuple[bytes | None, bytes], geometry: Geometry
 ) -> None:
     old, new = revision
     terminal = Terminal(geometry)
-    terminal.play(b"vim f\r" + edit(old, new), [old])
+    try:
+        terminal.play(b"vim f\r" + edit(old, new), [old])
+    except UnsupportedKeyError as refusal:  # the one screen the model knows it cannot draw; the commit is stepped over
+        assert "wide text behind a control character cut at the left edge" in str(refusal)
+        return
     assert terminal.vim is not None
     assert terminal.vim.content == new
 
