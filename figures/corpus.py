@@ -71,8 +71,8 @@ class Corpus(FrozenModel):
 
     @property
     def digest(self) -> str:
-        """12 hex digits over screen, commits and splits: what the film is."""
-        parts = [f"{r.name} {r.commit} {r.split}" for r in self.repository]
+        """12 hex digits over screen, commits, splits and steps: what the film is."""
+        parts = [f"{r.name} {r.commit} {r.split} {r.steps}" for r in self.repository]
         text = "\n".join([f"{self.geometry.rows}x{self.geometry.cols}", *parts])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,53 +1,79 @@
-"""Rows of the task figures' CSV files: one training run each, exact to the last bit."""
+"""Rows of the figures' CSV files: one training run each, exact to the last bit."""
 
 from __future__ import annotations
 
 import csv
 import datetime
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_origin
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from training.tasks.fit import TaskConfig, TaskResult
+from training.tasks.fit import TaskConfig, TaskResult, fit
 
 ROOT = Path(__file__).parent
-#: Fields of a result that a rerun must reproduce exactly.
-METRICS = (
-    "parameters", "updates_run", "accuracy", "accuracy_longest", "loss", "curve", "solved",
-    "undertrained",
-)  # fmt: skip
-COLUMNS = (
-    "key", *TaskConfig.model_fields, *METRICS, "cpu_seconds", "torch", "processor", "commit",
-    "date",
-)  # fmt: skip
 
 
-class Row(BaseModel):
-    """One measured cell."""
+class Kind(NamedTuple):
+    """A kind of training run: what decides it, what it measures, how it is run and named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    config: TaskConfig
-    result: TaskResult
+    config: type[BaseModel]
+    result: type[BaseModel]
+    fit: Callable[[Any], Any]
+    key: Callable[[Any], str]
+    summary: Callable[[Any], str]
+    times: tuple[str, ...] = ("cpu_seconds",)
 
     @property
-    def key(self) -> str:
-        return cell_key(self.config)
+    def metrics(self) -> tuple[str, ...]:
+        """Fields of a result that a rerun must reproduce exactly."""
+        return tuple(name for name in self.result.model_fields if name not in self.times)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header of a CSV file."""
+        return (
+            "key", *self.config.model_fields, *self.metrics, *self.times, "torch", "processor", "commit", "date",
+        )  # fmt: skip
 
 
 def cell_key(config: TaskConfig) -> str:
-    """The name of a cell, unique within a results file: model, layers, size, rate, seed."""
+    """The name of a task's cell, unique within a results file: model, layers, size, rate, seed."""
     return (
         f"{config.model}-l{config.layers}-w{config.width}-n{config.size}"
         f"-r{config.rate:g}-u{config.updates}-s{config.seed}"
     )
 
 
+def _summary(result: TaskResult) -> str:
+    return (
+        f"accuracy {result.accuracy:.4f}, longest {result.accuracy_longest:.4f}, {result.updates_run} updates, "
+        f"{result.cpu_seconds:.0f} s{', undertrained' * result.undertrained}"
+    )
+
+
+TASK = Kind(TaskConfig, TaskResult, fit, cell_key, _summary)
+
+
+class Row(NamedTuple):
+    """One measured cell: an instance of its kind's config, and one of its result."""
+
+    config: Any
+    result: Any
+    kind: Kind = TASK
+
+    @property
+    def key(self) -> str:
+        return self.kind.key(self.config)
+
+
 def render(value: Any) -> str:
-    """A CSV field: exact for floats, ``a=1;b=2`` for tables."""
+    """A CSV field: exact for floats, ``a=1;b=2`` for tables, ``1;2`` for tuples."""
+    if isinstance(value, tuple):
+        return ";".join(map(render, value))
     if isinstance(value, dict):
         return ";".join(f"{key}={render(item)}" for key, item in value.items())
     return repr(value) if isinstance(value, float) else str(value)
@@ -58,7 +84,23 @@ def parse_table(text: str) -> dict[str, str]:
     return dict(item.split("=", 1) for item in text.split(";") if item)
 
 
-def read_rows(path: Path) -> list[Row]:
+def _fields(model: type[BaseModel], fields: dict[str, str]) -> dict[str, Any]:
+    """The CSV fields of one model, tables and tuples taken apart."""
+    values: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        text, origin = fields[name], get_origin(field.annotation)
+        if origin is dict:
+            values[name] = {
+                key: int(value) if value.lstrip("-").isdigit() else value for key, value in parse_table(text).items()
+            }
+        elif origin is tuple:
+            values[name] = [item for item in text.split(";") if item]
+        else:
+            values[name] = text
+    return values
+
+
+def read_rows(path: Path, kind: Kind = TASK) -> list[Row]:
     """Rows of a results file, none where it does not exist.
 
     Raises:
@@ -70,19 +112,11 @@ def read_rows(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as lines:
         for number, fields in enumerate(csv.DictReader(lines), start=2):
             try:
-                settings = {
-                    key: int(value) if value.lstrip("-").isdigit() else value
-                    for key, value in parse_table(fields["settings"]).items()
-                }
-                config = {key: fields[key] for key in TaskConfig.model_fields}
-                result = {key: fields[key] for key in TaskResult.model_fields}
-                row = Row(
-                    config=TaskConfig.model_validate(config | {"settings": settings}),
-                    result=TaskResult.model_validate(result | {"curve": parse_table(fields["curve"])}),
-                )
+                config = kind.config.model_validate(_fields(kind.config, fields))
+                result = kind.result.model_validate(_fields(kind.result, fields))
             except (AttributeError, KeyError, ValueError) as error:
                 raise ValueError(f"{path}, line {number}: not a result row: {error}") from error
-            rows.append(row)
+            rows.append(Row(config, result, kind))
     return rows
 
 
@@ -92,8 +126,8 @@ def append_row(path: Path, row: Row) -> None:
     new = not path.exists()
     values = {
         "key": row.key,
-        **{key: getattr(row.config, key) for key in TaskConfig.model_fields},
-        **{key: getattr(row.result, key) for key in (*METRICS, "cpu_seconds")},
+        **{key: getattr(row.config, key) for key in row.kind.config.model_fields},
+        **{key: getattr(row.result, key) for key in row.kind.result.model_fields},
         "torch": torch.__version__,
         "processor": processor(),
         "commit": commit(),
@@ -102,8 +136,8 @@ def append_row(path: Path, row: Row) -> None:
     with path.open("a", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines, lineterminator="\n")
         if new:
-            writer.writerow(COLUMNS)
-        writer.writerow([render(values[column]) for column in COLUMNS])
+            writer.writerow(row.kind.columns)
+        writer.writerow([render(values[column]) for column in row.kind.columns])
 
 
 def processor() -> str:

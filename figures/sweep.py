@@ -1,6 +1,6 @@
-"""The one runner behind the task figures: run cells, append rows, resume, check, pick rates.
+"""The one runner behind the figures: run cells, append rows, resume, check, pick rates.
 
-A *cell* is one training run (``training.tasks.fit.TaskConfig``) with a key. Rows go to
+A *cell* is one training run of a kind (``figures.rows.TASK``, ``figures.film_rows.FILM``) with a key. Rows go to
 ``results.csv`` beside the figure's ``config.py``, one a cell, each written as soon as it is
 measured, so that an interrupted sweep is still a result. Cells run seed by seed.
 
@@ -22,8 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from figures.rows import METRICS, ROOT, Row, append_row, cell_key, read_rows
-from training.tasks.fit import TaskConfig, fit
+from figures.rows import ROOT, TASK, Kind, Row, append_row, read_rows
 
 RUNS = ROOT.parent / "runs" / "figures"
 
@@ -35,60 +34,63 @@ class Figure(BaseModel):
 
     name: str
     cpu_hours: float = Field(description="budget of the committed results, CPU hours")
-    cells: Callable[[], list[TaskConfig]]
-    quick_cells: Callable[[], list[TaskConfig]]
-    full_cells: Callable[[], list[TaskConfig]]
-    rate_cells: Callable[[], list[TaskConfig]]
+    cells: Callable[[], list[Any]]
+    quick_cells: Callable[[], list[Any]]
+    full_cells: Callable[[], list[Any]]
+    rate_cells: Callable[[], list[Any]]
     plot: Callable[[Sequence[Any], Path], None] = Field(description="rows, PNG")
+    kind: Kind = Field(default=TASK, description="what its cells are")
+    table: Callable[[Sequence[Any]], str] | None = Field(default=None, description="rows as Markdown, its own way")
+    source: str = Field(default="", description="the figure whose rows it draws and adds to, if not its own")
 
     @property
     def folder(self) -> Path:
         return ROOT / self.name
 
+    @property
+    def results(self) -> Path:
+        """The committed rows."""
+        return ROOT / (self.source or self.name) / "results.csv"
+
     def redraw(self) -> Path:
         """Draw the PNG from the committed results; returns its path."""
         png = self.folder / f"{self.name}.png"
-        self.plot(read_rows(self.folder / "results.csv"), png)
+        self.plot(read_rows(self.results, self.kind), png)
         return png
 
 
-def run_cells(cells: Iterable[TaskConfig], path: Path, cpu_hours: float) -> None:
+def run_cells(cells: Iterable[Any], path: Path, cpu_hours: float, kind: Kind = TASK) -> None:
     """Run the cells that ``path`` lacks, seed by seed, until done or over the CPU budget."""
-    done = {row.key: row.result.cpu_seconds for row in read_rows(path)}
+    done = {row.key: row.result.cpu_seconds for row in read_rows(path, kind)}
     spent = sum(done.values())
     for config in sorted(cells, key=lambda cell: cell.seed):
-        key = cell_key(config)
+        key = kind.key(config)
         if key in done:
             continue
         if spent > 3600 * cpu_hours:
             print(f"stopping: {spent / 3600:.2f} CPU hours spent of {cpu_hours}")
             return
-        row = Row(config=config, result=fit(config))
+        row = Row(config, kind.fit(config), kind)
         append_row(path, row)
         spent += row.result.cpu_seconds
-        print(
-            f"{key}: accuracy {row.result.accuracy:.4f}, longest "
-            f"{row.result.accuracy_longest:.4f}, {row.result.updates_run} updates, "
-            f"{row.result.cpu_seconds:.0f} s{', undertrained' * row.result.undertrained}",
-            flush=True,
-        )
+        print(f"{key}: {kind.summary(row.result)}", flush=True)
 
 
-def check_cell(path: Path, key: str, rerun: bool) -> int:
+def check_cell(path: Path, key: str, rerun: bool, kind: Kind = TASK) -> int:
     """Show a committed row; with ``rerun``, measure it again and compare. Returns an exit status.
 
     Raises:
         ValueError: the file has no such row; the message lists some keys.
     """
-    rows = {row.key: row for row in read_rows(path)}
+    rows = {row.key: row for row in read_rows(path, kind)}
     if key not in rows:
         raise ValueError(f"no cell {key!r} in {path}; there are {', '.join(list(rows)[:5])} …")
     row = rows[key]
     print(f"{key}: {row.result.model_dump_json(exclude={'curve'})}")
     if not rerun:
         return 0
-    again = fit(row.config)
-    wrong = [name for name in METRICS if getattr(again, name) != getattr(row.result, name)]
+    again = kind.fit(row.config)
+    wrong = [name for name in kind.metrics if getattr(again, name) != getattr(row.result, name)]
     for name in wrong:
         print(f"DIFFERENT {name}: {getattr(row.result, name)} -> {getattr(again, name)}")
     if not wrong:
@@ -153,31 +155,32 @@ def main(figure: Figure, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="with --cell: rerun and compare")
     options = parser.parse_args(arguments)
     folder = figure.folder
-    results, png = folder / "results.csv", folder / f"{figure.name}.png"
+    kind = figure.kind
+    results, png = figure.results, folder / f"{figure.name}.png"
     cells, hours = figure.cells, figure.cpu_hours
     if options.quick or options.full:
-        kind = "quick" if options.quick else "full"
-        results = RUNS / figure.name / f"{kind}.csv"
+        size = "quick" if options.quick else "full"
+        results = RUNS / figure.name / f"{size}.csv"
         png = results.with_suffix(".png")
         cells = figure.quick_cells if options.quick else figure.full_cells
         hours = 0.2 if options.quick else 1000.0
     try:
         if options.cell:
-            return check_cell(results, options.cell, options.check)
+            return check_cell(results, options.cell, options.check, kind)
         if options.action == "table":
-            print(table(read_rows(results)))
+            print((figure.table or table)(read_rows(results, kind)))
             return 0
         if options.action != "plot":
             rates = options.action == "rates"
             chosen = [
                 config
                 for config in (figure.rate_cells if rates else cells)()
-                if options.only in cell_key(config) and (options.seeds is None or config.seed < options.seeds)
+                if options.only in kind.key(config) and (options.seeds is None or config.seed < options.seeds)
             ]
-            run_cells(chosen, folder / "learning_rates.csv" if rates else results, hours)
+            run_cells(chosen, results.with_name("learning_rates.csv") if rates else results, hours, kind)
             if rates:
                 return 0
-        figure.plot(read_rows(results), png)
+        figure.plot(read_rows(results, kind), png)
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(f"drew {png}")
