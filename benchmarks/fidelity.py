@@ -119,6 +119,7 @@ def judge(
                     score = tell(commit, desk)
                 except Untold as refusal:
                     verdict.dropped[refusal.reason] += 1
+                    verdict.lines += refusal.lines
                     continue
                 contents = [file.content for file in score.opened]
                 result = play_both(terminal, oracle, score.keys, contents)

@@ -6,13 +6,13 @@ Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` f
 not typed, `git add -Af && git commit -qm SUBJECT`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from pipeline.choice import Choice, Chooser, Verdicts
 from pipeline.history import Commit, FileChange
 from pipeline.moves import find_moves, folder_of
-from pipeline.plumbing import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs
+from pipeline.plumbing import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs, Entry
 from pipeline.quoting import arguments, operands, quote, subject_line
 from schema.config import ReplayConfig
 
@@ -24,7 +24,8 @@ COMMAND_BYTES = 1_000  # longer lists of paths become several commands
 SAVE = b":w\r:q\r"
 _COUNTED_FILES = 5_000  # of a commit that has too many; a few seconds
 _SOUND_TREES = 1 << 17
-_UNSOUND = (-1, 0)
+_UNPLAYABLE, _MISSING = (-1, 0), (-2, 0)  # instead of the files below a tree
+_UNSOUND = {_UNPLAYABLE: "unplayable", _MISSING: "missing"}
 _MAX_TREE_FILES = 1_000_000  # a tree of more is a bomb: no one can check it out
 _NAME_BYTES, _FULL_PATH_BYTES = 255, 4_000  # the file system's limits
 _EMPTY_TREES = {
@@ -77,10 +78,13 @@ class Desk:
         self.verdicts = verdicts or Verdicts()
         self.chooser = Chooser(blobs, config, self.verdicts)
         self.tree = tree
-        self._below: dict[str, tuple[int, int]] = {}  # tree -> files below it, longest path; _UNSOUND
+        self._below: dict[str, tuple[int, int]] = {}  # tree -> files below it, longest path; or why it is unsound
 
-    def sound(self, tree: str) -> bool:
-        """Whether git can check a tree out: no forbidden or overlong names, no bomb. Each tree object is read once."""
+    def unsound(self, tree: str) -> str:
+        """Why git cannot check a tree out, a fixed word; empty if it can. Each tree object is read once.
+
+        'unplayable': forbidden or overlong names, a bomb; 'missing': a file whose content is not in this clone.
+        """
         known = self._below
         if len(known) > _SOUND_TREES:
             known.clear()
@@ -96,17 +100,31 @@ class Desk:
                 stack += set(waiting)
                 continue
             stack.pop()
-            files = longest = 0
-            for name, entry in entries.items():
-                below, length = known[entry.oid] if entry.mode == DIRECTORY else (1, -1)
-                files += below
-                longest = max(longest, len(name) + 1 + length)
-                if below < 0 or _forbidden(name, entry.mode) or self._bad_link(entry.mode, entry.oid):
-                    files = _MAX_TREE_FILES + 1
-                    break
-            fits = files <= _MAX_TREE_FILES and longest <= _FULL_PATH_BYTES
-            known[oid] = (files, longest) if fits else _UNSOUND
-        return known[tree] != _UNSOUND
+            known[oid] = self._look_at(entries)
+        return _UNSOUND.get(known[tree], "")
+
+    def _look_at(self, entries: Mapping[bytes, Entry]) -> tuple[int, int]:
+        """(files below a tree, its longest path), or why it is unsound; its folders are known."""
+        files = longest = 0
+        found = (0, 0)
+        for name, entry in entries.items():
+            below, length = self._below[entry.oid] if entry.mode == DIRECTORY else (1, -1)
+            if below < 0:
+                found = min(found, (below, 0))
+                continue
+            files += below
+            longest = max(longest, len(name) + 1 + length)
+            if _forbidden(name, entry.mode) or self._bad_link(entry.mode, entry.oid):
+                found = min(found, _UNPLAYABLE)
+        if self.lacks(entry.oid for entry in entries.values() if entry.mode not in (DIRECTORY, GITLINK)):
+            found = _MISSING
+        if found == (0, 0) and (files > _MAX_TREE_FILES or longest > _FULL_PATH_BYTES):
+            found = _UNPLAYABLE
+        return found if found < (0, 0) else (files, longest)
+
+    def lacks(self, oids: Iterable[str]) -> bool:
+        """Whether one of these files' contents is not in this clone."""
+        return None in self.blobs.sizes(oids).values()
 
     def _bad_link(self, mode: int, oid: str) -> bool:
         """A symlink that no file system can hold: an empty target, or one that ends at a NUL."""
@@ -143,14 +161,17 @@ def _refuse(commit: Commit, desk: Desk, subject: str) -> None:
         raise Untold("too-many-files", sum(desk.chooser.lines(change) for change in counted))
     if config.scan_secrets and not verdicts.secret([subject, *(c.path for c in commit.changes)], b"")[0]:
         raise Untold("secret")
+    if desk.lacks(c.new for c in commit.changes if c.new and c.new_mode != GITLINK):
+        raise Untold("missing")  # git could not check it out, and refuses to commit a tree that names it
     for change in commit.changes:
         names = change.path.split(b"/")
         if len(change.path) > _FULL_PATH_BYTES or any(_forbidden(n, change.new_mode) for n in names):
             raise Untold("unplayable")
         if change.new and desk._bad_link(change.new_mode, change.new):
             raise Untold("unplayable")
-    if commit.parent_tree is not None and commit.parent_tree != desk.tree and not desk.sound(commit.parent_tree):
-        raise Untold("unplayable")
+    arrives = commit.parent_tree is not None and commit.parent_tree != desk.tree
+    if arrives and (why := desk.unsound(commit.parent_tree or "")):
+        raise Untold(why)
 
 
 def _forbidden(name: bytes, mode: int) -> bool:

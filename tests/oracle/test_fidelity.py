@@ -73,6 +73,21 @@ def test_branches_and_merges(vim_here: str, tmp_path: Path) -> None:
     assert both_exact(r.path, ReplayConfig(), vim_here, frames=5_000) > 300
 
 
+def test_a_clone_that_lacks_a_blob(vim_here: str, tmp_path: Path) -> None:
+    """What the real git would only say an error about is stepped over; what comes later is exact again."""
+    r = Repository(tmp_path / "r")
+    r.commit("one", {"a": b"1\n"})
+    r.commit("two", {"d/lost": b"lost\n", "b": b"2\n"})
+    r.commit("three", {"a": b"3\n"})
+    r.commit("four", {"d/lost": None})
+    r.commit("five", {"a": b"5\n"})
+    oid = r.store("blob", b"lost\n")
+    (r.path / "objects" / oid[:2] / oid[2:]).unlink()
+    verdict = judge(r.path, ReplayConfig(), [(0, 5)])
+    assert verdict.exact, f"{vim_here}\n" + "\n".join(verdict.shown)
+    assert (verdict.commits, verdict.dropped) == (2, {"missing": 3})
+
+
 def test_own_history(vim_here: str) -> None:
     """This project's commits, sampled; an unpacked archive or a shallow clone has none."""
     shallow = subprocess.run(

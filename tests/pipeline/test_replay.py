@@ -158,16 +158,36 @@ def test_a_key_that_cannot_be_drawn_drops_the_commit_only(
     assert bytes(following.film.action_T).startswith(b"git checkout -q ")
 
 
-def test_a_missing_blob_brings_its_file_by_checkout(tmp_path: Path) -> None:
+def test_a_commit_is_stepped_over_while_its_tree_holds_a_missing_blob(tmp_path: Path) -> None:
+    """Git can neither check such a tree out nor commit one like it; once the file is gone, the story goes on."""
     r = Repository(tmp_path / "r")
-    r.commit("one", {"a": b"1\n", "b": b"2\n"})
-    oid = r.store("blob", b"1\n")
+    r.commit("one", {"a": b"1\n"})
+    r.commit("two", {"d/lost": b"lost\n"})
+    r.commit("three", {"a": b"3\n"})
+    r.commit("four", {"d/lost": None})
+    r.commit("five", {"a": b"5\n"})
+    oid = r.store("blob", b"lost\n")
     (r.path / "objects" / oid[:2] / oid[2:]).unlink()
-    (take,) = replay(r.path, "o/r", CONFIG)
-    assert [(drop.path, drop.rule) for drop in take.drops] == [("a", "missing")]
+    takes = list(replay(r.path, "o/r", CONFIG))
+    assert [take.episode.reason for take in takes] == [None, "missing", "missing", "missing", None]
+    film = takes[-1].film
+    assert film is not None
+    assert bytes(film.action_T).startswith(b"git checkout -q " + takes[-2].episode.commit[:16].encode())
 
 
-def test_a_partial_clone_fetches_nothing_and_brings_files_by_checkout(tmp_path: Path) -> None:
+def test_resumed_behind_a_missing_blob_it_is_the_same(tmp_path: Path) -> None:
+    r = Repository(tmp_path / "r")
+    r.commit("one", {"a": b"1\n"})
+    r.commit("two", {"lost": b"lost\n"})
+    r.commit("three", {"a": b"3\n"})
+    oid = r.store("blob", b"lost\n")
+    (r.path / "objects" / oid[:2] / oid[2:]).unlink()
+    takes = list(replay(r.path, "o/r", CONFIG))
+    (again,) = replay(r.path, "o/r", CONFIG, resume=takes[1].episode)
+    assert again.episode == takes[2].episode
+
+
+def test_a_partial_clone_fetches_nothing(tmp_path: Path) -> None:
     r = Repository(tmp_path / "origin")
     r.commit("one", {"a": b"1\n", "d/b": b"2\n"})
     r.commit("two", {"a": b"3\n", "d/b": None})
@@ -175,10 +195,7 @@ def test_a_partial_clone_fetches_nothing_and_brings_files_by_checkout(tmp_path: 
     url = f"file://{r.path}"
     r.git("clone", "-q", "--bare", "--filter=blob:none", url, str(tmp_path / "partial"))
     takes = list(replay(tmp_path / "partial", "o/r", CONFIG))
-    assert [[(drop.path, drop.rule) for drop in take.drops] for take in takes] == [
-        [("a", "missing"), ("d/b", "missing")],
-        [("a", "missing")],
-    ]
+    assert [[(drop.scope, drop.rule) for drop in take.drops] for take in takes] == [[("commit", "missing")]] * 2
     r.git("clone", "-q", "--bare", "--filter=tree:0", url, str(tmp_path / "treeless"))
     with pytest.raises(SourceError, match="partial clone"):
         list(replay(tmp_path / "treeless", "o/r", CONFIG))
