@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from benchmarks import report
+from flows.server import free_port
 from training.backbones import BACKBONES
 from training.checkpoint import checkpoints, load_weights
 from training.data import FilmReader, Sampler, collate, make_batch
@@ -35,6 +36,8 @@ from training.report import read_log
 from training.streaming import backpropagate, chunks, token_losses
 from training.streams import Warehouse
 
+# One thread; and what is freed goes back to the system at once, so that the peak is what was held, not what was kept.
+WORKER = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 STATEFUL = [name for name in BACKBONES if name != "frame_only"]
 
 
@@ -135,8 +138,7 @@ def memory_worker(rows: int, cols: int, steps: int, way: str) -> None:
     width = 32 if cols < 80 else 16
     model = FrameModel(ModelConfig(rows=rows, cols=cols, width=width, reduce="last_pos"))
     cells, actions = typed_film(1, steps, rows, cols), torch.randint(0, 256, (1, steps))
-    warm = min(steps, 16)
-    backpropagate(model, cells[:, :warm], actions[:, :warm], "stream", 16, False)
+    backpropagate(model, cells[:, :1], actions[:, :1], "stream", 1, False)  # libraries load; one frame is held
     before = _peak()
     start = time.process_time()
     if way == "checkpoint":
@@ -152,24 +154,35 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def memory(rows: int, cols: int, lengths: list[int], ways: list[str], limit: int) -> tuple[list[list[object]], dict]:
-    """Peak memory and time by window length; `limit`: longest window for the ways that grow."""
+def memory(
+    rows: int, cols: int, lengths: list[int], ways: list[str], limit: int
+) -> tuple[list[list[object]], dict[str, float], dict[str, float]]:
+    """(peak memory and time by window length, growth over what the start had, growth of the whole process).
+
+    `limit`: longest window for the ways that grow.
+    """
     table: list[list[object]] = []
     growth: dict[str, float] = {}
+    growth_in_all: dict[str, float] = {}
+    base: dict[int, float] = {}
     for way in ways:
-        used = {}
+        used, used_in_all = {}, {}
         for steps in lengths:
             if way in ("full", "checkpoint") and steps > limit:
                 continue
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.training", "--worker", f"{rows},{cols},{steps},{way}"],
-                capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True,
+                capture_output=True, text=True, env={**os.environ, **WORKER}, check=True,
             )  # fmt: skip
             above, start, seconds = json.loads(done.stdout.splitlines()[-1])
-            used[steps] = start + above
-            table.append([f"{rows}x{cols}", way, steps, above / 1e6, (start + above) / 1e6, seconds])
+            used[steps], used_in_all[steps] = above, start + above
+            if way == "full":
+                base[steps] = seconds
+            ratio = seconds / base[steps] if steps in base else "-"
+            table.append([f"{rows}x{cols}", way, steps, above / 1e6, (start + above) / 1e6, seconds, ratio])
         growth[way] = used[max(used)] / used[min(used)]
-    return table, growth
+        growth_in_all[way] = used_in_all[max(used)] / used_in_all[min(used)]
+    return table, growth, growth_in_all
 
 
 def per_second(work: Callable[[], int], seconds: float) -> float:
@@ -266,7 +279,7 @@ def resumed(root: Path, folder: Path, steps: int) -> bool:
 
 def two_ranks(root: Path, folder: Path, steps: int) -> float:
     """Largest difference of a training loss between one process and two over the same global batches."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29557"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port())]
     subprocess.run(
         [*launch, "-m", "training.fit", *fit_flags(root, folder / "ranks", steps)],
         check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -316,15 +329,17 @@ def main(arguments: list[str] | None = None) -> int:
     figures["step_max_difference"] = max(float(str(row[1])) for row in rows)
 
     lengths = [64, 256] if quick else [64, 256, 1024, 4096]
-    ways = ["stream", "stream reuse"] if quick else ["stream", "stream reuse", "full", "checkpoint"]
+    ways = ["full", "stream", "stream reuse"] if quick else ["full", "checkpoint", "stream", "stream reuse"]
     table: list[list[object]] = []
     for size in ((12, 40),) if quick else ((12, 40), (24, 80)):
-        part, growth = memory(*size, lengths, ways, 4096 if size == (12, 40) else 1024)
+        part, growth, in_all = memory(*size, lengths, ways, 4096 if size == (12, 40) else 1024)
         table += part
         figures["stream_memory_growth" if size == (12, 40) else "stream_memory_growth_24x80"] = growth["stream"]
         figures[f"growth_{size[0]}x{size[1]}"] = growth
+        figures[f"growth_in_all_{size[0]}x{size[1]}"] = in_all
     print(f"\nPeak memory of one window, chunks of 16, a process each (growth {lengths[0]} to {lengths[-1]})")
-    print(report.table(["screen", "way", "T", "MB over start", "MB in all", "processor s"], table))
+    print(report.table(["screen", "way", "T", "MB over start", "MB in all", "processor s", "x full"], table))
+    print(f"growth over start, stream: {figures['stream_memory_growth']:.2f}x")
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
