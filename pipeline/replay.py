@@ -12,7 +12,7 @@ import hmac
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.choice import Verdicts
 from pipeline.film import Film, RowTable, Runs, Screen
@@ -138,6 +138,25 @@ def _style(runs: tuple[Runs, ...]) -> tuple[StyleRun, ...]:
     return tuple(StyleRun(row, *run) for row, found in enumerate(runs) for run in found)
 
 
+def _episode(repo_id: str, commit: Commit, first_step: int, screen: Screen, author: str | None, **told: Any) -> Episode:
+    """The record of one commit that left `screen`; `told` are the fields that depend on whether it was filmed."""
+    return Episode(
+        repo_id=repo_id,
+        episode=commit.ordinal,
+        commit=commit.sha,
+        parent=commit.parent,
+        authored_at=_time(commit.authored_at),
+        committed_at=_time(commit.committed_at),
+        author=author,
+        first_step=first_step,
+        final_frame=screen.texts,
+        final_style=_style(screen.runs),
+        final_cursor_row=screen.cursor_row,
+        final_cursor_col=screen.cursor_col,
+        **told,
+    )
+
+
 def _take(
     repo_id: str,
     commit: Commit,
@@ -149,15 +168,12 @@ def _take(
 ) -> Take:
     opened = tuple(Opened(path=shown_path(file.path), blob=file.blob) for file in score.opened)
     blobs = {file.blob: file.content for file in score.opened if file.blob and file.content is not None}
-    screen = terminal.screen()
-    episode = Episode(
-        repo_id=repo_id,
-        episode=commit.ordinal,
-        commit=commit.sha,
-        parent=commit.parent,
-        authored_at=_time(commit.authored_at),
-        committed_at=_time(commit.committed_at),
-        author=author,
+    episode = _episode(
+        repo_id,
+        commit,
+        first_step,
+        terminal.screen(),
+        author,
         subject=score.subject,
         status="filmed",
         reason=None,
@@ -165,14 +181,9 @@ def _take(
         files_typed=score.files_typed,
         lines=score.lines,
         lines_typed=score.lines_typed,
-        first_step=first_step,
         steps=len(score.keys),
         tree=commit.tree,
         opened=opened,
-        final_frame=screen.texts,
-        final_style=_style(screen.runs),
-        final_cursor_row=screen.cursor_row,
-        final_cursor_col=screen.cursor_col,
     )
     drops = [
         Drop(
@@ -200,14 +211,12 @@ def _stepped_over(
     table: RowTable,
 ) -> Take:
     """A take without steps. The subject is left out: it may be why."""
-    episode = Episode(
-        repo_id=repo_id,
-        episode=commit.ordinal,
-        commit=commit.sha,
-        parent=commit.parent,
-        authored_at=_time(commit.authored_at),
-        committed_at=_time(commit.committed_at),
-        author=author,
+    episode = _episode(
+        repo_id,
+        commit,
+        first_step,
+        screen,
+        author,
         subject="",
         status="dropped",
         reason=reason,
@@ -215,14 +224,9 @@ def _stepped_over(
         files_typed=0,
         lines=lines,
         lines_typed=0,
-        first_step=first_step,
         steps=0,
         tree=desk.tree or "",
         opened=(),
-        final_frame=screen.texts,
-        final_style=_style(screen.runs),
-        final_cursor_row=screen.cursor_row,
-        final_cursor_col=screen.cursor_col,
     )
     drop = Drop(repo_id=repo_id, episode=commit.ordinal, commit=commit.sha, path=None, scope="commit", rule=reason)
     return Take(episode, None, table, [], [drop])
