@@ -63,6 +63,7 @@ _SUSPECTS = tuple(
 _PLACEHOLDERS = frozenset(
     json.loads(Path(__file__).with_name("placeholders.json").read_text(encoding="utf-8"))["words"]
 )
+_PART = 3  # letters at least of each of two words that are run together
 _WORDS = re.compile(r"%[0-9a-fA-F]{2}|[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])")
 _CHECKSUM = re.compile(  # a random-looking value on such a line is a checksum, not a credential
     r"\b_?(?:etag|sha[-_]?(?:1|2|224|256|384|512)?|md5|digest|checksum|integrity|commit|rev|revision"
@@ -151,9 +152,14 @@ def _excused(value: str, line: str, plugin: BasePlugin) -> bool:
 
 
 def _placeholder(value: str) -> bool:
-    """Placeholder words and single characters alone: 'YOUR_APP_SECRET', 'secret-key 2'."""
+    """Placeholder words, two of them run together, and single characters alone: 'YOUR_APP_SECRET', 'testkey 2'."""
     words = [word.lower() for word in _WORDS.split(value) if word]
-    return all(word in _PLACEHOLDERS for word in words if len(word) > 1)
+    return all(word in _PLACEHOLDERS or _two_placeholders(word) for word in words if len(word) > 1)
+
+
+def _two_placeholders(word: str) -> bool:
+    parts = ((word[:at], word[at:]) for at in range(_PART, len(word) - _PART + 1))
+    return any(one in _PLACEHOLDERS and two in _PLACEHOLDERS for one, two in parts)
 
 
 _EXCUSES: tuple[Callable[[str], bool], ...] = (

@@ -67,7 +67,7 @@ def test_the_fast_pattern_lets_every_detectors_finding_pass(kind):
         "password = 'password'", 'secret_key = "secret-key"', "app_secret = 'YOUR_APP_SECRET'",
         "http://user:pass%20pass@host/", "password = os.environ['PASSWORD']", "password = '${PASSWORD}'",
         "x = '123e4567-e89b-12d3-a456-426614174000'", f"etag = '{token(32, HEX)}'", "import secrets",
-        "x = 'abcdefghijklmnopqrstuvwxyz'", "version 1.2.3.4", "",
+        "x = 'abcdefghijklmnopqrstuvwxyz'", "version 1.2.3.4", "", "app.secret_key = 'testkey'", "SECRET_KEY = 'dev'",
     ],
 )  # fmt: skip
 def test_what_is_no_secret(line):
@@ -108,3 +108,8 @@ def test_nothing_is_verified_over_the_network(monkeypatch):
 def test_the_right_lines_are_suspects_whatever_stands_before_them():
     lines = ["\u0130\u0130\u0130 \u00df", "", SECRETS["aws"], "two\nlines", SECRETS["slack"], "end"]
     assert _suspects(lines) == [SECRETS["aws"], SECRETS["slack"]]
+
+
+@pytest.mark.parametrize("value", ["testhunter", "devq7", "keykeykey7x"])
+def test_a_word_that_only_begins_like_a_placeholder_counts(value):
+    assert secret_filter([f"secret_key = '{value}'"]) == (False, "secret")
