@@ -6,19 +6,20 @@ Workers may be threads, processes or Dask workers: a folder is what they all sha
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 from pipeline.harvest import Progress
+from pipeline.temporary import TemporaryFolder
 
 STOP = "stop"
 
 
 class Board:
-    """One run's board. `folder` travels to the workers as text."""
+    """One run's board. `folder` travels to the workers as text; one that was made here ends with this object."""
 
     def __init__(self, folder: str | None = None) -> None:
-        self.folder = Path(folder or tempfile.mkdtemp(prefix="gitreel-board-"))
+        self._own = None if folder else TemporaryFolder("board")
+        self.folder = self._own.path if self._own else Path(folder or "")
 
     def tell(self, place: int, progress: Progress) -> None:
         """Note how far repository number `place` is."""

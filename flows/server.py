@@ -16,7 +16,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from pipeline.temporary import temporary_folder
 from schema.errors import ConfigError
 
 START_SECONDS = 180.0
@@ -54,8 +54,8 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]
     if named and answers(named):
         yield named
         return
-    with tempfile.TemporaryDirectory(prefix="gitreel-prefect-", ignore_cleanup_errors=True) as home:
-        database, template = Path(home) / "prefect.db", _template()
+    with temporary_folder("prefect") as folder:
+        home, database, template = str(folder), folder / "prefect.db", _template()
         if template.exists():
             shutil.copyfile(template, database)
         port = free_port()
@@ -68,7 +68,7 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]
         server = start_server(port, home)
         try:
             meanwhile()
-            wait_for(server, address, Path(home) / "server.log")
+            wait_for(server, address, folder / "server.log")
             _remember(database, template)
             yield address
         finally:

@@ -17,7 +17,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from git.refs import SymbolicReference
 from pydantic import Field
 
 from pipeline.source import LocalSource, RemoteSource, Source, loopback, printable
+from pipeline.temporary import temporary_folder
 from schema.config import FrozenModel
 from schema.errors import SourceError, WarehouseError
 
@@ -82,8 +82,8 @@ def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | Non
     (the cache cannot be written).
     """
     if isinstance(source, LocalSource):
-        with tempfile.TemporaryDirectory(prefix="gitreel-borrow-") as folder:
-            yield _borrow(source, Path(folder))
+        with temporary_folder("borrow") as folder:
+            yield _borrow(source, folder)
         return
     entry = cache / _entry_name(source.url)
     try:

@@ -6,13 +6,13 @@ replacement objects, grafts or lazy fetches. Only reading commands are run here.
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
+from pipeline.temporary import temporary_folder
 from schema.errors import SourceError
 
 GITLINK, SYMLINK, EXECUTABLE, REGULAR, DIRECTORY = 0o160000, 0o120000, 0o100755, 0o100644, 0o040000
@@ -118,8 +118,7 @@ class Reader(NamedTuple):
 @contextmanager
 def reading(source: Source) -> Iterator[Reader]:
     """A Reader; its folder is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="gitreel-") as name:
-        folder = Path(name)
+    with temporary_folder("git") as folder:
         (folder / "refs").mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         sha1 = source.object_format == "sha1"

@@ -9,9 +9,7 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from fsspec.implementations.arrow import ArrowFSWrapper
 
+from pipeline.temporary import TemporaryFolder
 from schema.errors import WarehouseError
 
 TEMPORARY = ".tmp-"
@@ -31,7 +30,7 @@ class Store:
     def __init__(self, url: str | Path) -> None:
         self.url = str(url).rstrip("/") or "/"
         self.local: Path | None = None
-        self._staging: Path | None = None
+        self._staging: TemporaryFolder | None = None
         if "://" not in self.url:
             self.local = Path(self.url).absolute()
             self.fs: pafs.FileSystem = pafs.LocalFileSystem()
@@ -94,9 +93,8 @@ class Store:
         with self._refusals(name):
             if self.local is None:
                 if self._staging is None:
-                    self._staging = Path(tempfile.mkdtemp(prefix="gitreel-"))
-                    weakref.finalize(self, shutil.rmtree, self._staging, ignore_errors=True)
-                return self._staging / hashlib.sha256(name.encode()).hexdigest()
+                    self._staging = TemporaryFolder("staging")
+                return self._staging.path / hashlib.sha256(name.encode()).hexdigest()
             place = self.local / name
             place.parent.mkdir(parents=True, exist_ok=True)
             return place.with_name(f"{TEMPORARY}{place.name}")
