@@ -11,8 +11,8 @@ from figures.rows import ROOT
 
 
 def figure_names() -> list[str]:
-    """Folders with a committed results.csv."""
-    return sorted(path.parent.name for path in ROOT.glob("*/results.csv"))
+    """Folders with a config.py: each draws committed rows, its own or another figure's."""
+    return sorted(path.parent.name for path in ROOT.glob("*/config.py"))
 
 
 def redraw(name: str) -> Path:

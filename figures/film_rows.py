@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from figures.film_head import real_film, recall_film
 from figures.rows import ROOT, Kind, Row, read_rows
 from training.tasks.film import Film, FilmConfig, FilmResult, fit
 
@@ -20,6 +19,8 @@ LEVEL = 0.95
 @functools.cache
 def load(name: str) -> Film:
     """The film called ``real`` or ``recall``, made where it is missing."""
+    from figures.film_head import real_film, recall_film  # brings the pipeline with it, which drawing does without
+
     return real_film() if name == "real" else recall_film()
 
 

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 mpl.use("Agg")
 mpl.rcParams.update(
@@ -81,6 +82,24 @@ def power_axis(axes: Axes, ticks: Sequence[int], label: str) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(label)
+
+
+def log_axis(axes: Axes, label: str) -> None:
+    """A base-ten axis with plain numbers, 500, 2 k, 1 M: at 1, 2 and 5, or at 1 and 3 where two decades are shown."""
+    axes.set_xscale("log")
+    axes.set_xlabel(label)
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 3) if high > 100 * low > 0 else (1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, place: short_number(x)))
+
+
+def short_number(x: float) -> str:
+    """0.5, 20, 2 k, 1 M."""
+    for unit, name in ((1e6, " M"), (1e3, " k")):
+        if x >= unit:
+            return f"{x / unit:g}{name}"
+    return f"{x:g}"
 
 
 def save(canvas: Canvas, png: Path) -> None:

@@ -8,30 +8,41 @@ from pathlib import Path
 import pytest
 
 from figures.__main__ import figure_names
-from figures.rows import ROOT, cell_key, read_rows
-from figures.sweep import main
+from figures.rows import ROOT, read_rows
+from figures.sweep import Figure, main
 from figures.true_depth import config as true_depth
 from figures.true_depth.critical import critical_length
 
-TASKS = ["frjt_layers", "frjt_lstm", "maze"]
+SWEPT = [name for name in figure_names() if name != "true_depth"]
 
 
-@pytest.mark.parametrize("name", TASKS)
+def figure_of(name: str) -> Figure:
+    figure: Figure = importlib.import_module(f"figures.{name}.config").FIGURE
+    return figure
+
+
+@pytest.mark.parametrize("name", SWEPT)
 def test_committed_rows_belong_to_the_sweep(name: str) -> None:
-    figure = importlib.import_module(f"figures.{name}.config").FIGURE
-    rows = read_rows(ROOT / name / "results.csv")
+    figure = figure_of(name)
+    rows = read_rows(figure.results, figure.kind)
     assert rows
     assert len({row.key for row in rows}) == len(rows)
-    assert {row.key for row in rows} <= {cell_key(config) for config in figure.cells()}
+    assert {row.key for row in rows} <= {figure.kind.key(config) for config in figure.cells()}
     assert sum(row.result.cpu_seconds for row in rows) < 4 * 3600
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_each_task_figure_redraws(name: str, tmp_path: Path) -> None:
-    figure = importlib.import_module(f"figures.{name}.config").FIGURE
+@pytest.mark.parametrize("name", SWEPT)
+def test_each_swept_figure_redraws(name: str, tmp_path: Path) -> None:
+    figure = figure_of(name)
     png = tmp_path / "figure.png"
-    figure.plot(read_rows(ROOT / name / "results.csv"), png)
+    figure.plot(read_rows(figure.results, figure.kind), png)
     assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_each_swept_figure_has_a_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(figure_of(name), ["table"]) == 0
+    assert capsys.readouterr().out.startswith("| ")
 
 
 def test_true_depth_redraws_and_its_cells_rerun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,11 +61,10 @@ def test_every_figure_is_documented_and_redrawable() -> None:
         assert callable(importlib.import_module(f"figures.{name}.config").redraw)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SWEPT)
 def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    figure = importlib.import_module(f"figures.{name}.config").FIGURE
     with pytest.raises(SystemExit) as exit_status:
-        main(figure, ["--help"])
+        main(figure_of(name), ["--help"])
     assert exit_status.value.code == 0
     assert "--check" in capsys.readouterr().out
 

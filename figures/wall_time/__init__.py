@@ -1,0 +1,1 @@
+"""The runs of length_law against processor time, updates and frames seen."""
