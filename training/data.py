@@ -22,11 +22,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from schema.decode import decode_rows
 from schema.errors import ConfigError
+from schema.geometry import Geometry
 from training.streams import Group, Segment, Warehouse, split_segments
 from training.tokens import Tokenizer
 
@@ -63,6 +65,21 @@ class Decoded(NamedTuple):
     def size(self) -> int:
         """Bytes held."""
         return sum(part.nbytes for part in self)
+
+
+def decode_cells(table: pa.Table, geometry: Geometry, max_code_point: int) -> tuple[npt.NDArray[np.int32], Array]:
+    """Columns frame, style, cursor_row and cursor_col -> row numbers [T, R] and the cell ids of the rows [N, C].
+
+    Cell ids as training.model reads them, int16 where they fit, else int32. Raises CorruptError.
+    """
+    rows = decode_rows(table, geometry, max_code_point)
+    cells_NC: Array = rows.codes_NC.astype(np.int32)
+    cells_NC += rows.style_NC.astype(np.int32) * max_code_point
+    under = np.flatnonzero(rows.cursor_N >= 0)
+    cells_NC[under, rows.cursor_N[under]] += 4 * max_code_point  # foreground and background swapped
+    if 8 * max_code_point <= 1 << 15:
+        cells_NC = cells_NC.astype(np.int16)
+    return rows.ids_TR, cells_NC
 
 
 class FilmReader:
@@ -163,19 +180,12 @@ class FilmReader:
 
     def _decode(self, group: Group) -> Decoded:
         table = self.warehouse.read(group, COLUMNS)
-        rows = decode_rows(table, self.geometry, self.max_code_point)
-        points = self.max_code_point
-        cells_NC = rows.codes_NC.astype(np.int32)
-        cells_NC += rows.style_NC.astype(np.int32) * points
-        under = np.flatnonzero(rows.cursor_N >= 0)
-        cells_NC[under, rows.cursor_N[under]] += 4 * points  # foreground and background swapped
-        if 8 * points <= 1 << 15:
-            cells_NC = cells_NC.astype(np.int16)
+        ids_TR, cells_NC = decode_cells(table, self.geometry, self.max_code_point)
         phase_T = table.column("phase").to_numpy().astype(np.uint8)
         if self.tokenizer is None:
-            return Decoded(rows.ids_TR, cells_NC, table.column("action").to_numpy().astype(np.int64), phase_T)
+            return Decoded(ids_TR, cells_NC, table.column("action").to_numpy().astype(np.int64), phase_T)
         action_U, start_U = self.tokenizer.encode(table.column("action").to_numpy().tobytes())
-        return Decoded(rows.ids_TR[start_U], cells_NC, action_U, phase_T[start_U])
+        return Decoded(ids_TR[start_U], cells_NC, action_U, phase_T[start_U])
 
 
 class Sampler:

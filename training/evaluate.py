@@ -2,8 +2,11 @@
 
     python -m training.evaluate runs/fit runs/transformer --shards warehouse/
 
-Every model of every run is evaluated on the same held-out windows. `context_losses` predicts the *same* (stream, step)
-targets from exactly T frames of context each, for any T.
+Every model of every run is evaluated on the same held-out windows. A word last on the screen n steps ago can only be
+remembered by a model whose window has those n steps, so the table by lag is given twice: for every word, and for those
+last seen inside of the window. What a memory buys over frame-only is a mean of paired differences, with a 95 % interval
+by resampling windows (it says nothing about another seed or repository). `context_losses` predicts the *same*
+(stream, step) targets from exactly T frames of context each, for any T.
 
 Dimensions: W windows, T steps, N targets, D width.
 """
@@ -22,11 +25,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from schema.actions import Phase
+from schema.actions import VOCABULARY, Phase
 from schema.errors import ConfigError, GitreelError
+from schema.geometry import Geometry
 from training.checkpoint import load_weights, write
 from training.data import FilmReader, Sampler, collate
-from training.memory import by_lag, stored_certificates
+from training.memory import BINS, NEVER, NO_WORD, VISIBLE, by_lag, stored_certificates
 from training.metrics import Held, run_windows
 from training.model import FrameModel
 from training.streaming import chunks, token_losses
@@ -131,9 +135,62 @@ def by_phase(held: Held) -> dict[str, float]:
     }
 
 
-def evaluate(models: dict[str, FrameModel], reader: FilmReader, split: str, window: int, count: int) -> dict[str, Any]:
-    """Every table for every model, on `count` windows of a split. Raises ConfigError."""
-    segments, words = reader.segments(window)
+def in_window(lags_WT: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Which steps belong to a word that was last on the screen inside of its window, [W, T].
+
+    A word that the window's start cuts counts as starting there.
+    """
+    place_T = np.arange(lags_WT.shape[1])
+    fresh_WT = np.ones(lags_WT.shape, np.bool_)
+    fresh_WT[:, 1:] = lags_WT[:, 1:] != lags_WT[:, :-1]
+    first_WT = np.maximum.accumulate(np.where(fresh_WT, place_T, 0), axis=1)
+    return np.asarray((lags_WT >= VISIBLE) & (lags_WT <= first_WT))
+
+
+def gain(
+    base: npt.NDArray[np.float32], losses: npt.NDArray[np.float32], where: npt.NDArray[np.bool_], draws: int = 1000
+) -> tuple[float, float, float] | None:
+    """Mean of base - losses [W, T] over the steps `where`, nats, with a 95 % interval over windows; None: no steps."""
+    count_W = where.sum(1)
+    if not count_W.any():
+        return None
+    sum_W = ((base - losses) * where).sum(1, dtype=np.float64)
+    picks = np.random.default_rng(0).integers(0, len(sum_W), (draws, len(sum_W)))
+    steps = count_W[picks].sum(1)
+    means = sum_W[picks].sum(1)[steps > 0] / steps[steps > 0]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(sum_W.sum() / count_W.sum()), float(low), float(high)
+
+
+def gains(held: Held, base: Held, lags_WT: npt.NDArray[np.int32]) -> dict[str, tuple[float, float, float]]:
+    """What `held` has over `base`: all steps, then words last seen inside of the window by lag, then never seen."""
+    inside = in_window(lags_WT)
+    edges = [edge for edge, _ in BINS] + [np.iinfo(np.int32).max]
+    parts = {"all": np.ones(lags_WT.shape, np.bool_), "no word": lags_WT == NO_WORD}
+    for number, (edge, name) in enumerate(BINS):
+        here = (lags_WT >= edge) & (lags_WT < edges[number + 1])
+        parts[name] = here if edge == NEVER else here & inside
+        if edge > VISIBLE:
+            parts[f"{name}, before the window"] = here & ~inside
+    found = {name: gain(base.losses, held.losses, where) for name, where in parts.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def evaluate(
+    models: dict[str, FrameModel],
+    reader: FilmReader,
+    split: str,
+    window: int,
+    count: int,
+    split_window: int | None = None,
+) -> dict[str, Any]:
+    """Every table for every model, on `count` windows of a split. Raises ConfigError.
+
+    `split_window`: the window of training, which decides where a lone stream's held-out tenth starts.
+    """
+    segments, words = reader.segments(split_window or window)
+    if not segments[split]:
+        raise ConfigError(f"{reader.warehouse.root}: no {split} film ({words}); use another --split, or harvest more")
     sampler = Sampler(segments[split], window)
     places = sampler.spread(count)
     windows = [reader.window(*place, window) for place in places]
@@ -142,19 +199,23 @@ def evaluate(models: dict[str, FrameModel], reader: FilmReader, split: str, wind
     if reader.tokenizer is None:
         stored = {stream: stored_certificates(reader, stream) for stream in {s for s, _ in places}}
         lags = np.stack([stored[stream][start : start + window] for stream, start in places])
+    repos = sorted({reader.streams[stream].repo_id for stream, _ in places})
     result: dict[str, Any] = {
-        "split": split, "splits": words, "window": window, "windows": len(places), "models": {},
+        "split": split, "splits": words, "window": window, "windows": len(places), "repos": repos, "models": {},
     }  # fmt: skip
-    for name, model in models.items():
-        held = run_windows(model, batches)
+    held = {name: run_windows(model, batches) for name, model in models.items()}
+    for name, each in held.items():
         result["models"][name] = {
-            "loss": float(held.losses.mean(dtype=np.float64)),
-            "accuracy": float((held.predicted == held.actions).mean()),
-            "by_position": by_position(held),
-            "by_phase": by_phase(held),
-            "by_lag": {} if lags is None else by_lag(held.losses, lags),
-            "accuracy_by_lag": {} if lags is None else by_lag(held.predicted == held.actions, lags),
+            "loss": float(each.losses.mean(dtype=np.float64)),
+            "accuracy": float((each.predicted == each.actions).mean()),
+            "by_position": by_position(each),
+            "by_phase": by_phase(each),
+            "by_lag": {} if lags is None else by_lag(each.losses, lags),
+            "accuracy_by_lag": {} if lags is None else by_lag(each.predicted == each.actions, lags),
+            "by_lag_in_window": {} if lags is None else by_lag(each.losses[in_window(lags)], lags[in_window(lags)]),
         }
+        if lags is not None and "frame_only" in held and name != "frame_only":
+            result["models"][name]["gain"] = gains(each, held["frame_only"], lags)
     return result
 
 
@@ -173,7 +234,26 @@ def load_runs(folders: Sequence[Path]) -> tuple[dict[str, FrameModel], dict[str,
             if file.stem == "frame_only" and file.stem in models:
                 continue
             models[name] = model.eval()
+            if model.config.max_code_point != next(iter(models.values())).config.max_code_point:
+                raise ConfigError(f"{file}: reads other code points than {next(iter(models))}; evaluate it on its own")
+            if json.loads(metadata["run"])["repo"] != first["repo"]:
+                raise ConfigError(f"{folder}: trained on other repositories than {folders[0]}; evaluate it on its own")
     return models, first
+
+
+def open_film(models: Mapping[str, FrameModel], shards: str, repos: Sequence[str] = ()) -> FilmReader:
+    """The film that all the models read, keys unmerged. Raises ConfigError (another size, tokens), and Warehouse's."""
+    warehouse = Warehouse(shards, repos)
+    for name, model in models.items():
+        size = Geometry(model.config.rows, model.config.cols)
+        if warehouse.geometry != size:
+            raise ConfigError(
+                f"{warehouse.root}: film at {warehouse.geometry}, {name} reads {size}; harvest at that size: "
+                f"python -m flows.harvest --geometry {size} --repo PATH --warehouse NEW_FOLDER"
+            )
+        if model.config.vocabulary != VOCABULARY:
+            raise ConfigError(f"{name}: trained on {model.config.vocabulary} tokens; keys are needed here (--tokens 0)")
+    return FilmReader(warehouse, next(iter(models.values())).config.max_code_point)
 
 
 def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
@@ -194,7 +274,8 @@ def tables(result: dict[str, Any]) -> str:
     models = result["models"]
     first = next(iter(models.values()))
     parts = [
-        f"{result['windows']} windows of {result['window']} steps of the {result['split']} split ({result['splits']})",
+        f"{result['windows']} windows of {result['window']} steps, {result['split']} split ({result['splits']})",
+        f"{', '.join(result['repos'][:6])}{' ...' if len(result['repos']) > 6 else ''}",
         table("all", ["nats a step", "right"], {
             name.replace("_", "-"): [f"{m['loss']:.3f}", f"{m['accuracy']:.1%}"] for name, m in models.items()
         }),
@@ -209,6 +290,22 @@ def tables(result: dict[str, Any]) -> str:
         for name, m in models.items():
             rows[name.replace("_", "-")] = [f"{value:.3f}" for value, _ in m["by_lag"].values()]
         parts.append(table("steps since the typed word was on screen", list(first["by_lag"]), rows))
+    if first["by_lag_in_window"]:
+        rows = {"keys": [f"{count:,}" for _, count in first["by_lag_in_window"].values()]}
+        for name, m in models.items():
+            rows[name.replace("_", "-")] = [f"{value:.3f}" for value, _ in m["by_lag_in_window"].values()]
+        parts.append(table("the same, last seen inside of the window", list(first["by_lag_in_window"]), rows))
+    compared = {name: m["gain"] for name, m in models.items() if "gain" in m}
+    if compared:
+        names = list(next(iter(compared.values())))
+        rows = {
+            part: [
+                f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in (g[part] for g in compared.values())
+            ]
+            for part in names
+        }
+        heads = [name.replace("_", "-") for name in compared]
+        parts.append(table("nats below frame-only [95 %]", heads, rows))
     return "\n\n".join(parts)
 
 
@@ -224,17 +321,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         models, settings = load_runs(options.runs)
-        if settings["tokens"]:
-            raise ConfigError(f"{options.runs[0]}: trained on tokens; evaluation by lag counts keys (--tokens 0)")
-        model = next(iter(models.values()))
-        warehouse = Warehouse(options.shards or settings["shards"], settings["repo"])
-        if warehouse.geometry != (model.config.rows, model.config.cols):
-            raise ConfigError(
-                f"{warehouse.root}: film at {warehouse.geometry}, the model reads {model.config.rows}x"
-                f"{model.config.cols}; harvest at that size (--rows, --cols)"
-            )
-        reader = FilmReader(warehouse, model.config.max_code_point)
-        result = evaluate(models, reader, options.split, options.window or settings["window"], options.windows)
+        reader = open_film(models, options.shards or settings["shards"], settings["repo"])
+        window = options.window or settings["window"]
+        if window < 1 or options.windows < 1:
+            raise ConfigError("--window and --windows: at least 1")
+        result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
         print(tables(result))
         write(options.runs[0] / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
         if options.json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,6 +114,30 @@ class Warehouse:
         if table.num_rows != group.steps:
             raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group} changed; {VERIFY}")
         return table
+
+    def tables(self, repo_id: str, kind: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Row groups of a stream's `kind` of file: "episodes", "blobs", "drops" or "steps", in order.
+
+        A kind without rows has none. Raises ConfigError (no such stream), CorruptError, SchemaVersionError.
+        """
+        for name in sorted(self._fs.glob(f"{self._path}/shards/*/stream.json")):
+            manifest = self._manifest(name)
+            if manifest["repo_id"] != repo_id:
+                continue
+            for shard in manifest["shards"]:
+                ref = shard["files"].get(kind)
+                if ref is None:
+                    continue
+                first, count = ref["row_groups"]
+                with self.open(ref["path"]) as file:
+                    for number in range(first, first + count):
+                        try:
+                            yield file.read_row_group(number, columns=columns and list(columns))
+                        except (OSError, pa.ArrowException, IndexError) as error:
+                            where = f"{self.root}/{ref['path']}"
+                            raise CorruptError(f"{where}: not readable ({_line(error)}); {VERIFY}") from error
+            return
+        raise ConfigError(f"{self.root}: no film of {repo_id}; {HARVEST} --warehouse {self.root}")
 
     def _repositories(self) -> dict[str, dict[str, Any]]:
         """repo_id -> split and duplicate_of; empty without a database."""
