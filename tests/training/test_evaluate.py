@@ -1,5 +1,6 @@
 """Evaluation: memory lags, exact contexts, tables."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,17 @@ from schema.actions import Phase
 from schema.errors import ConfigError
 from tests.training.warehouse import COLS, ROWS, make_stream, write_warehouse
 from training.data import FilmReader
-from training.evaluate import by_phase, by_position, context_losses, evaluate, main, spread_targets, tables
+from training.evaluate import (
+    by_phase,
+    by_position,
+    context_losses,
+    evaluate,
+    gain,
+    in_window,
+    main,
+    spread_targets,
+    tables,
+)
 from training.memory import (
     NEVER,
     NO_WORD,
@@ -140,6 +151,94 @@ def test_evaluation_gives_every_table_for_every_model(reader: FilmReader) -> Non
     text = tables(result)
     assert "steps since the typed word was on screen" in text
     assert "frame-only" in text
+
+
+def test_a_word_counts_as_in_the_window_only_if_it_was_last_seen_there() -> None:
+    lags = np.array([[NO_WORD, 0, 0, NO_WORD, 3, 3, NO_WORD, 8, 8, NEVER]], np.int32)
+    expected = [[False, True, True, False, True, True, False, False, False, False]]
+    np.testing.assert_array_equal(in_window(lags), expected)
+    np.testing.assert_array_equal(in_window(lags[:, 5:]), [[False, False, False, False, False]])
+
+
+def test_gains_are_paired_and_their_interval_is_over_windows() -> None:
+    random = np.random.default_rng(0)
+    base = random.normal(3, 1, (40, 16)).astype(np.float32)
+    losses = base - random.normal(0.2, 0.1, (40, 1)).astype(np.float32)
+    where = np.ones(base.shape, bool)
+    found = gain(base, losses, where)
+    assert found is not None
+    mean, low, high = found
+    assert mean == pytest.approx(float((base - losses).mean()), abs=1e-6)
+    assert low < mean < high
+    assert 0.02 < high - low < 0.12  # 4 x 0.1 / sqrt(40)
+    assert gain(base, losses, ~where) is None
+
+
+def test_gains_part_what_the_window_holds_from_what_it_does_not(reader: FilmReader) -> None:
+    models = {name: small_model(name).float() for name in ("lstm", "frame_only")}
+    result = evaluate(models, reader, "validation", window=20, count=2)
+    parts = result["models"]["lstm"]["gain"]
+    assert {"all", "no word"} <= parts.keys()
+    assert "gain" not in result["models"]["frame_only"]
+    assert "nats below frame-only [95 %]" in tables(result)
+
+
+def test_a_longer_window_does_not_reach_into_what_was_learned(reader: FilmReader) -> None:
+    """60 of 600 steps are held out; a window of 50 would otherwise take the split of windows of 50."""
+    models = {"lstm": small_model().float()}
+    assert evaluate(models, reader, "validation", window=50, count=9, split_window=20)["windows"] == 1
+    with pytest.raises(ConfigError, match="window of 90 steps, but the longest stream of this split has 60"):
+        evaluate(models, reader, "validation", window=90, count=9, split_window=20)
+
+
+def test_a_split_without_film_says_so(reader: FilmReader) -> None:
+    with pytest.raises(ConfigError, match="no test film"):
+        evaluate({"lstm": small_model().float()}, reader, "test", window=20, count=2)
+
+
+def saved(folder: Path, root: Path, model: FrameModel, **settings: object) -> Path:
+    from training.checkpoint import save_weights
+    from training.config import FitConfig
+
+    config = FitConfig.model_validate({"shards": str(root), "window": 16, **settings})
+    name = f"models/{model.config.backbone}.safetensors"
+    save_weights(folder / name, model, {"run": config.model_dump_json()})
+    return folder
+
+
+def test_the_command_line_compares_runs_on_one_film(
+    reader: FilmReader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(reader.warehouse.root)
+    one = saved(tmp_path / "one", root, small_model("lstm"))
+    saved(one, root, small_model("frame_only"))
+    two = saved(tmp_path / "two", root, small_model("transformer"))
+    assert main([str(one), str(two), "--windows", "3", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "a/one" in out
+    assert set(json.loads(out.splitlines()[-1])["models"]) == {"lstm", "frame_only", "transformer"}
+    assert (one / "evaluation.json").exists()
+
+
+def test_runs_that_do_not_fit_the_film_are_refused(
+    reader: FilmReader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(reader.warehouse.root)
+    good = saved(tmp_path / "good", root, small_model())
+    wide = FrameModel(ModelConfig(rows=ROWS, cols=2 * COLS, width=16, heads=2))
+    words = FrameModel(ModelConfig(rows=ROWS, cols=COLS, width=16, heads=2, vocabulary=300))
+    few = FrameModel(ModelConfig(rows=ROWS, cols=COLS, width=16, heads=2, max_code_point=128))
+    for runs, complaint in (
+        ([saved(tmp_path / "wide", root, wide)], "film at 8x24, lstm reads 8x48; harvest at that size"),
+        ([saved(tmp_path / "words", root, words)], "trained on 300 tokens"),
+        ([good, saved(tmp_path / "few", root, few)], "reads other code points"),
+        ([good, saved(tmp_path / "other", root, small_model(), repo=["a/one"])], "trained on other repositories"),
+    ):
+        assert main([str(run) for run in runs]) == 2
+        error = capsys.readouterr().err
+        assert complaint in error
+        assert error.count("\n") == 1
+    assert main([str(good), "--windows", "0"]) == 2
 
 
 def test_a_missing_run_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,246 @@
+"""Rollouts: restored screens, recorded keys played again, and every way in which a rollout ends."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.replay import replay
+from pipeline.shards import StreamWriter
+from schema.config import ReplayConfig
+from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
+from tests.repositories import Repository
+from training.checkpoint import save_weights
+from training.config import FitConfig
+from training.data import FilmReader
+from training.model import FrameModel, ModelConfig
+from training.rollout import End, Scene, World, load_scene, main, on_path, rollout, run_free, teacher_forced, warm_state
+from training.streams import Warehouse
+
+REPO = "owner/name"
+MODEL = {"rows": 8, "cols": 40, "width": 16, "heads": 2, "matched": False}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Film of five commits: a new file, edits, wide characters, a name to be quoted, one commit with too many files."""
+    repository = Repository(tmp_path_factory.mktemp("history") / "r")
+    repository.commit("Start", {"a.txt": b"one\ntwo\n"})
+    repository.commit("Say more", {"a.txt": b"one\ntwo\nthree\n", "it's b.txt": "漢字 x\n".encode()})
+    repository.commit("Many", {f"f{n}": b"x\n" for n in range(9)})
+    repository.commit("Say less", {"a.txt": b"one\n"})
+    repository.commit("Drop it", {"it's b.txt": None})
+    root = tmp_path_factory.mktemp("w") / "warehouse"
+    config = ReplayConfig(rows=8, cols=40, max_commit_files=8)
+    with StreamWriter(root, REPO, config, licence="MIT") as writer:
+        for take in replay(repository.path, REPO, config):
+            writer.append(take)
+    return root
+
+
+@pytest.fixture(scope="module")
+def reader(root: Path) -> FilmReader:
+    return FilmReader(Warehouse(root))
+
+
+def small_model(backbone: str = "lstm") -> FrameModel:
+    torch.manual_seed(0)
+    return FrameModel(ModelConfig.model_validate({**MODEL, "backbone": backbone})).eval()
+
+
+class Parrot(FrameModel):
+    """Presses given keys in turn, whatever it sees. Its state is how many frames it has seen."""
+
+    def __init__(self, keys: bytes, seen: int = 0) -> None:
+        super().__init__(ModelConfig.model_validate(MODEL))
+        self.keys, self.seen = keys, seen
+        self.backbone.initial_state = lambda batch: (torch.tensor(0),)  # type: ignore[method-assign]
+
+    def forward(
+        self, cells_BTRC: Tensor, state: tuple[Tensor, ...] | None = None, dedup: bool | float = True
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        assert state is not None
+        start, steps = int(state[0]), cells_BTRC.shape[1]
+        logits_BTV = torch.zeros(1, steps, 256)
+        for t in range(steps):
+            place = start + t - self.seen
+            if 0 <= place < len(self.keys):
+                logits_BTV[0, t, self.keys[place]] = 50.0
+        return logits_BTV, (torch.tensor(start + steps),)
+
+
+def type_all(world: World, keys: bytes) -> None:
+    for key in keys:
+        world.press(key)
+
+
+@pytest.mark.parametrize("episode", [0, 1, 3, 4])
+def test_recorded_keys_make_the_recorded_frames_and_end_on_the_final_screen(reader: FilmReader, episode: int) -> None:
+    scene = load_scene(reader, REPO, episode)
+    world = World(reader.geometry, scene)
+    stored = reader.window(scene.stream, scene.first_step, len(scene.keys))
+    for step, key in enumerate(scene.keys):
+        np.testing.assert_array_equal(world.cells(256)[0, 0].numpy(), stored.cells_TRC[step])
+        assert not world.arrived() or step == 0
+        world.press(key)
+    assert world.arrived()
+
+
+def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
+    scene = load_scene(reader, REPO, 1)
+    assert scene.files == {"a.txt": b"one\ntwo\n", "it's b.txt": None}
+    world = World(reader.geometry, scene)
+    type_all(world, b"vim a.txt\rdd:w\r:q\r")
+    assert world.files["a.txt"] == b"two\n"
+    type_all(world, b'vim "it\'s b.txt"\r:q\r')
+    assert world.files["it's b.txt"] is None
+    type_all(world, b"vim a.txt\r")
+    assert world.terminal.screen().texts[:2] == ("two", "~")
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (b"vim other.txt\r", r"vim was started on 'other.txt', whose content this episode does not hold"),
+        (b"vim a.txt b.txt\r", "does not open one file"),
+        (b"vim\r", "does not open one file"),
+        (b"vim ${X}\r", "whose content this episode does not hold|not quoted as a replay quotes"),
+        (b"ls -l\r", "'ls -l' is no command that a replay types"),
+        (b"git log\r", "'git log' is no command that a replay types"),
+        (b"git rm -q 'a\r", "is not a whole line of shell"),
+        (b"\x01", r"<C-A> is not drawn here"),
+        (b"\xff", r"<xFF> is not drawn here"),
+        (b"vim a.txt\rZ", r"Z is not drawn here"),
+        (b"vim a.txt\rdd:q\r", r"<CR> is not drawn here: .*unsaved"),
+        (b"vim a.txt\r:wq\r", r"<CR> is not drawn here: .*:wq"),
+    ],
+)
+def test_what_the_terminal_does_not_draw_ends_it_with_a_reason(reader: FilmReader, keys: bytes, reason: str) -> None:
+    scene = load_scene(reader, REPO, 1)
+    type_all(World(reader.geometry, scene), keys[:-1])
+    with pytest.raises(UnsupportedKeyError, match=reason):
+        type_all(World(reader.geometry, scene), keys)
+    end = run_free(Parrot(keys), World(reader.geometry, scene), scene, (torch.tensor(0),), 99, 0, 0.0, 0)
+    assert end.keys == keys[:-1]
+    assert not end.reached
+
+
+def test_no_keys_at_all_can_crash_it(reader: FilmReader) -> None:
+    scene, random = load_scene(reader, REPO, 1), np.random.default_rng(0)
+    likely = np.frombuffer(b"vim a.txt\rGdcwlfx0iIaAoOCD-|129\r\x1b:wq\x16\x08\t '\"$\xe6\xbc\xa2\xff", np.uint8)
+    for _ in range(60):
+        start = b"vim a.txt\r" if random.random() < 0.7 else b""
+        keys = start + random.choice(likely, 80).astype(np.uint8).tobytes()
+        end = run_free(Parrot(keys), World(reader.geometry, scene), scene, (torch.tensor(0),), 80, 0, 0.0, 0)
+        assert keys.startswith(end.keys)
+
+
+def test_a_model_that_knows_the_keys_reaches_the_end(reader: FilmReader) -> None:
+    scene = load_scene(reader, REPO, 3)
+    warm = 20
+    report, world = rollout(Parrot(scene.keys, warm), reader, scene, warm=warm)
+    assert report["teacher_forced"]["agreement"] == 1.0
+    assert (report["keys"], report["on_path"], report["reached"]) == (len(scene.keys), len(scene.keys), True)
+    assert world.arrived()
+    assert "Say less" not in world.picture().splitlines()[1]
+
+
+def test_given_keys_are_typed_first_and_not_counted(reader: FilmReader) -> None:
+    scene = load_scene(reader, REPO, 1)
+    wrong = scene.keys[:9] + b"x" * 40
+    report, _ = rollout(Parrot(wrong), reader, scene, warm=0, given=5, keys=12)
+    assert (report["keys"], report["on_path"], report["reached"]) == (12, 4, False)
+    assert report["reason"] == "12 keys are played"
+    assert report["played"] == [*(chr(key) for key in scene.keys[5:9]), *"xxx"]
+    with pytest.raises(ConfigError, match="leave at least one to the model"):
+        rollout(Parrot(wrong), reader, scene, warm=0, given=len(scene.keys))
+
+
+@pytest.mark.parametrize("backbone", ["lstm", "frame_only", "transformer"])
+def test_a_rollout_predicts_as_teacher_forcing_does(reader: FilmReader, backbone: str) -> None:
+    """On the recorded path, step by step or in chunks, with the memory warmed or not."""
+    model, scene = small_model(backbone), load_scene(reader, REPO, 3)
+    with torch.no_grad():
+        for warm in (0, 70):
+            state = warm_state(model, reader, scene, warm)
+            window = reader.window(0, scene.first_step - warm, warm + 10)
+            logits_BTV, _ = model(torch.from_numpy(window.cells_TRC)[None], dedup=False)
+            first = int(logits_BTV[0, warm].argmax())
+            end = run_free(model, World(reader.geometry, scene), scene, state, 1, 0, 0.0, 0)
+            assert end.keys in (bytes([first]), b"")
+            taught = teacher_forced(model, reader, scene._replace(keys=scene.keys[:10]), state)
+            right = logits_BTV[0, warm:].argmax(-1).numpy() == window.action_T[warm:]
+            assert taught["agreement"] == pytest.approx(right.mean())
+
+
+def test_sampling_depends_on_the_seed_alone(reader: FilmReader) -> None:
+    model, scene = small_model(), load_scene(reader, REPO, 1)
+
+    def played(seed: int) -> End:
+        with torch.no_grad():
+            state = warm_state(model, reader, scene, 10)
+            return run_free(model, World(reader.geometry, scene), scene, state, 30, 20, 1.0, seed)
+
+    assert played(3) == played(3)
+    assert len({played(seed) for seed in range(8)}) > 1
+
+
+def test_keys_in_common() -> None:
+    assert [on_path(a, b"abc") for a in (b"", b"ab", b"abc", b"abcd", b"axc")] == [0, 2, 3, 3, 1]
+
+
+def test_episodes_that_are_not_there_are_refused(reader: FilmReader) -> None:
+    with pytest.raises(ConfigError, match="no episode 9; it has 0-4"):
+        load_scene(reader, REPO, 9)
+    with pytest.raises(ConfigError, match=r"episode 2 was stepped over \(too-many-files\)"):
+        load_scene(reader, REPO, 2)
+    with pytest.raises(ConfigError, match="no film of a/b; it has owner/name"):
+        load_scene(reader, "a/b", 0)
+
+
+def test_another_screen_than_the_stored_one_is_refused(reader: FilmReader) -> None:
+    scene = load_scene(reader, REPO, 1)
+    assert scene.start is not None
+    moved: Scene = scene._replace(start={**scene.start, "final_cursor_col": 30})
+    with pytest.raises(CorruptError, match="is not the one that the episode before it left"):
+        rollout(small_model(), reader, moved, warm=0)
+
+
+def test_missing_contents_are_told(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "w")
+    manifest = next((tmp_path / "w/shards").glob("*/stream.json"))
+    loaded = json.loads(manifest.read_text())
+    for shard in loaded["shards"]:
+        del shard["files"]["blobs"]
+    manifest.write_text(json.dumps(loaded))
+    with pytest.raises(CorruptError, match="contents of episode 1 are missing"):
+        load_scene(FilmReader(Warehouse(tmp_path / "w")), REPO, 1)
+
+
+def test_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = FitConfig(shards=str(root), window=16).model_dump_json()
+    for name in ("frame_only", "lstm"):
+        save_weights(tmp_path / f"run/models/{name}.safetensors", small_model(name), {"run": settings})
+    flags = ["--run", str(tmp_path / "run"), "--repo", REPO, "--episode", "1"]
+    assert main([*flags, "--keys", "5", "--temperature", "0.5", "--show", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "owner/name episode 1, lstm of" in out
+    assert "memory warmed on 16 steps" in out
+    assert "\n+----" in out
+    report = json.loads(out.splitlines()[-1])
+    assert report["keys"] <= 5
+    assert {"teacher_forced", "on_path", "reached", "reason"} <= report.keys()
+    for wrong, words in (
+        (["--episode", "77"], "no episode 77"),
+        (["--model", "mamba2"], "no model mamba2; it has frame_only, lstm"),
+        (["--temperature", "-1"], "--temperature -1.0: at least 0"),
+        (["--run", str(tmp_path)], "no finished run"),
+    ):
+        assert main([*flags, *wrong]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
