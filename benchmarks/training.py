@@ -138,6 +138,8 @@ def memory_worker(rows: int, cols: int, steps: int, way: str) -> None:
     model = FrameModel(ModelConfig(rows=rows, cols=cols, width=width, reduce="last_pos"))
     cells, actions = typed_film(1, steps, rows, cols), torch.randint(0, 256, (1, steps))
     backpropagate(model, cells[:, :1], actions[:, :1], "stream", 1, False)  # libraries load; one frame is held
+    if way == "checkpoint":
+        plain_checkpointed(model, cells[:, :1], actions[:, :1], 1)
     before = _resident()
     start = time.process_time()
     if way == "checkpoint":
@@ -179,6 +181,7 @@ def memory(
         used, used_in_all = {}, {}
         for steps in lengths:
             if way in ("full", "checkpoint") and steps > limit:
+                table.append([f"{rows}x{cols}", way, steps, "too long", "", "", ""])
                 continue
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.training", "--worker", f"{rows},{cols},{steps},{way}"],

@@ -11,7 +11,7 @@ Dimensions: B windows, T steps, R rows, C columns, D width, V actions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -78,15 +78,11 @@ def _stream(
 ) -> Tensor:
     parts = list(chunks(cells_BTRC.shape[1], chunk))
     start = model.backbone.initial_state(cells_BTRC.shape[0])
-    borders = [tuple(part.detach() for part in start)]
-    with torch.no_grad():
-        for part in parts[:-1]:  # the last chunk's end state is needed by nobody
-            x_BTD = model.embed(cells_BTRC[:, part], dedup)
-            borders.append(model.predict(x_BTD, borders[-1])[1])
+    border = _borders(model, cells_BTRC, parts, start, dedup)
     losses_BT = torch.zeros(actions_BT.shape, device=cells_BTRC.device)
     incoming: State | None = None  # gradient of the state after this chunk
-    for part, border in zip(reversed(parts), reversed(borders), strict=True):
-        state = tuple(piece.detach().requires_grad_() for piece in border)
+    for number, part in reversed(list(enumerate(parts))):
+        state = tuple(piece.detach().requires_grad_() for piece in border(number))
         logits_BTV, after = model(cells_BTRC[:, part], state, dedup)
         chunk_losses_BT = token_losses(logits_BTV, actions_BT[:, part])
         losses_BT = losses_BT.to(chunk_losses_BT.dtype)
@@ -96,6 +92,29 @@ def _stream(
     if incoming is not None:
         _backward(None, start, incoming)
     return losses_BT
+
+
+def _borders(
+    model: FrameModel, cells_BTRC: Tensor, parts: Sequence[slice], start: State, dedup: bool | float
+) -> Callable[[int], State]:
+    """The state before each chunk, by the chunk's number.
+
+    States of one shape are packed: a tensor object a chunk would be most of what a long window holds.
+    """
+    packed = tuple(piece.new_empty((len(parts), *piece.shape)) for piece in start)
+    growing: list[State] = []  # a transformer's, from the first one on that has another shape
+    state = start
+    with torch.no_grad():
+        for number, part in enumerate(parts):
+            if growing or any(piece.shape != pack.shape[1:] for piece, pack in zip(state, packed, strict=True)):
+                growing.append(state)
+            else:
+                for piece, pack in zip(state, packed, strict=True):
+                    pack[number] = piece
+            if number + 1 < len(parts):  # the last chunk's end state is needed by nobody
+                state = model.predict(model.embed(cells_BTRC[:, part], dedup), state)[1]
+    first = len(parts) - len(growing)
+    return lambda number: growing[number - first] if number >= first else tuple(pack[number].clone() for pack in packed)
 
 
 def _backward(loss: Tensor | None, outputs: State, gradients: State | None) -> None:
