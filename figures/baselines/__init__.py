@@ -1,0 +1,1 @@
+"""Every backbone on real film: the same vectors, parameters, updates, and the same processor time."""
