@@ -101,7 +101,7 @@ def stored_certificates(reader: FilmReader, stream: int) -> npt.NDArray[np.int32
     """`certificates`, kept in `<warehouse>/memory/` for the next time where the warehouse is a folder."""
     info = reader.streams[stream]
     folder = Path(reader.warehouse.root) / "memory"
-    path = folder / f"{info.repo_id.replace('/', '+')}-{info.steps}.parquet"
+    path = folder / f"{info.repo_id.replace('/', '+')}-{info.digest}.parquet"
     if path.exists():
         stored: npt.NDArray[np.int32] = pq.read_table(path).column("lag").to_numpy()
         if len(stored) == info.steps:

@@ -6,6 +6,7 @@ it duplicates another. Works on a folder or on an fsspec URL (s3://...).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -34,13 +35,14 @@ class Group(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """One repository's film. `split` is None where `actions.db` does not know it."""
+    """One repository's film. `split` is None where `actions.db` does not know it; `digest` tells films apart."""
 
     repo_id: str
     split: str | None
     geometry: Geometry
     groups: tuple[Group, ...]
     steps: int
+    digest: str
 
 
 class Segment(NamedTuple):
@@ -167,10 +169,12 @@ class Warehouse:
 
     def _stream(self, manifest: dict[str, Any], split: str | None) -> Stream:
         groups = []
+        digest = hashlib.sha256()
         for shard in manifest["shards"]:
             ref = shard["files"].get("steps")
             if ref is None:
                 continue
+            digest.update(ref["sha256"].encode())
             first, count = ref["row_groups"]
             with self.open(ref["path"]) as file:
                 if file.num_row_groups < first + count:
@@ -182,7 +186,7 @@ class Warehouse:
                 raise CorruptError(f"{self.root}/{ref['path']}: steps missing; {VERIFY}")
         geometry = Geometry(manifest["config"]["rows"], manifest["config"]["cols"])
         steps = sum(group.steps for group in groups)
-        return Stream(manifest["repo_id"], split, geometry, tuple(groups), steps)
+        return Stream(manifest["repo_id"], split, geometry, tuple(groups), steps, digest.hexdigest()[:12])
 
     def _one_geometry(self) -> Geometry:
         sizes = {stream.geometry: stream.repo_id for stream in self.streams}

@@ -70,7 +70,8 @@ def test_lags_equal_a_search_through_every_screen(reader: FilmReader) -> None:
 
 def test_lags_are_kept_beside_the_film(reader: FilmReader) -> None:
     first = stored_certificates(reader, 0)
-    assert (Path(reader.warehouse.root) / "memory/a+one-600.parquet").exists()
+    name = f"a+one-{reader.streams[0].digest}.parquet"
+    assert (Path(reader.warehouse.root) / "memory" / name).exists()
     np.testing.assert_array_equal(stored_certificates(reader, 0), first)
 
 
