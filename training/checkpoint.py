@@ -62,10 +62,15 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Raises CorruptError (truncated), SchemaVersionError."""
+    """Raises CorruptError (truncated), SchemaVersionError, ConfigError (another format)."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         check_version(state.get("schema_version"), str(path))
+        if state.get("format") != FORMAT:
+            raise ConfigError(
+                f"{path}: a checkpoint of format {state.get('format')}, this program's is {FORMAT}; "
+                "finish that run with the program that began it, or start anew with --overwrite"
+            )
         return state
     except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, OSError, AttributeError) as error:
         raise CorruptError(

@@ -18,6 +18,15 @@ from pydantic import Field, ValidationError, model_validator
 from schema.config import FrozenModel
 from schema.errors import ConfigError
 
+# model settings that come from elsewhere
+ELSEWHERE = {
+    "rows": "it comes from the film",
+    "cols": "it comes from the film",
+    "vocabulary": "it comes from --tokens",
+    "backbone": "use --backbone",
+    "backbone_layers": "use --backbone-layers",
+}
+
 
 class FitConfig(FrozenModel):
     """One run of training.fit. None: chosen for the machine and written to the run's config.json."""
@@ -73,6 +82,10 @@ class FitConfig(FrozenModel):
             raise ValueError("compile needs the plain frame head: add --no-dedup")
         if self.warmup + self.decay > 1:
             raise ValueError("warmup and decay together are more than the whole run")
+        for key in self.model.keys() & ELSEWHERE.keys():
+            raise ValueError(f"model.{key} is not set by itself: {ELSEWHERE[key]}")
+        if not str(self.model.get("max_code_point", 256)).isdecimal():
+            raise ValueError(f"model.max_code_point: {self.model['max_code_point']!r} is no number")
         return self
 
 
@@ -102,7 +115,10 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     path, overrides = given.pop("config"), given.pop("set")
     settings: dict[str, Any] = _file(path) if path else {}
     settings.update({name: value for name, value in given.items() if value is not None})
-    model = dict(settings.get("model", {}))
+    model = settings.get("model", {})
+    if not isinstance(model, dict):
+        raise ConfigError(f"{path}: model: a table of model settings is needed")
+    model = dict(model)
     for item in overrides:
         key, _, value = item.partition("=")
         if not key.startswith("model.") or not value:

@@ -229,6 +229,8 @@ def load_runs(folders: Sequence[Path]) -> tuple[dict[str, FrameModel], dict[str,
             raise ConfigError(f"{folder}: no finished run; train one: python -m training.fit --run {folder}")
         for file in files:
             model, metadata = load_weights(file)
+            if "run" not in metadata:
+                raise ConfigError(f"{file}: does not say how it was trained; train one: python -m training.fit")
             first = first or json.loads(metadata["run"])
             name = file.stem if file.stem not in models else f"{folder.name}/{file.stem}"
             if file.stem == "frame_only" and file.stem in models:

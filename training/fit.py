@@ -25,14 +25,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from schema.errors import ConfigError, CorruptError, GitreelError
 from training.checkpoint import checkpoints, load_checkpoint, save_checkpoint, save_weights, write
-from training.config import FitConfig, parse
+from training.config import FitConfig, parse, reason
 from training.data import Batch, FilmReader, Loader, Sampler, collate, make_batch
 from training.learner import Learner, pick_device, start_ranks
 from training.metrics import Held, run_windows, sample_text, scores, unigram_loss
-from training.model import FrameModel, parameter_counts
+from training.model import FrameModel, check_weights, parameter_counts
 from training.optim import rate
 from training.plan import (
     UPDATES,
@@ -59,11 +60,16 @@ class Run:
         self.device = pick_device(config.device)
         self.rank, self.world = start_ranks(self.device.type)
         self.folder = Path(config.run)
+        if config.batch % self.world:
+            raise ConfigError(
+                f"batch {config.batch} does not divide by {self.world} ranks; "
+                f"use --batch {config.batch // self.world * self.world or self.world}"
+            )
         self.asked = config
         _allocator()
         torch.set_num_threads(config.threads or max(1, processors() // self.world))
         resumed = self._resume_point(config)
-        self.config = FitConfig.model_validate(resumed["config"]) if resumed else config
+        self.config = _settings(resumed["config"], self.folder) if resumed else config
         self._open_film()
         self.models = self._build(self.config.preset or "small")
         self.done = 0
@@ -216,7 +222,11 @@ class Run:
         if state["film"] != self._film():
             raise ConfigError(f"{self.config.shards}: the film has changed since {self.folder} began; use --overwrite")
         for name, learner in self.models.items():
-            learner.restore(state["models"][name])
+            saved = state["models"].get(name)
+            if saved is None:
+                raise ConfigError(f"{self.folder}: its checkpoint holds no {name}; start anew with --overwrite")
+            check_weights(learner.model, saved["model"], f"{self.folder}/checkpoints")
+            learner.restore(saved)
         self.done, self.best = state["step"], state["best"]
         self.cost = Cost(math.nan, math.nan)
 
@@ -414,6 +424,16 @@ def _allocator() -> None:
             mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
+def _settings(saved: dict[str, Any], folder: Path) -> FitConfig:
+    """A checkpoint's settings. Raises ConfigError for those of another version of this program."""
+    try:
+        return FitConfig.model_validate(saved)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{folder}: begun by another version of this program ({reason(error)}); start anew with --overwrite"
+        ) from error
+
+
 def _git_sha() -> str:
     done = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True
@@ -435,6 +455,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fit(parse(arguments))
     except GitreelError as error:
         print(f"gitreel: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the run's folder: not writable, no folder, full
+        where = error.filename or "the run's folder"
+        print(f"gitreel: {where}: {error.strerror or error}; use another --run folder", file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError:
+        print("gitreel: the GPU's memory is full; use a smaller --batch or --mode stream --chunk 16", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from the last checkpoint", file=sys.stderr)

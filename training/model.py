@@ -30,7 +30,7 @@ from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
 from schema.config import FrozenModel
@@ -111,7 +111,14 @@ def preset(name: str, rows: int, cols: int, **overrides: Any) -> ModelConfig:
 
 
 def _reason(error: ValueError) -> str:
-    return "; ".join(line.strip() for line in str(error).splitlines()[1:3]) or str(error)
+    if not isinstance(error, ValidationError):
+        return str(error)
+    parts = []
+    for complaint in error.errors():
+        where = ".".join(str(part) for part in complaint["loc"])
+        said = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
+        parts.append(f"model.{where}: {said}" if where else said.removeprefix("Value error, "))
+    return "; ".join(parts)
 
 
 def uniform_(weight: Tensor, fan_in: int) -> None:

@@ -177,6 +177,7 @@ class Warehouse:
             digest.update(ref["sha256"].encode())
             first, count = ref["row_groups"]
             with self.open(ref["path"]) as file:
+                self._check_geometry(file, ref["path"], manifest["config"])
                 if file.num_row_groups < first + count:
                     raise CorruptError(f"{self.root}/{ref['path']}: row groups missing; {VERIFY}")
                 for number in range(first, first + count):
@@ -187,6 +188,16 @@ class Warehouse:
         geometry = Geometry(manifest["config"]["rows"], manifest["config"]["cols"])
         steps = sum(group.steps for group in groups)
         return Stream(manifest["repo_id"], split, geometry, tuple(groups), steps, digest.hexdigest()[:12])
+
+    def _check_geometry(self, file: pq.ParquetFile, path: str, config: dict[str, Any]) -> None:
+        """A shard of another size would be padded or cut without a word. Raises CorruptError."""
+        said = file.schema_arrow.metadata or {}
+        size = [said[name].decode() for name in (b"rows", b"cols") if name in said]
+        known = [str(config["rows"]), str(config["cols"])]
+        if size and size != known:
+            raise CorruptError(
+                f"{self.root}/{path}: film at {'x'.join(size)} in a stream of {'x'.join(known)}; {VERIFY}"
+            )
 
     def _one_geometry(self) -> Geometry:
         sizes = {stream.geometry: stream.repo_id for stream in self.streams}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
@@ -179,10 +180,18 @@ def test_damaged_pages_are_named_when_they_are_read(tmp_path: Path) -> None:
         FilmReader(Warehouse(root)).window(0, 0, 200)
 
 
+def say_size(path: Path, name: bytes, size: bytes) -> None:
+    """Let a shard's metadata name another size."""
+    table = pq.read_table(path)
+    metadata = {**table.schema.metadata, name: size}
+    pq.write_table(table.replace_schema_metadata(metadata), path, row_group_size=150)
+
+
 def test_screens_of_two_sizes_are_refused(tmp_path: Path) -> None:
     root = write_warehouse(tmp_path, {"a/one": 100, "b/two": 100})
     manifest = root / "shards/b+two/stream.json"
     manifest.write_text(manifest.read_text().replace('"rows": 8', '"rows": 12'))
+    say_size(root / "shards/b+two/00000.steps.parquet", b"rows", b"12")
     with pytest.raises(ConfigError, match=r"screens of different sizes: 8x24 \(a/one\), 12x24 \(b/two\)"):
         Warehouse(root)
 
@@ -217,3 +226,10 @@ def test_a_tokenizer_file_is_read_back(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text("{")
     with pytest.raises(ConfigError, match="not a tokenizer file"):
         Tokenizer.load(tmp_path / "t.jsonl")
+
+
+def test_a_shard_of_another_size_than_its_stream_is_refused(tmp_path: Path) -> None:
+    write_warehouse(tmp_path, {"a/one": 300})
+    say_size(tmp_path / "shards/a+one/00000.steps.parquet", b"cols", b"80")
+    with pytest.raises(CorruptError, match="film at 8x80 in a stream of 8x24"):
+        Warehouse(tmp_path)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -214,6 +216,88 @@ def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) ->
         parse(["--set", "heads=2"])
     with pytest.raises(ConfigError, match="does not divide by accumulate"):
         parse(["--batch", "3", "--accumulate", "2"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--set", "model.rows=12"], "model.rows is not set by itself: it comes from the film"),
+        (["--set", "model.backbone=gru"], "model.backbone is not set by itself: use --backbone"),
+        (["--set", "model.max_code_point=abc"], "model.max_code_point: 'abc' is no number"),
+        (["--set", "model.foo=1"], "preset tiny at 8x24: model.foo: unknown setting"),
+        (["--set", "model.width=0"], "model.width: Input should be greater than or equal to 1"),
+        (["--backbone", "gru"], "unknown backbone 'gru': choose one of lstm"),
+        (["--repo", "no/such"], "no film of no/such; harvest first"),
+        (["--window", "5000"], "window of 5000 steps, but the longest stream"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_settings_that_cannot_work_are_one_clear_line(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+) -> None:
+    assert (
+        main(["--shards", str(root), "--run", str(tmp_path / "run"), "--preset", "tiny", "--steps", "1", *flags]) == 2
+    )
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_whose_model_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"model": 3}')
+    with pytest.raises(ConfigError, match="model: a table of model settings is needed"):
+        parse(["--config", str(tmp_path / "run.json")])
+
+
+def test_a_run_folder_that_cannot_be_made_is_one_clear_line(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    flags = ["--preset", "tiny", "--steps", "1", "--window", "16", "--batch", "1", "--no-baseline", "--threads", "1"]
+    assert main(["--shards", str(root), "--run", str(tmp_path / "file/run"), *flags]) == 2
+    error = capsys.readouterr().err
+    assert "use another --run folder" in error
+    assert error.count("\n") == 1
+
+
+def test_a_batch_that_does_not_divide_is_refused_first(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.fit.start_ranks", lambda device: (0, 3))
+    with pytest.raises(ConfigError, match="batch 2 does not divide by 3 ranks; use --batch 3"):
+        Run(settings(root, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state["models"].pop("frame_only"), "its checkpoint holds no frame_only"),
+        (
+            lambda state: state["models"]["lstm"]["model"].update({"head.weight": torch.zeros(304, 16)}),
+            r"head.weight is \(304, 16\), this model's is \(256, 16\)",
+        ),
+        (lambda state: state["config"].update(gone=1), r"begun by another version of this program \(gone: unknown"),
+    ],
+    ids=["no model", "another vocabulary", "another version"],
+)
+def test_a_checkpoint_of_another_model_is_refused_and_kept(
+    root: Path, finished: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    state = load_checkpoint(checkpoints(finished / "checkpoints")[-1])
+    state["asked"]["run"] = state["config"]["run"] = str(tmp_path / "run")
+    change(state)
+    path = save_checkpoint(tmp_path / "run/checkpoints", 6, state, keep=2)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=words):
+        Run(settings(root, tmp_path / "run"))
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_format_is_refused(finished: Path, tmp_path: Path) -> None:
+    state = torch.load(checkpoints(finished / "checkpoints")[-1], weights_only=True)
+    torch.save({**state, "format": 2}, tmp_path / "step-0000006.pt")
+    with pytest.raises(ConfigError, match="a checkpoint of format 2, this program's is 1"):
+        load_checkpoint(tmp_path / "step-0000006.pt")
 
 
 def test_a_model_that_cannot_fit_is_refused_before_it_is_built() -> None:
