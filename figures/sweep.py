@@ -72,6 +72,7 @@ def run_cells(cells: Iterable[Any], path: Path, cpu_hours: float, kind: Kind = T
             return
         row = Row(config, kind.fit(config), kind)
         append_row(path, row)
+        done[key] = row.result.cpu_seconds
         spent += row.result.cpu_seconds
         print(f"{key}: {kind.summary(row.result)}", flush=True)
 

@@ -15,11 +15,9 @@ RATES = (0.002, 0.004, 0.008, 0.016)
 RATE_WIDTHS = (48, 96, 192)
 
 
-def cell(way: str, multiple: int, seed: int, rate: float | None = None, updates: int | None = None) -> FilmConfig:
+def cell(way: str, multiple: int, seed: int, rate: float | None = None) -> FilmConfig:
     """One run of `multiple` times the base's compute, spent on ``way``; the swept rate unless one is given."""
     sizes = spent(way, multiple)
-    if updates is not None:
-        sizes["updates"] = updates
     return FilmConfig(
         film="real",
         model="lstm",
@@ -30,18 +28,18 @@ def cell(way: str, multiple: int, seed: int, rate: float | None = None, updates:
     )
 
 
-def cells(seeds: range = SEEDS, updates: int | None = None) -> list[FilmConfig]:
+def cells(seeds: range = SEEDS, multiples: tuple[int, ...] = MULTIPLES) -> list[FilmConfig]:
     """The base and every way of spending more."""
     ways = ("length", "batch", "updates", "width")
-    spend = [("length", 1), *((way, multiple) for way in ways for multiple in MULTIPLES)]
-    return [cell(way, multiple, seed, updates=updates) for seed in seeds for way, multiple in spend]
+    spend = [("length", 1), *((way, multiple) for way in ways for multiple in multiples)]
+    return [cell(way, multiple, seed) for seed in seeds for way, multiple in spend]
 
 
 FIGURE = Figure(
     name=NAME,
     cpu_hours=1.0,
     cells=cells,
-    quick_cells=lambda: cells(range(1), updates=100),
+    quick_cells=lambda: cells(range(1), multiples=MULTIPLES[:1]),
     full_cells=lambda: cells(range(10)),
     rate_cells=lambda: [
         cell("width", (width // BASE["width"]) ** 2, 0, rate=rate) for width in RATE_WIDTHS for rate in RATES
