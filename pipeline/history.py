@@ -3,7 +3,7 @@
 Order: the first-parent chain, oldest first; at a merge, first the non-merge commits that it alone brings (parents
 before children, the first parent's line before the second's), each against its first parent; merges themselves add
 nothing. What a chain commit adds depends on its ancestors alone, so the order at an older tip is always a prefix of
-the order at a newer one. Memory: about 150 bytes a commit of the repository for the graph; the walk is streamed.
+the order at a newer one. Memory: about 250 bytes a commit of the repository for the graph; the walk is streamed.
 """
 
 import os
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, NamedTuple
 
-from pipeline.plumbing import GITLINK, Blobs, CatFile, Reader, Source, locate, reading
+from pipeline.plumbing import GITLINK, Blobs, Reader, Source, locate, reading
 from schema.errors import SourceError
 
 __all__ = ["Blobs", "Commit", "FileChange", "RewrittenHistoryError", "ahead", "order", "root", "walk"]
@@ -72,6 +72,7 @@ class _Graph(NamedTuple):
     """Commits by number: `first[i]` is the first parent's number or -1, `more[i]` the other parents of a merge."""
 
     shas: list[bytes]
+    trees: list[bytes]
     first: "array[int]"
     more: dict[int, tuple[int, ...]]
     tip: int
@@ -108,9 +109,10 @@ def walk(
         numbers = _ordered(graph)
         ordinal = _start(graph, numbers, after, at, reader.source.shown)
         while ordinal < len(numbers):
-            for commit in _with_parents_trees(reader, _diffs(reader, graph, numbers, ordinal)):
+            for commit in _diffs(reader, graph, numbers, ordinal):
+                parent = graph.first[numbers[ordinal]]
                 ordinal += 1
-                yield commit
+                yield commit._replace(parent_tree=graph.trees[parent].hex()) if parent >= 0 else commit
                 if commit.truncated:
                     break  # and start git again behind it
 
@@ -158,25 +160,28 @@ def _graph(reader: Reader, tip: str | None) -> _Graph:
     tip_sha = found.stdout.strip().decode()
     numbers: dict[bytes, int] = {}
     shas: list[bytes] = []
+    trees: list[bytes] = []
     first = array("i")
     more: dict[int, tuple[int, ...]] = {}
     size = len(tip_sha) // 2
-    with _streamed(reader, "rev-list", "--parents", tip_sha, "--") as lines:
+    with _streamed(reader, "log", "--format=%H %T %P", tip_sha, "--") as lines:
         for line in lines:
-            family = bytes.fromhex(line.decode())  # a commit and its parents, one after the other
+            ids = bytes.fromhex(line.decode())  # a commit, its tree and its parents, one after the other
             those: list[int] = []
-            for at in range(0, len(family), size):
-                sha = family[at : at + size]
+            for at in (0, *range(2 * size, len(ids), size)):
+                sha = ids[at : at + size]
                 known = numbers.setdefault(sha, len(shas))
                 if known == len(shas):
                     shas.append(sha)
+                    trees.append(b"")
                     first.append(-1)
                 those.append(known)
+            trees[those[0]] = ids[size : 2 * size]
             if len(those) > 1:
                 first[those[0]] = those[1]
             if len(those) > 2:
                 more[those[0]] = tuple(those[2:])
-    return _Graph(shas, first, more, numbers[bytes.fromhex(tip_sha)])
+    return _Graph(shas, trees, first, more, numbers[bytes.fromhex(tip_sha)])
 
 
 def _ordered(graph: _Graph) -> "array[int]":
@@ -238,24 +243,6 @@ def _start(
     return ordinal + 1
 
 
-def _with_parents_trees(reader: Reader, commits: Iterator[Commit]) -> Iterator[Commit]:
-    """Each commit mostly follows its parent; for the others git is asked, for many at once."""
-    names: CatFile | None = None
-    last: Commit | None = None
-    try:
-        while batch := list(islice(commits, _AHEAD)):
-            trees = {commit.sha: commit.tree for commit in (last, *batch) if commit}
-            unknown = [c.parent + "^{tree}" for c in batch if c.parent and c.parent not in trees]
-            if unknown:
-                names = names or CatFile(reader, "--batch-check")
-                trees |= {name[:-7]: head.oid for name, head in names.heads(unknown) if head}
-            yield from (c._replace(parent_tree=trees.get(c.parent) if c.parent else None) for c in batch)
-            last = batch[-1]
-    finally:
-        if names is not None:
-            names.close()
-
-
 @contextmanager
 def _streamed(
     reader: Reader, *arguments: str, stdin: IO[bytes] | None = None, memory: int = resource.RLIM_INFINITY
@@ -289,7 +276,7 @@ def _streamed(
 
 
 def _diffs(reader: Reader, graph: _Graph, numbers: "array[int]", start: int) -> Iterator[Commit]:
-    """Commits from ordinal `start` on, their parent's tree still unknown; the last one may be truncated."""
+    """Commits from ordinal `start` on, without their parent's tree; the last one may be truncated."""
     with tempfile.TemporaryFile() as wanted:
         for i in range(start, len(numbers)):
             parent = graph.first[numbers[i]]

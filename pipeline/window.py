@@ -3,6 +3,7 @@
 All rows, columns and lines count from 0. `top` is the buffer line in screen row 0, `left` the first text column.
 """
 
+from functools import lru_cache
 from typing import cast
 
 from pipeline.cells import (
@@ -25,12 +26,19 @@ _TILDE = ("~", ((0, 1, int(Style.BOLD)),))
 
 def split_lines(content: bytes) -> tuple[list[str], bool]:
     """(lines as units, whether the last one ends in a newline) as vim reads them with `binary` set."""
+    lines, ended = _split(content)
+    return list(lines), ended
+
+
+@lru_cache(maxsize=32)
+def _split(content: bytes) -> tuple[tuple[str, ...], bool]:
+    """What is told is then played, and what a commit wrote the next one often opens: the same content again."""
     text = content.decode("utf-8", "surrogateescape")
     ended = text.endswith("\n") or not text
     lines = text.split("\n")
     if ended:
         lines.pop()
-    return lines or [""], ended
+    return tuple(lines) or ("",), ended
 
 
 def join_lines(lines: list[str], ended: bool) -> bytes:
