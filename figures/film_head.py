@@ -1,6 +1,7 @@
 """The frame head of the film figures: trained once, held still, every frame of the corpus its vector.
 
     python -m figures.film_head                     film the corpus, train the head, keep the vectors
+    python -m figures.film_head --film joint        the same with the head that an LSTM helped to train
     python -m figures.film_head --mirrors FOLDER    the same from local clones
 
 What a figure needs is made when it is missing, in ``runs/film/KEY``: KEY hashes the corpus, the head's settings and
@@ -55,10 +56,16 @@ class HeadConfig(FrozenModel):
     batch: int = Field(32, ge=1, description="windows an update")
     rate: float = Field(4e-3, gt=0, description="peak, of the head")
     reader_rate: float = Field(5e-3, gt=0, description="peak, of what reads the vector while the head learns")
+    joint_updates: int = Field(0, ge=0, description="further ones, in which an LSTM reads the vectors: see train_head")
+    joint_window: int = Field(64, ge=2, description="consecutive steps of those")
     seed: int = Field(0, ge=0)
 
 
-HEAD = HeadConfig.model_validate({})
+# The head of each film, by the film's name.
+HEADS = {
+    "real": HeadConfig.model_validate({}),
+    "joint": HeadConfig.model_validate({"width": 64, "joint_updates": 1200}),
+}
 
 
 def cache_key(film: corpus.Corpus, head: HeadConfig) -> str:
@@ -68,32 +75,56 @@ def cache_key(film: corpus.Corpus, head: HeadConfig) -> str:
 
 
 def train_head(reader: FilmReader, segments: Sequence[Segment], config: HeadConfig) -> FrameModel:
-    """A frame-only model: linear warm-up, then linear decay over the second half. One thread, deterministic."""
+    """From the frame alone first; then, if asked, with an LSTM that reads the vectors, so that the head learns to keep
+    what only a memory can use. That LSTM learns alone for a third of its updates. One thread, deterministic.
+    """
     torch.manual_seed(config.seed)
     model = FrameModel(preset("tiny", *reader.geometry, width=config.width, backbone="frame_only"))
     sampler = Sampler(segments, config.window, config.seed)
     model.frame_head.centre(make_batch(reader, sampler, config.batch, 0).cells_BTRC[:, ::4])
+    _learn(model, reader, sampler, config, config.batch, config.updates)
+    if config.joint_updates:
+        head = model.frame_head
+        model = FrameModel(preset("tiny", *reader.geometry, width=config.width, backbone="lstm"))
+        model.frame_head = head
+        sampler = Sampler(segments, config.joint_window, config.seed + 1)
+        batch = max(1, config.batch * config.window // config.joint_window)
+        _learn(model, reader, sampler, config, batch, config.joint_updates, still=config.joint_updates // 3)
+    return model.eval()
+
+
+def _learn(
+    model: FrameModel,
+    reader: FilmReader,
+    sampler: Sampler,
+    config: HeadConfig,
+    batch: int,
+    updates: int,
+    still: int = 0,
+) -> None:
+    """Train in place: linear warm-up, then linear decay over the second half; the head starts after `still` updates."""
     head = list(model.frame_head.parameters())
     rest = [p for name, p in model.named_parameters() if not name.startswith("frame_head.")]
     peaks = (config.rate, config.reader_rate)
     groups = [{"params": part, "lr": peak} for part, peak in zip((head, rest), peaks, strict=True)]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
     recent: list[float] = []
-    for update in range(config.updates):
-        batch = make_batch(reader, sampler, config.batch, update)
-        factor = min(1.0, (update + 1) / 100) * min(1.0, max(0.02, 2 * (1 - update / config.updates)))
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * factor
-        logits_BTV, _ = model(batch.cells_BTRC)
-        loss = token_losses(logits_BTV, batch.actions_BT).mean()
+    for update in range(updates):
+        for parameter in head:
+            parameter.requires_grad_(update >= still)
+        film = make_batch(reader, sampler, batch, update)
+        fall = min(1.0, max(0.02, 2 * (1 - update / updates)))
+        for group, peak, start in zip(optimizer.param_groups, peaks, (still, 0), strict=True):
+            group["lr"] = peak * fall * min(1.0, max(0, update + 1 - start) / 100)
+        logits_BTV, _ = model(film.cells_BTRC)
+        loss = token_losses(logits_BTV, film.actions_BT).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         recent = [*recent[-99:], float(loss.detach())]
         if (update + 1) % 100 == 0:
-            print(f"head: update {update + 1} of {config.updates}, {np.mean(recent):.3f} nats", flush=True)
-    return model.eval()
+            print(f"head: update {update + 1} of {updates}, {np.mean(recent):.3f} nats", flush=True)
 
 
 @torch.no_grad()
@@ -142,9 +173,9 @@ def make_cache(folder: Path, film: corpus.Corpus, head: HeadConfig, mirrors: Pat
     (folder / "film.json").write_text(json.dumps(about, indent=1) + "\n")  # last: the cache is whole
 
 
-def real_film(mirrors: Path | None = None, head: HeadConfig = HEAD) -> Film:
-    """The corpus as cached vectors, made where they are missing. Raises GitreelError."""
-    film = corpus.read_corpus()
+def real_film(mirrors: Path | None = None, name: str = "real") -> Film:
+    """The corpus as the vectors of HEADS[name], made where they are missing. Raises GitreelError."""
+    film, head = corpus.read_corpus(), HEADS[name]
     folder = CACHE / cache_key(film, head)
     if not (folder / "film.json").exists():
         named = os.environ.get(MIRRORS)
@@ -158,10 +189,10 @@ def real_film(mirrors: Path | None = None, head: HeadConfig = HEAD) -> Film:
         Reel(r.name, r.split, part(r, "vectors"), part(r, "keys").astype(np.int64), part(r, "lags"))
         for r in film.repository
     ]
-    return Film("real", weights, tuple(reels))
+    return Film(name, weights, tuple(reels))
 
 
-def recall_film(width: int = HEAD.width, train: int = 8, steps: int = 150_000, held: int = 50_000) -> Film:
+def recall_film(width: int = HEADS["real"].width, train: int = 8, steps: int = 150_000, held: int = 50_000) -> Film:
     """training.tasks.recall as a film: a fixed random vector for each different screen, streams made from seeds."""
     screens = 1 + recall.SLOTS * (recall.VALUES + 1)
     table_ND = np.random.default_rng(4).standard_normal((screens, width)).astype(np.float16)
@@ -176,10 +207,11 @@ def recall_film(width: int = HEAD.width, train: int = 8, steps: int = 150_000, h
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m figures.film_head", description="Make the film figures' vectors.")
+    parser.add_argument("--film", choices=sorted(HEADS), default="real", help="whose head [real]")
     parser.add_argument("--mirrors", type=Path, metavar="FOLDER", help=f"local clones, or set {MIRRORS}")
     options = parser.parse_args(arguments)
     try:
-        film = real_film(options.mirrors)
+        film = real_film(options.mirrors, options.film)
     except GitreelError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     steps = sum(len(reel.action_T) for reel in film.reels)

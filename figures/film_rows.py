@@ -18,10 +18,10 @@ LEVEL = 0.95
 
 @functools.cache
 def load(name: str) -> Film:
-    """The film called ``real`` or ``recall``, made where it is missing."""
+    """The film called ``real``, ``joint`` (real, another head) or ``recall``, made where it is missing."""
     from figures.film_head import real_film, recall_film  # brings the pipeline with it, which drawing does without
 
-    return real_film() if name == "real" else recall_film()
+    return recall_film() if name == "recall" else real_film(name=name)
 
 
 def film_key(config: FilmConfig) -> str:

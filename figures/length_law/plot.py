@@ -1,4 +1,4 @@
-"""Draw length_law: the law on real film by two measures, on the recall film, and loss by memory lag."""
+"""Draw length_law: the law on real film by two measures and two heads, on the recall film, and loss by memory lag."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def seed_means(groups: Groups) -> list[list[float]]:
     return [losses_by_stream(group).mean(1).tolist() for group in groups.values()]
 
 
-def same_targets(axes: Axes, equal: Groups, windows: Groups, frame_only: Sequence[Row]) -> None:
-    """The primary measure on real film, with its fits and the lines of a frame alone."""
+def same_targets(axes: Axes, equal: Groups, windows: Groups, frame_only: Sequence[Row], name: str) -> None:
+    """The primary measure on a real film called `name`, with its fits and the lines of a frame alone."""
     lengths = list(equal)
     seeds_line(
         axes, lengths, seed_means(equal), COLOURS["lstm"], f"{FRAMES:,} frames an update, for every T", hollow(equal)
@@ -65,7 +65,7 @@ def same_targets(axes: Axes, equal: Groups, windows: Groups, frame_only: Sequenc
         reference_line(axes, lengths, [level] * len(lengths), "frame only")
         line = fits.perfect_recall(lengths, frame_only)
         reference_line(axes, lengths, line, "frame, and words\nrecalled exactly")
-    axes.set(ylabel="nats a key", title="real film: same targets, exactly T frames each")
+    axes.set(ylabel="nats a key", title=f"{name}: same targets, exactly T frames each")
 
 
 def window_measure(axes: Axes, equal: Groups, windows: Groups) -> None:
@@ -96,8 +96,8 @@ def recall_panel(axes: Axes, equal: Groups) -> None:
     axes.set(ylabel="nats a question", title="recall film: same questions, exactly T frames")
 
 
-def lag_panel(axes: Axes, equal: Groups, frame_only: Sequence[Row]) -> None:
-    """What memory buys on real film by certificate: frame-only loss minus the LSTM's."""
+def lag_panel(axes: Axes, equal: Groups, frame_only: Sequence[Row], name: str) -> None:
+    """What memory buys on a real film called `name`, by certificate: frame-only loss minus the LSTM's."""
     if not frame_only:
         return
     counts = frame_only[0].result.lag_counts
@@ -113,7 +113,7 @@ def lag_panel(axes: Axes, equal: Groups, frame_only: Sequence[Row]) -> None:
     axes.set(
         xlabel="steps since the word being typed was last on screen; number of targets",
         ylabel="nats gained over frame only",
-        title="real film: what memory buys, by memory lag",
+        title=f"{name}: what memory buys, by memory lag",
     )
 
 
@@ -137,25 +137,29 @@ def lag_losses(rows: Sequence[Row], bins: dict[str, list[int]], counts: dict[int
 
 
 def plot(rows: Sequence[Row], png: Path) -> None:
-    """Four panels; those whose rows are missing stay empty."""
-    canvas, axes = plt.subplots(2, 2, figsize=(10, 7.4))
-    equal, windows, frame_only = arms(rows, "real")
-    if equal:
-        same_targets(axes[0, 0], equal, windows, frame_only)
-        window_measure(axes[0, 1], equal, windows)
-        lag_panel(axes[1, 1], equal, frame_only)
-        for one in axes[0]:
-            power_axis(one, list(equal), "T, steps of a training window")
+    """Six panels; those whose rows are missing stay empty."""
+    canvas, axes = plt.subplots(3, 2, figsize=(10, 11))
     made, _, _ = arms(rows, "recall")
+    for place, film, name in ((0, "real", "real film"), (1, "joint", "real film, head trained with an LSTM")):
+        equal, windows, frame_only = arms(rows, film)
+        if not equal:
+            continue
+        same_targets(axes[place, 0], equal, windows, frame_only, name)
+        power_axis(axes[place, 0], list(equal), "T, steps of a training window")
+        lag_panel(axes[place, 1], equal, frame_only, name)
+        if film == "real":
+            window_measure(axes[2, 0], equal, windows)
+            power_axis(axes[2, 0], list(equal), "T, steps of a training window")
     if made:
-        recall_panel(axes[1, 0], made)
-        power_axis(axes[1, 0], list(made), "T, steps of a training window")
+        recall_panel(axes[2, 1], made)
+        power_axis(axes[2, 1], list(made), "T, steps of a training window")
     for one in axes.flat:
         if one.get_legend_handles_labels()[0]:
             one.legend(loc="best")
     canvas.text(
         0.01, -0.02, "Bands: range over seeds. Hollow: in half the seeds or more, the last doubling of the updates "
-        "still lowered the loss by 2 % or more. The frame head is held still; one LSTM of width 48 for all.",
+        "still lowered the loss by 2 % or more.\nThe frame heads are held still; one LSTM of width 48 for all, 96 in "
+        "the second row.",
         fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=3, h_pad=2)

@@ -33,9 +33,9 @@ def plain_line(name: str, lengths: Sequence[int], losses: Sequence[float]) -> st
     return f"| {name} | {lengths[0]}–{lengths[-1]} | log-log | {fit.exponent:.3f} | – | {fit.r2:.3f} |"
 
 
-def gains(groups: Groups) -> list[str]:
+def gains(groups: Groups, name: str) -> list[str]:
     """Each length's loss minus the next shorter one's, with its 95 % interval over seeds and test streams."""
-    lines = ["| T | nats less than at the next shorter T |", "|---|---|"]
+    lines = ["", f"| T, {name} | nats less than at the next shorter T |", "|---|---|"]
     lengths = list(groups)
     for shorter, longer in itertools.pairwise(lengths):
         losses = [losses_by_stream(groups[length]) for length in (shorter, longer)]
@@ -47,6 +47,7 @@ def gains(groups: Groups) -> list[str]:
 def table(rows: Sequence[Row]) -> str:
     """Cells, gains and fits as Markdown."""
     equal, windows, _ = arms(rows, "real")
+    joint, _, _ = arms(rows, "joint")
     made, _, _ = arms(rows, "recall")
     lines = ["| losses | T | form | exponent [95 %] | E, nats [95 %] | R² |", "|---|---|---|---|---|---|"]
     if len(equal) > 3:
@@ -61,6 +62,11 @@ def table(rows: Sequence[Row]) -> str:
         lines += fit_lines(f"real, {BATCH} windows an update", windows)
         paper = [float(np.mean(values)) for values in fits.window_means(list(windows), list(windows.values()))]
         lines.append(plain_line("real, the same, mean over the window (the paper's way in full)", list(windows), paper))
+    if len(joint) > 3:
+        lines += fit_lines(f"head trained with an LSTM, {FRAMES:,} frames an update", joint)
+        lines += fit_lines("the same, short", {length: group for length, group in joint.items() if length <= 64})
+        means = [float(np.mean(values)) for values in fits.window_means(list(joint), list(joint.values()))]
+        lines.append(plain_line("the same, mean over the window", list(joint), means))
     if len(made) > 3:
         lines += fit_lines("recall film", made)
         lines += fit_lines("recall film, short", {length: group for length, group in made.items() if length <= 32})
@@ -68,4 +74,6 @@ def table(rows: Sequence[Row]) -> str:
         lines.append(
             plain_line("recall film, ideal memory", list(made), fits.ideal_recall(list(made), counts, recall.VALUES))
         )
-    return "\n".join([film_table(rows), "", *lines, "", *(gains(equal) if equal else [])])
+    for name, groups in (("real", equal), ("head trained with an LSTM", joint)):
+        lines += gains(groups, name) if groups else []
+    return "\n".join([film_table(rows), "", *lines])

@@ -68,7 +68,7 @@ class FilmConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    film: Literal["real", "recall"]
+    film: Literal["real", "joint", "recall"]
     model: str = Field(description="a name in training.backbones.BACKBONES")
     layers: int = Field(ge=1)
     width: int = Field(ge=1, description="of the backbone; other than the frame vectors': behind a linear map")
