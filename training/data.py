@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from schema.decode import decode_rows
-from schema.errors import ConfigError
+from schema.errors import ConfigError, CorruptError
 from schema.geometry import Geometry
 from training.streams import Group, Segment, Warehouse, split_segments
 from training.tokens import Tokenizer
@@ -180,7 +180,10 @@ class FilmReader:
 
     def _decode(self, group: Group) -> Decoded:
         table = self.warehouse.read(group, COLUMNS)
-        ids_TR, cells_NC = decode_cells(table, self.geometry, self.max_code_point)
+        try:
+            ids_TR, cells_NC = decode_cells(table, self.geometry, self.max_code_point)
+        except CorruptError as error:
+            raise CorruptError(f"{self.warehouse.root}/{group.path}: row group {group.row_group}: {error}") from error
         phase_T = table.column("phase").to_numpy().astype(np.uint8)
         if self.tokenizer is None:
             return Decoded(ids_TR, cells_NC, table.column("action").to_numpy().astype(np.int64), phase_T)

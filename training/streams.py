@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any, NamedTuple
 import duckdb
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schema.errors import ConfigError, CorruptError, WarehouseError
-from schema.geometry import Geometry
+from schema.actions import Phase
+from schema.columns import arrow_schema
+from schema.errors import ConfigError, CorruptError, GitreelError, WarehouseError
+from schema.geometry import Geometry, Style
 from schema.version import check_version
 
-VERIFY = "run: python -m pipeline.warehouse verify"
 HARVEST = "harvest first: python -m flows.harvest --repo PATH"
 
 
@@ -61,8 +64,14 @@ class Warehouse:
 
     def __init__(self, root: str | Path, only: Sequence[str] = ()) -> None:
         self.root = str(root).rstrip("/")
-        self._fs, self._path = fsspec.core.url_to_fs(self.root)
-        if not self._fs.exists(self._path):
+        self.verify = f"run: python -m pipeline.warehouse verify {self.root}"
+        try:
+            self._fs, self._path = fsspec.core.url_to_fs(self.root)
+            found = self._fs.exists(self._path)
+        except _refusals() as error:
+            why = _line(error)
+            raise WarehouseError(f"{self.root}: not reachable ({why}); use a folder or s3://BUCKET/PREFIX") from error
+        if not found:
             raise WarehouseError(f"{self.root}: no such warehouse; {HARVEST} --warehouse {self.root}")
         known = self._repositories()
         self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
@@ -76,13 +85,20 @@ class Warehouse:
             if row.get("duplicate_of"):
                 self.notes.append(f"{manifest['repo_id']}: left out, duplicates {row['duplicate_of']}")
                 continue
-            stream = self._stream(manifest, row.get("split"))
+            try:
+                stream = self._stream(manifest, row.get("split"))
+                episodes = sum(shard["filmed"] for shard in manifest["shards"])
+                refs = [shard["files"]["steps"] for shard in manifest["shards"] if "steps" in shard["files"]]
+                size = sum(ref["bytes"] for ref in refs)
+            except GitreelError:
+                raise
+            except (KeyError, TypeError, ValueError) as error:
+                raise CorruptError(f"{name}: not a stream's manifest ({error!r}); {self.verify}") from error
             if stream.steps:
                 streams.append(stream)
-                self.steps += stream.steps
-                self.episodes += sum(shard["filmed"] for shard in manifest["shards"])
-                refs = [shard["files"]["steps"] for shard in manifest["shards"] if "steps" in shard["files"]]
-                self.bytes += sum(ref["bytes"] for ref in refs)
+                self.steps, self.episodes, self.bytes = (
+                    self.steps + stream.steps, self.episodes + episodes, self.bytes + size,
+                )  # fmt: skip
         missing = set(only) - {stream.repo_id for stream in streams}
         if missing:
             raise ConfigError(
@@ -100,7 +116,7 @@ class Warehouse:
             source = self._fs.open(f"{self._path}/{path}")
             file = pq.ParquetFile(source, pre_buffer=True)
         except (OSError, pa.ArrowException) as error:
-            raise CorruptError(f"{where}: not readable ({_line(error)}); {VERIFY}") from error
+            raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
         metadata = file.schema_arrow.metadata or {}
         check_version(metadata.get(b"schema_version", b"").decode() or None, where)
         return file
@@ -112,9 +128,11 @@ class Warehouse:
                 table = file.read_row_group(group.row_group, columns=list(columns))
             except (OSError, pa.ArrowException, IndexError) as error:
                 where = f"{self.root}/{group.path}"
-                raise CorruptError(f"{where}: not readable ({_line(error)}); {VERIFY}") from error
+                raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
         if table.num_rows != group.steps:
-            raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group} changed; {VERIFY}")
+            raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group} changed; {self.verify}")
+        if wrong := complaint(table, columns, self.geometry):
+            raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group}: {wrong}; {self.verify}")
         return table
 
     def tables(self, repo_id: str, kind: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -137,7 +155,7 @@ class Warehouse:
                             yield file.read_row_group(number, columns=columns and list(columns))
                         except (OSError, pa.ArrowException, IndexError) as error:
                             where = f"{self.root}/{ref['path']}"
-                            raise CorruptError(f"{where}: not readable ({_line(error)}); {VERIFY}") from error
+                            raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
             return
         raise ConfigError(f"{self.root}: no film of {repo_id}; {HARVEST} --warehouse {self.root}")
 
@@ -155,7 +173,8 @@ class Warehouse:
                     rows = db.execute("SELECT repo_id, split, duplicate_of FROM repositories").fetchall()
             except duckdb.Error as error:
                 raise CorruptError(
-                    f"{self.root}/actions.db: not readable ({_line(error)}); run: python -m pipeline.warehouse build"
+                    f"{self.root}/actions.db: not readable ({_line(error)}); "
+                    f"run: python -m pipeline.warehouse build {self.root}"
                 ) from error
         return {repo: {"split": split, "duplicate_of": other} for repo, split, other in rows}
 
@@ -165,7 +184,7 @@ class Warehouse:
             check_version(manifest.get("schema_version"), name)
             return {**manifest, "shards": [*manifest["shards"]], "repo_id": str(manifest["repo_id"])}
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptError(f"{name}: not a stream's manifest; {VERIFY}") from error
+            raise CorruptError(f"{name}: not a stream's manifest; {self.verify}") from error
 
     def _stream(self, manifest: dict[str, Any], split: str | None) -> Stream:
         groups = []
@@ -179,12 +198,12 @@ class Warehouse:
             with self.open(ref["path"]) as file:
                 self._check_geometry(file, ref["path"], manifest["config"])
                 if file.num_row_groups < first + count:
-                    raise CorruptError(f"{self.root}/{ref['path']}: row groups missing; {VERIFY}")
+                    raise CorruptError(f"{self.root}/{ref['path']}: row groups missing; {self.verify}")
                 for number in range(first, first + count):
                     steps = file.metadata.row_group(number).num_rows
                     groups.append(Group(ref["path"], number, steps))
             if sum(g.steps for g in groups) != shard["first_step"] + shard["steps"]:
-                raise CorruptError(f"{self.root}/{ref['path']}: steps missing; {VERIFY}")
+                raise CorruptError(f"{self.root}/{ref['path']}: steps missing; {self.verify}")
         geometry = Geometry(manifest["config"]["rows"], manifest["config"]["cols"])
         steps = sum(group.steps for group in groups)
         return Stream(manifest["repo_id"], split, geometry, tuple(groups), steps, digest.hexdigest()[:12])
@@ -196,7 +215,7 @@ class Warehouse:
         known = [str(config["rows"]), str(config["cols"])]
         if size and size != known:
             raise CorruptError(
-                f"{self.root}/{path}: film at {'x'.join(size)} in a stream of {'x'.join(known)}; {VERIFY}"
+                f"{self.root}/{path}: film at {'x'.join(size)} in a stream of {'x'.join(known)}; {self.verify}"
             )
 
     def _one_geometry(self) -> Geometry:
@@ -208,6 +227,41 @@ class Warehouse:
                 "python -m flows.harvest --repo PATH --warehouse NEW_FOLDER"
             )
         return next(iter(sizes))
+
+
+def complaint(table: pa.Table, columns: Sequence[str], size: Geometry) -> str:
+    """What in a row group of steps is not as the schema says, so that it would train wrongly; "" for nothing."""
+    contract = arrow_schema("steps")
+    limits = {"cursor_row": size.rows, "cursor_col": size.cols, "phase": len(Phase)}
+    for name in columns:
+        if name not in table.column_names:
+            return f"no column {name}"
+        column, kind = table.column(name), contract.field(name).type
+        if column.type != kind and not (pa.types.is_list(kind) and pa.types.is_list(column.type)):
+            return f"{name} is {column.type}, not {kind}"
+        if column.null_count:
+            return f"{column.null_count} values of {name} are missing"
+        if name in limits and not _within(column, 0, limits[name]):
+            return f"{name} is not between 0 and {limits[name] - 1}"
+        if name == "style" and len(runs := column.combine_chunks().flatten()):
+            row, start, length, style = (runs.field(part) for part in ("row", "start", "length", "style"))
+            fits = _within(row, 0, size.rows) and _within(start, 0, size.cols) and _within(length, 1, size.cols + 1)
+            ends = pc.add(start.cast(pa.int32()), length.cast(pa.int32()))
+            if not (fits and _within(ends, 1, size.cols + 1) and _within(style, 0, len(Style))):
+                return "a run of style lies outside of the screen, or is of an unknown style"
+    return ""
+
+
+def _within(values: pa.Array | pa.ChunkedArray, low: int, high: int) -> bool:
+    """low <= every value < high."""
+    ends = pc.min_max(values).as_py()
+    return ends["min"] is None or (ends["min"] >= low and ends["max"] < high)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What a file system raises for an address that it cannot use; botocore's errors are no OSErrors."""
+    botocore = sys.modules.get("botocore.exceptions")
+    return (ValueError, ImportError, OSError, *([botocore.BotoCoreError] if botocore else []))
 
 
 def _line(error: Exception) -> str:

@@ -1,9 +1,11 @@
 """Windows from shards: the same steps wherever they lie, deterministic, and clear about what is wrong."""
 
+import json
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -178,6 +180,75 @@ def test_damaged_pages_are_named_when_they_are_read(tmp_path: Path) -> None:
     shard.write_bytes(data)
     with pytest.raises(CorruptError, match=r"00000.steps.parquet: not readable"):
         FilmReader(Warehouse(root)).window(0, 0, 200)
+
+
+def rewrite(root: Path, name: str, value: object) -> Path:
+    """Fill one column of a/one's first shard with a value."""
+    path = root / "shards/a+one/00000.steps.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index(name)
+    kind = pa.int32() if value == 300 else table.schema.field(place).type
+    changed = table.set_column(place, name, pa.array([value] * len(table), kind))
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path, row_group_size=150)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("action", None, "150 values of action are missing"),
+        ("action", 300, "action is int32, not uint8"),
+        ("cursor_row", -1, "cursor_row is not between 0 and 7"),
+        ("cursor_col", 24, "cursor_col is not between 0 and 23"),
+        ("phase", 5, "phase is not between 0 and 4"),
+        ("style", [{"row": 8, "start": 0, "length": 1, "style": 1}], "a run of style lies outside"),
+        ("style", [{"row": 0, "start": 20, "length": 5, "style": 1}], "a run of style lies outside"),
+        ("style", [{"row": 0, "start": 0, "length": 1, "style": 4}], "a run of style .* unknown style"),
+        ("frame", ["x"] * 7, "not 8 each"),
+        ("frame", ["x" * 25] * 8, "a row of 25 cells on a screen of 24"),
+    ],
+    ids=str,
+)
+def test_values_that_no_screen_has_are_named_with_their_file(
+    tmp_path: Path, name: str, value: object, words: str
+) -> None:
+    rewrite(write_warehouse(tmp_path, {"a/one": 300}), name, value)
+    with pytest.raises(CorruptError, match=f"a\\+one/00000.steps.parquet: row group 0: .*{words}"):
+        FilmReader(Warehouse(tmp_path)).window(0, 0, 10)
+
+
+def test_the_ends_of_the_screen_are_on_it(tmp_path: Path) -> None:
+    root = write_warehouse(tmp_path, {"a/one": 300})
+    rewrite(root, "cursor_col", COLS - 1)
+    rewrite(root, "style", [{"row": ROWS - 1, "start": COLS - 1, "length": 1, "style": 3}])
+    assert FilmReader(Warehouse(root)).window(0, 0, 1).cells_TRC[0, -1, -1] >= 3 * 256
+
+
+def test_a_shard_without_a_column_is_refused(tmp_path: Path) -> None:
+    path = write_warehouse(tmp_path, {"a/one": 300}) / "shards/a+one/00000.steps.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["style"]), path, row_group_size=150)
+    with pytest.raises(CorruptError, match=r"no column style; run: python -m pipeline\.warehouse verify /"):
+        FilmReader(Warehouse(tmp_path)).window(0, 0, 10)
+
+
+@pytest.mark.parametrize("change", [{"config": None}, {"config": {}}, {"shards": [{}]}, {"shards": [None]}], ids=str)
+def test_a_manifest_that_is_none_is_named(tmp_path: Path, change: dict[str, object]) -> None:
+    path = write_warehouse(tmp_path, {"a/one": 300}) / "shards/a+one/stream.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(CorruptError, match=r"stream.json: not a stream's manifest .*pipeline.warehouse verify"):
+        Warehouse(tmp_path)
+
+
+@pytest.mark.parametrize("root", ["foo://none/x", "s3://none-such/x"])
+def test_an_address_that_cannot_be_reached_is_one_clear_line(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    with pytest.raises(WarehouseError, match=r"x: not reachable \(.*\); use a folder or s3://BUCKET/PREFIX"):
+        Warehouse(root)
 
 
 def say_size(path: Path, name: bytes, size: bytes) -> None:
