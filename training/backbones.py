@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from schema.errors import ConfigError
+
 State = tuple[Tensor, ...]
 
 
@@ -94,7 +96,7 @@ class Lstm(Backbone):
     def __init__(self, width: int, layers: int = 1, recurrent_init: str = "uniform") -> None:
         super().__init__()
         if recurrent_init not in ("uniform", "orthogonal"):
-            raise ValueError(f"recurrent_init {recurrent_init!r}: choose uniform or orthogonal")
+            raise ConfigError(f"recurrent_init {recurrent_init!r}: choose uniform or orthogonal")
         self.width, self.layers = width, layers
         self.lstm = nn.LSTM(width, width, layers, batch_first=True)
         self.h0_LD = nn.Parameter(torch.zeros(layers, width))
@@ -135,7 +137,7 @@ class CausalAttention(nn.Module):
     def __init__(self, width: int, inner: int, heads: int) -> None:
         super().__init__()
         if inner % (2 * heads):
-            raise ValueError(f"attention width {inner} is not a multiple of 2 x {heads} heads")
+            raise ConfigError(f"attention width {inner} is not a multiple of 2 x {heads} heads")
         self.heads = heads
         self.norm = nn.RMSNorm(width)
         self.qkv = nn.Linear(width, 3 * inner, bias=False)
@@ -250,7 +252,7 @@ class Mamba2Mixer(nn.Module):
     def __init__(self, width: int, inner: int, heads: int, state_size: int) -> None:
         super().__init__()
         if inner % heads:
-            raise ValueError(f"inner width {inner} is not a multiple of {heads} heads")
+            raise ConfigError(f"inner width {inner} is not a multiple of {heads} heads")
         self.inner, self.heads, self.head_width = inner, heads, inner // heads
         self.state_size, self.kernel = state_size, 4
         self.channels = self.inner + 2 * state_size
@@ -458,10 +460,10 @@ def make_backbone(name: str, width: int, layers: int, **settings: Any) -> Backbo
     """The backbone called ``name``: one of lstm, frame_only, transformer, mamba2, mingru.
 
     Raises:
-        ValueError: the name is unknown.
+        ConfigError: the name is unknown.
     """
     if name not in BACKBONES:
-        raise ValueError(f"unknown backbone {name!r}: choose one of {', '.join(BACKBONES)}")
+        raise ConfigError(f"unknown backbone {name!r}: choose one of {', '.join(BACKBONES)}")
     return BACKBONES[name](width, layers, **settings)
 
 
@@ -482,7 +484,7 @@ def match_parameters(name: str, width: int, layers: int, target: int) -> dict[st
         {'inner': 85}
 
     Raises:
-        ValueError: no setting fits, because ``layers`` is too many for the target.
+        ConfigError: no setting fits, because ``layers`` is too many for the target.
     """
     if name == "lstm":
         return {}
@@ -497,7 +499,7 @@ def match_parameters(name: str, width: int, layers: int, target: int) -> dict[st
         if units * multiple >= width // 2:
             return fixed | {knob: units * multiple}
         if name != "transformer" or fixed["inner"] <= 16:
-            raise ValueError(
+            raise ConfigError(
                 f"{name} with {layers} layers of width {width} cannot be as small as {target} "
                 f"parameters: use fewer layers"
             )

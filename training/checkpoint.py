@@ -26,6 +26,7 @@ from schema.version import SCHEMA_VERSION, check_version
 from training.model import FrameModel, ModelConfig, check_weights
 
 FORMAT = 1
+PARTS = {"asked", "config", "film", "world", "best", "models", "step"}  # what training.fit resumes from
 
 
 def write(path: Path, data: bytes) -> None:
@@ -65,17 +66,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Raises CorruptError (truncated), SchemaVersionError, ConfigError (another format)."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        check_version(state.get("schema_version"), str(path))
+        check_version(state.get("schema_version"), str(path), "start anew with --overwrite")
         if state.get("format") != FORMAT:
             raise ConfigError(
                 f"{path}: a checkpoint of format {state.get('format')}, this program's is {FORMAT}; "
                 "finish that run with the program that began it, or start anew with --overwrite"
             )
+        for key in sorted(PARTS - state.keys()):
+            raise AttributeError(f"it has no {key}")
         return state
     except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, OSError, AttributeError) as error:
+        said = str(error).partition("\n")[0][:120] or "nothing in it"
         raise CorruptError(
-            f"{path}: not a whole checkpoint ({str(error).splitlines()[0][:120]}); delete it and run again: "
-            "the one before it is used"
+            f"{path}: not a whole checkpoint ({said}); delete it and run again: the one before it is used"
         ) from error
 
 
@@ -96,7 +99,7 @@ def load_weights(path: Path) -> tuple[FrameModel, dict[str, str]]:
             weights: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CorruptError(f"{path}: not a whole safetensors file ({error}); train again") from error
-    check_version(metadata.get("schema_version"), str(path))
+    check_version(metadata.get("schema_version"), str(path), "train again: python -m training.fit")
     try:
         config = ModelConfig.model_validate(json.loads(metadata["model"]))
     except (KeyError, ValueError) as error:

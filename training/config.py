@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from schema.config import FrozenModel
 from schema.errors import ConfigError
@@ -31,7 +31,9 @@ ELSEWHERE = {
 class FitConfig(FrozenModel):
     """One run of training.fit. None: chosen for the machine and written to the run's config.json."""
 
-    shards: str = Field("warehouse", description="the warehouse: a folder or a URL")
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    shards: str = Field("warehouse", min_length=1, description="the warehouse: a folder or a URL")
     repo: tuple[str, ...] = Field((), description="train on these repositories alone; repeatable")
     run: str = Field("runs/fit", description="folder for everything this run writes")
     preset: Literal["tiny", "small", "paper"] | None = Field(None, description="model size by name")
@@ -56,7 +58,7 @@ class FitConfig(FrozenModel):
     weight_decay: float = Field(0.01, ge=0, description="decoupled, on matrices")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's")
     beta2: float = Field(0.98, ge=0, lt=1, description="AdamW's")
-    clip: float = Field(1.0, gt=0, description="gradient norm")
+    clip: float = Field(1.0, gt=0, allow_inf_nan=True, description="gradient norm; inf: not clipped")
     warmup: float = Field(0.05, ge=0, le=1, description="fraction of the updates with rising learning rate")
     decay: float = Field(0.5, ge=0, le=1, description="fraction of the updates with falling learning rate")
     mode: Literal["full", "stream", "stream_embeddings"] = Field("full", description="backpropagation")
@@ -84,8 +86,9 @@ class FitConfig(FrozenModel):
             raise ValueError("warmup and decay together are more than the whole run")
         for key in self.model.keys() & ELSEWHERE.keys():
             raise ValueError(f"model.{key} is not set by itself: {ELSEWHERE[key]}")
-        if not str(self.model.get("max_code_point", 256)).isdecimal():
-            raise ValueError(f"model.max_code_point: {self.model['max_code_point']!r} is no number")
+        points = str(self.model.get("max_code_point", 256))  # read before there is a model: film is decoded by it
+        if not (points.isdecimal() and len(points) < 8 and 2 <= int(points) <= 0x110000):
+            raise ValueError(f"model.max_code_point: {points!r} is no number from 2 to {0x110000}")
         return self
 
 
@@ -93,6 +96,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     """Command line -> FitConfig; flags win over --config's file. Raises ConfigError."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {program}",
+        usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER] [--minutes M | --steps N] ...; --help lists every setting",
         description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -147,5 +151,6 @@ def reason(error: ValidationError) -> str:
     for complaint in error.errors():
         where = ".".join(str(part) for part in complaint["loc"])
         words = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
+        words = words.removeprefix("Value error, ")
         parts.append(f"{where}: {words}" if where else words)
     return "; ".join(parts) + "; see --help"

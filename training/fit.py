@@ -17,7 +17,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -58,7 +58,7 @@ class Run:
     def __init__(self, config: FitConfig) -> None:
         self.started = time.monotonic()
         self.device = pick_device(config.device)
-        self.rank, self.world = start_ranks(self.device.type)
+        self.rank, self.world = start_ranks(self.device)
         self.folder = Path(config.run)
         if config.batch % self.world:
             raise ConfigError(
@@ -69,6 +69,7 @@ class Run:
         _allocator()
         torch.set_num_threads(config.threads or max(1, processors() // self.world))
         resumed = self._resume_point(config)
+        self.resumed = resumed is not None
         self.config = _settings(resumed["config"], self.folder) if resumed else config
         self._open_film()
         self.models = self._build(self.config.preset or "small")
@@ -90,9 +91,7 @@ class Run:
             self.reader = FilmReader(
                 self.warehouse, self._max_code_point(), config.cache_megabytes << 20, self.tokenizer
             )
-        rough, _ = self.reader.segments(2)
-        longest = [max((s.stop - s.start for s in rough[name]), default=0) for name in ("train", "validation")]
-        window = choose_window(config, min(longest))
+        window = self._window()
         self.segments, self.split_words = self.reader.segments(window)
         self.sampler = Sampler(self.segments["train"], window, config.seed)
         self.held_sampler = Sampler(self.segments["validation"], window)
@@ -106,6 +105,19 @@ class Run:
         self.vocabulary = vocabulary
         self.config = config.model_copy(update={"window": window})
 
+    def _window(self) -> int:
+        """Steps of a window: as asked, or what suits the film. Raises ConfigError where no stream is that long."""
+        longest = longest_segments(self.reader.segments(2)[0])
+        window = fitting = choose_window(self.config, min(longest))
+        while fitting > 1 and min(longest_segments(self.reader.segments(fitting)[0])) < fitting:
+            fitting //= 2
+        if fitting < 2 or (fitting < window and self.config.window is not None):
+            raise ConfigError(
+                f"window of {window} steps, but the longest stream to learn has {longest[0]} and the longest held-out "
+                f"one {longest[1]}; {f'use --window {fitting}, or ' if fitting > 1 else ''}harvest more commits"
+            )
+        return fitting
+
     def _max_code_point(self) -> int:
         return int(self.config.model.get("max_code_point", 256))
 
@@ -116,18 +128,15 @@ class Run:
         return [s._replace(stop=s.start + max(1, int((s.stop - s.start) * share))) for s in segments]
 
     def _tokenizer(self, size: int) -> Tokenizer:
+        """A resumed run's own; otherwise fitted on the keys to learn, by rank 0 for all."""
         path = self.folder / "tokenizer.jsonl"
-        if path.exists() and not self.config.overwrite:
-            loaded = Tokenizer.load(path)
-            if len(loaded) <= size:
-                return loaded
-        segments, _ = self.reader.segments(self.config.window or 128)
-        keys = (self.reader.actions(s).astype(np.uint8).tobytes() for s in self._some(segments["train"]))
-        tokenizer = Tokenizer.fit(keys, size)
-        if self.rank == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            tokenizer.save(path)
-        return tokenizer
+        if not self.resumed and self.rank == 0:
+            segments, _ = self.reader.segments(self.config.window or 128)
+            keys = (self.reader.actions(s).astype(np.uint8).tobytes() for s in self._some(segments["train"]))
+            Tokenizer.fit(keys, size).save(path)
+        if self.world > 1:
+            torch.distributed.barrier()
+        return Tokenizer.load(path)
 
     # plan ------------------------------------------------------------------------------------------------------
 
@@ -175,7 +184,11 @@ class Run:
         counts = parameter_counts(main.model)
         parts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if name != "total")
         steps = sum(s.stop - s.start for s in self.segments["train"])
-        notes = [f"  note        {note}\n" for note in self.warehouse.notes[:5]]
+        said = self.warehouse.notes[:5]
+        if self.tokenizer and len(self.tokenizer) < config.tokens:
+            most = len(self.tokenizer)
+            said = [*said, f"the keys to learn hold no more than {most} tokens, {config.tokens} were asked"]
+        notes = [f"  note        {note}\n" for note in said]
         unit = f"tokens of {self.vocabulary}" if self.tokenizer else "steps"
         time_words = (
             f"about {self.asked.minutes:.3g} minutes ({self.cost.update:.2f} s an update, measured)"
@@ -226,7 +239,13 @@ class Run:
             if saved is None:
                 raise ConfigError(f"{self.folder}: its checkpoint holds no {name}; start anew with --overwrite")
             check_weights(learner.model, saved["model"], f"{self.folder}/checkpoints")
-            learner.restore(saved)
+            try:
+                learner.restore(saved)
+            except (KeyError, ValueError) as error:
+                raise ConfigError(
+                    f"{self.folder}/checkpoints: the optimizer's state of {name} is another model's ({error}); "
+                    "start anew with --overwrite"
+                ) from error
         self.done, self.best = state["step"], state["best"]
         self.cost = Cost(math.nan, math.nan)
 
@@ -432,6 +451,12 @@ def _settings(saved: dict[str, Any], folder: Path) -> FitConfig:
         raise ConfigError(
             f"{folder}: begun by another version of this program ({reason(error)}); start anew with --overwrite"
         ) from error
+
+
+def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
+    """Steps of the longest segment to learn and of the longest held-out one."""
+    train, held = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
+    return train, held
 
 
 def _git_sha() -> str:

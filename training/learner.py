@@ -89,11 +89,13 @@ class Learner:
             optimizer.load_state_dict(saved)
 
 
-def start_ranks(device: str) -> tuple[int, int]:
+def start_ranks(device: torch.device) -> tuple[int, int]:
     """(rank, world) under torchrun, after joining the group; (0, 1) otherwise."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what names no number means this rank's own GPU
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
@@ -127,11 +129,22 @@ def pick_device(name: str) -> torch.device:
     """'auto': cuda, then the processor. Raises ConfigError for a device that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise ConfigError("--device cuda: this PyTorch sees no GPU; use --device cpu")
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(f"--device {name}: choose auto, cpu, cuda or mps") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigError(f"--device {name}: choose auto, cpu, cuda or mps")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(f"--device {name}: this PyTorch has no Metal; use --device cpu")
+    if device.type != "cuda":
+        return device
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not gpus:
+        raise ConfigError(f"--device {name}: this PyTorch sees no GPU; use --device cpu")
+    number = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
+    if number >= gpus:
+        raise ConfigError(
+            f"--device {name}: GPU {number} of {gpus}; use --device cuda:0, or torchrun --nproc-per-node {gpus}"
+        )
+    return torch.device("cuda", number)

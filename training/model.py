@@ -40,6 +40,7 @@ from training import backbones
 from training.backbones import State
 
 STYLES = 8  # four styles, and the same under the cursor
+MAX_CODE_POINTS = 0x110000  # all of Unicode
 
 
 class ModelConfig(FrozenModel):
@@ -57,7 +58,9 @@ class ModelConfig(FrozenModel):
     cursor_heads: int = Field(
         0, ge=0, description="heads of the last attention block that start out looking at the cursor (last_pos)"
     )
-    max_code_point: int = Field(256, ge=2, description="code points at or past it share the last id")
+    max_code_point: int = Field(
+        256, ge=2, le=MAX_CODE_POINTS, description="code points at or past it share the last id"
+    )
     backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
     backbone_layers: int = Field(1, ge=1, description="layers of the backbone")
     vocabulary: int = Field(256, ge=2, description="number of actions")

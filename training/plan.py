@@ -113,6 +113,8 @@ def probe(
             for learner in learners.values():
                 learner.hold(held)
                 learner.gradients(windows)
+            if any(learner.device.type == "cuda" for learner in learners.values()):
+                torch.cuda.synchronize()  # kernels are only queued until then
             times.append(time.perf_counter() - start)
         return sorted(times[1:])[(repeats - 1) // 2]
 

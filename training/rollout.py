@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -352,8 +353,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         for name, low in (("temperature", 0), ("keys", 1), ("warm", 0), ("given", 0)):
-            if (getattr(options, name) if getattr(options, name) is not None else low) < low:
-                raise ConfigError(f"--{name} {getattr(options, name)}: at least {low}")
+            value = getattr(options, name)
+            if value is not None and not low <= value < math.inf:
+                raise ConfigError(f"--{name} {value}: a number, at least {low}")
         models, settings = load_runs([options.run])
         name = options.model or next((name for name in models if name != "frame_only"), "frame_only")
         if name not in models:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schema.errors import ConfigError
+from training.checkpoint import write
 
 _RUNS = re.compile(rb"[^\x00-\x20\x7f]+ ?|[\x00-\x20\x7f]")
 LONGEST = 24  # keys of the longest token
@@ -84,7 +85,8 @@ class Tokenizer:
 
     def save(self, path: Path) -> None:
         """One JSON string (latin-1) a line."""
-        path.write_text("\n".join(json.dumps(t.decode("latin-1")) for t in self.tokens) + "\n")
+        lines = "\n".join(json.dumps(token.decode("latin-1")) for token in self.tokens)
+        write(path, f"{lines}\n".encode())
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:

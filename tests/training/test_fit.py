@@ -15,18 +15,19 @@ import pytest
 import torch
 
 from flows.server import free_port
-from schema.errors import ConfigError, CorruptError
+from schema.errors import ConfigError, CorruptError, SchemaVersionError
 from tests.training.warehouse import write_warehouse
 from training.checkpoint import checkpoints, load_checkpoint, load_weights, save_checkpoint
 from training.config import FitConfig, parse
 from training.data import FilmReader, Sampler, make_batch
 from training.fit import Run, fit, main
-from training.learner import Learner
+from training.learner import Learner, pick_device, start_ranks
 from training.model import FrameModel, ModelConfig
 from training.optim import make_optimizers, rate
 from training.plan import Cost, check_memory, choose_window, planned_updates
 from training.report import read_log, verdict
 from training.streams import Segment, Warehouse
+from training.tokens import Tokenizer
 
 MODEL = {"width": 16, "heads": 2, "downsample_blocks": 1}
 
@@ -102,7 +103,8 @@ def test_a_killed_run_ends_in_the_same_weights(root: Path, finished: Path, tmp_p
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
 
 
-def test_a_truncated_checkpoint_is_passed_over(root: Path, finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [0, 10, 1000, -10])
+def test_a_truncated_checkpoint_is_passed_over(root: Path, finished: Path, tmp_path: Path, length: int) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     for path in checkpoints(finished / "checkpoints"):
@@ -110,7 +112,7 @@ def test_a_truncated_checkpoint_is_passed_over(root: Path, finished: Path, tmp_p
         state["asked"]["run"] = str(run)
         save_checkpoint(run / "checkpoints", state["step"], state, keep=9)
     newest = checkpoints(run / "checkpoints")[-1]
-    newest.write_bytes(newest.read_bytes()[:1000])
+    newest.write_bytes(newest.read_bytes()[:length])
     with pytest.raises(CorruptError, match="not a whole checkpoint"):
         load_checkpoint(newest)
     assert Run(settings(root, run)).done == 4
@@ -169,7 +171,7 @@ def test_accumulation_and_streaming_give_the_same_losses(root: Path, tmp_path: P
 def test_two_ranks_give_one_processs_losses(root: Path, tmp_path: Path) -> None:
     flags = [
         *("--shards", str(root), "--preset", "tiny", "--steps", "5", "--window", "16", "--batch", "4"),
-        *("--evaluations", "1", "--validation-windows", "2", "--threads", "1", "--no-baseline"),
+        *("--evaluations", "1", "--validation-windows", "2", "--threads", "1", "--no-baseline", "--hold", "0"),
         *(word for key, value in MODEL.items() for word in ("--set", f"model.{key}={value}")),
     ]
     fit(parse([*flags, "--run", str(tmp_path / "one")]))
@@ -224,11 +226,17 @@ def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) ->
         (["--set", "model.rows=12"], "model.rows is not set by itself: it comes from the film"),
         (["--set", "model.backbone=gru"], "model.backbone is not set by itself: use --backbone"),
         (["--set", "model.max_code_point=abc"], "model.max_code_point: 'abc' is no number"),
+        (["--set", "model.max_code_point=99999999999"], "'99999999999' is no number from 2 to 1114112"),
+        (["--backbone", "mamba2", "--backbone-layers", "99"], "mamba2 with 99 layers of width 48 cannot be as small"),
+        (["--learning-rate", "inf"], "learning_rate: Input should be a finite number"),
+        (["--compile"], "command line: compile needs the plain frame head: add --no-dedup"),
+        (["--device", "gpu"], "--device gpu: choose auto, cpu, cuda or mps"),
+        (["--device", "meta"], "--device meta: choose auto, cpu, cuda or mps"),
         (["--set", "model.foo=1"], "preset tiny at 8x24: model.foo: unknown setting"),
         (["--set", "model.width=0"], "model.width: Input should be greater than or equal to 1"),
         (["--backbone", "gru"], "unknown backbone 'gru': choose one of lstm"),
         (["--repo", "no/such"], "no film of no/such; harvest first"),
-        (["--window", "5000"], "window of 5000 steps, but the longest stream"),
+        (["--window", "5000"], "the longest held-out one 90; use --window 156, or harvest more commits"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
@@ -276,9 +284,13 @@ def test_a_batch_that_does_not_divide_is_refused_first(
             lambda state: state["models"]["lstm"]["model"].update({"head.weight": torch.zeros(304, 16)}),
             r"head.weight is \(304, 16\), this model's is \(256, 16\)",
         ),
+        (
+            lambda state: state["models"]["lstm"].update(optimizers=[]),
+            "the optimizer's state of lstm is another model's",
+        ),
         (lambda state: state["config"].update(gone=1), r"begun by another version of this program \(gone: unknown"),
     ],
-    ids=["no model", "another vocabulary", "another version"],
+    ids=["no model", "another vocabulary", "another optimizer", "another version"],
 )
 def test_a_checkpoint_of_another_model_is_refused_and_kept(
     root: Path, finished: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], words: str
@@ -291,6 +303,20 @@ def test_a_checkpoint_of_another_model_is_refused_and_kept(
     with pytest.raises(ConfigError, match=words):
         Run(settings(root, tmp_path / "run"))
     assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path, finished: Path) -> None:
+    state = torch.load(checkpoints(finished / "checkpoints")[-1], weights_only=True)
+    path = tmp_path / "step-0000006.pt"
+    torch.save([1, 2], path)
+    with pytest.raises(CorruptError, match="not a whole checkpoint"):
+        load_checkpoint(path)
+    torch.save({key: value for key, value in state.items() if key != "film"}, path)
+    with pytest.raises(CorruptError, match=r"not a whole checkpoint \(it has no film\)"):
+        load_checkpoint(path)
+    torch.save({**state, "schema_version": "9.0"}, path)
+    with pytest.raises(SchemaVersionError, match=r"schema version 9\.0, .*start anew with --overwrite"):
+        load_checkpoint(path)
 
 
 def test_a_checkpoint_of_another_format_is_refused(finished: Path, tmp_path: Path) -> None:
@@ -359,6 +385,47 @@ def test_a_held_frame_head_does_not_move(root: Path) -> None:
         assert moved == {"backbone", "head"}
 
 
+@pytest.mark.parametrize("name", ["cuda", "cuda:7", "mps"])
+def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"--device {name}: this PyTorch .*; use --device cpu"):
+        pick_device(name)
+
+
+def test_every_rank_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert pick_device("auto") == torch.device("cuda", 1)
+    assert pick_device("cuda:0") == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ConfigError, match=r"GPU 2 of 2; .*--nproc-per-node 2"):
+        pick_device("cuda")
+    own: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", own.append)
+    start_ranks(torch.device("cuda", 1))
+    assert own == [torch.device("cuda", 1)]
+
+
+def test_a_film_of_a_few_steps_gets_a_window_that_fits(tmp_path: Path) -> None:
+    root = write_warehouse(tmp_path, {"a/one": 20})
+    assert Run(settings(root, tmp_path / "run", window=None)).sampler.window == 4
+    short = write_warehouse(tmp_path / "short", {"a/one": 3})
+    with pytest.raises(ConfigError, match="held-out one 2; harvest more commits"):
+        Run(settings(short, tmp_path / "run", window=None))
+
+
+def test_a_tokenizer_left_by_another_run_is_not_taken_over(root: Path, tmp_path: Path) -> None:
+    few = Run(settings(root, tmp_path / "run", tokens=260)).tokenizer
+    run = Run(settings(root, tmp_path / "run", tokens=20_351))
+    assert few is not None
+    assert run.tokenizer is not None
+    assert len(few) == 260 < len(run.tokenizer) < 20_351
+    assert f"hold no more than {len(run.tokenizer)} tokens, 20351 were asked" in run.plan()
+    assert Tokenizer.load(tmp_path / "run/tokenizer.jsonl").tokens == run.tokenizer.tokens
+
+
 def test_the_verdict_is_plain() -> None:
     assert verdict(2.0, 3.0, 2.5, "lstm").startswith("lstm (2.000 nats a step) beat unigram (3.000) and frame-only")
     assert "did NOT beat frame-only (1.500)" in verdict(2.0, 3.0, 1.5, "lstm")
@@ -375,7 +442,8 @@ def test_sigkill_and_the_same_command_again(root: Path, finished: Path, tmp_path
     while not checkpoints(tmp_path / "run/checkpoints") and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    assert not (tmp_path / "run/summary.json").exists()
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     mine, theirs = weights(tmp_path / "run"), weights(finished)

@@ -237,7 +237,8 @@ def test_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     for wrong, words in (
         (["--episode", "77"], "no episode 77"),
         (["--model", "mamba2"], "no model mamba2; it has frame_only, lstm"),
-        (["--temperature", "-1"], "--temperature -1.0: at least 0"),
+        (["--temperature", "-1"], "--temperature -1.0: a number, at least 0"),
+        (["--temperature", "nan"], "--temperature nan: a number, at least 0"),
         (["--run", str(tmp_path)], "no finished run"),
     ):
         assert main([*flags, *wrong]) == 2
