@@ -34,7 +34,8 @@ class Backbone(nn.Module):
 
     width: int
     layers: int
-    #: What the state is, in words, with shapes of one sequence.
+    #: What the state is, in words, with shapes of one sequence. One that grows does so at the end of its third
+    #: dimension and keeps what it has: streaming stores its longest form alone.
     state_description: str = "none"
 
     def initial_state(self, batch: int) -> State:

@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from schema.errors import GitreelError
 from training.backbones import BACKBONES, Backbone, State, make_backbone
 
 KNOWN_SCANS = {
@@ -317,16 +318,23 @@ def report(name: str, layers: int, feedback: bool, width: int, lengths: Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: depth against sequence length and the verdict for one backbone."""
-    parser = argparse.ArgumentParser(prog="python -m training.depth", description=report.__doc__)
-    parser.add_argument("model", choices=sorted(BACKBONES))
-    parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--width", type=int, default=32)
+    parser = argparse.ArgumentParser(prog="python -m training.depth", description=__doc__.split("\n\n")[0])
+    parser.add_argument("model", choices=sorted(BACKBONES), help="the backbone")
+    parser.add_argument("--layers", type=int, default=1, help="of the backbone (%(default)s)")
+    parser.add_argument("--width", type=int, default=32, help="of the backbone (%(default)s)")
     parser.add_argument("--feedback", action="store_true", help="feed each output back")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[16, 32, 64, 128])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[16, 32, 64, 128], help="steps, at least two lengths")
     options = parser.parse_args(arguments)
     if len(set(options.lengths)) < 2:
         parser.error("--lengths needs two different lengths for a slope")
-    print(report(options.model, options.layers, options.feedback, options.width, options.lengths))
+    for name, low in (("layers", options.layers), ("width", options.width), ("lengths", min(options.lengths))):
+        if low < 1:
+            parser.error(f"--{name} {low}: at least 1")
+    try:
+        print(report(options.model, options.layers, options.feedback, options.width, options.lengths))
+    except GitreelError as error:
+        print(f"gitreel: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

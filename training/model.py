@@ -19,7 +19,8 @@ State dict (safetensors, `save_weights`), names as in the published model's PyTo
     backbone.*                                          see training.backbones; LSTM: PyTorch's own names, h0_LD, c0_LD
     head.weight                             [V padded to 8, D], no bias
 
-Every linear and convolution weight and bias starts uniform in +-1/sqrt(fan_in).
+Every linear and convolution weight and bias starts uniform in +-1/sqrt(fan_in). The rows that pad the head to a
+multiple of 8 are never read; the published trainer counts them as classes that do not occur.
 """
 
 from __future__ import annotations

@@ -99,22 +99,30 @@ def _borders(
 ) -> Callable[[int], State]:
     """The state before each chunk, by the chunk's number.
 
-    States of one shape are packed: a tensor object a chunk would be most of what a long window holds.
+    States of one shape are packed: a tensor object a chunk would be most of what a long window holds. Of a cache that
+    grows (a transformer's, [B, H, steps, K]) only the longest is kept: every earlier one is its beginning.
     """
     packed = tuple(piece.new_empty((len(parts), *piece.shape)) for piece in start)
-    growing: list[State] = []  # a transformer's, from the first one on that has another shape
-    state = start
+    growing: list[int] = []  # steps in the cache, from the first one on that has another shape
+    longest = state = start
     with torch.no_grad():
         for number, part in enumerate(parts):
             if growing or any(piece.shape != pack.shape[1:] for piece, pack in zip(state, packed, strict=True)):
-                growing.append(state)
+                growing.append(state[0].shape[2])
+                longest = state
             else:
                 for piece, pack in zip(state, packed, strict=True):
                     pack[number] = piece
             if number + 1 < len(parts):  # the last chunk's end state is needed by nobody
                 state = model.predict(model.embed(cells_BTRC[:, part], dedup), state)[1]
     first = len(parts) - len(growing)
-    return lambda number: growing[number - first] if number >= first else tuple(pack[number].clone() for pack in packed)
+
+    def border(number: int) -> State:
+        if number >= first:
+            return tuple(piece[:, :, : growing[number - first]] for piece in longest)
+        return tuple(pack[number].clone() for pack in packed)
+
+    return border
 
 
 def _backward(loss: Tensor | None, outputs: State, gradients: State | None) -> None:

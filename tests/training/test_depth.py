@@ -141,3 +141,12 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "a step" in printed
     with pytest.raises(SystemExit):
         depth.main(["lstm", "--lengths", "8"])
+
+
+def test_sizes_that_no_backbone_has_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for flags, words in ((["--layers", "0"], "--layers 0: at least 1"), (["--width", "-3"], "--width -3: at least 1")):
+        with pytest.raises(SystemExit):
+            depth.main(["lstm", *flags])
+        assert words in capsys.readouterr().err
+    assert depth.main(["transformer", "--width", "30"]) == 2
+    assert "attention width 30 is not a multiple" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from schema.errors import ConfigError
 from tests.training.film import typed_cells
 from training.backbones import BACKBONES
 from training.model import FrameModel, ModelConfig
-from training.streaming import MODES, Mode, backpropagate, chunks
+from training.streaming import MODES, Mode, _borders, backpropagate, chunks
 
 
 def build(backbone: str, **settings: object) -> FrameModel:
@@ -55,6 +55,19 @@ def test_any_chunk_size_gives_the_same_gradients(chunk: int) -> None:
     cells, actions = typed_cells(1, 37, 8, 24), torch.randint(0, 256, (1, 37))
     full = gradients(model, cells, actions, "full", dedup=False)
     assert largest_difference(gradients(model, cells, actions, "stream", chunk=chunk), full) <= 1e-10
+
+
+def test_a_cache_that_grows_is_kept_once() -> None:
+    model = build("transformer")
+    cells = typed_cells(1, 12, 8, 24)
+    parts = list(chunks(12, 4))
+    border = _borders(model, cells, parts, model.backbone.initial_state(1), True)
+    assert [border(number)[0].shape[2] for number in range(3)] == [0, 4, 8]
+    assert border(1)[0].data_ptr() == border(2)[0].data_ptr()
+    with torch.no_grad():
+        state = model(cells[:, :4])[1]
+    for kept, fresh in zip(border(1), state, strict=True):
+        torch.testing.assert_close(kept, fresh)
 
 
 def test_initial_states_get_gradients() -> None:
