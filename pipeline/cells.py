@@ -61,18 +61,62 @@ def is_simple(line: str) -> bool:
     return line.isascii() and (line.isprintable() or line.replace("\t", "").isprintable())
 
 
-def display_column(line: str, end: int) -> int:
-    """Cells taken by the first `end` units of `line`."""
+def display_column(line: str, end: int, start: int = 0) -> int:
+    """Cells taken by the first `end` units of `line`, which starts in cell `start`."""
     head = line[:end]
     if head.isascii():
         if head.isprintable():
             return len(head)
-        if head.replace("\t", "").isprintable():
+        if not start and head.replace("\t", "").isprintable():
             return len(head.expandtabs(TAB_STOP))
-    column = 0
+    column = start
     for unit in head:
         column += TAB_STOP - column % TAB_STOP if unit == "\t" else glyph(unit)[1]
-    return column
+    return column - start
+
+
+class Ruler:
+    """Measures lines from where it measured last, while what came before is the same: typing into a long line of tabs
+    and wide characters would otherwise measure all of it anew for every key.
+    """
+
+    __slots__ = ("_column", "_head")
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._column = 0
+
+    def column(self, line: str, end: int) -> int:
+        """Cells taken by the first `end` units of `line`."""
+        at = self._start(line)
+        if at > end:
+            at = self._column = 0
+        self._column += display_column(line[at:end], end - at, self._column)
+        self._head = line[:end]
+        return self._column
+
+    def cover(self, line: str, column: int) -> tuple[int, int]:
+        """(index, first cell) of the unit that covers `column`; those of the line's end where none does."""
+        at = self._start(line)
+        if self._column > column:
+            at = self._column = 0
+        start = at
+        while at < len(line):
+            width = unit_cells(line, at, self._column)
+            if self._column + width > column:
+                break
+            self._column += width
+            at += 1
+        if at != start or at != len(self._head):
+            self._head = line[:at]
+        return at, self._column
+
+    def _start(self, line: str) -> int:
+        """Units of `line` that are measured already."""
+        if line.startswith(self._head):
+            return len(self._head)
+        self._column = 0
+        return 0
 
 
 def unit_cells(line: str, at: int, start: int) -> int:
@@ -83,8 +127,11 @@ def unit_cells(line: str, at: int, start: int) -> int:
     return TAB_STOP - start % TAB_STOP if unit == "\t" else glyph(unit)[1]
 
 
-def draw(line: str, left: int, cols: int) -> tuple[str, Runs]:
-    """(text, style runs) of `line` in a window of `cols` cells whose first column is `left`."""
+def draw(line: str, left: int, cols: int, cover: tuple[int, int] = (0, 0)) -> tuple[str, Runs]:
+    """(text, style runs) of `line` in a window of `cols` cells whose first column is `left`.
+
+    `cover`: index and first cell of a unit that starts at `left` or before, if it is known.
+    """
     if line.isascii():
         if line.isprintable():
             return line[left : left + cols].rstrip(" "), ()
@@ -97,8 +144,9 @@ def draw(line: str, left: int, cols: int) -> tuple[str, Runs]:
                 return text[left:] + "^M", ((x, 2, BOLD),)
     out: list[str] = []
     runs: list[tuple[int, int, int]] = []
-    column, edge, shift = 0, left + cols, 0
-    for unit in line:
+    at, column = cover
+    edge, shift = left + cols, 0
+    for unit in line[at : at + edge - column + 1]:  # each takes a cell at least
         if unit == "\t":
             text, width, bold = "", TAB_STOP - column % TAB_STOP, False
         else:
@@ -138,21 +186,16 @@ def draw(line: str, left: int, cols: int) -> tuple[str, Runs]:
     return "".join(out).rstrip(" "), tuple(runs)
 
 
-def is_shifted(line: str, left: int) -> bool:
-    """Whether wide text is drawn one cell to the right of where vim's cursor goes.
+def is_shifted(line: str, left: int, cover: tuple[int, int]) -> bool:
+    """Whether wide text is drawn one cell to the right of where vim's cursor goes. `cover`: of column `left`.
 
     A control character cut at the window's left edge is drawn whole. Changing wide text behind it, vim then writes
     the second half of a character.
     """
-    column = 0
-    for unit in line:
-        width = TAB_STOP - column % TAB_STOP if unit == "\t" else glyph(unit)[1]
-        if column == left - 1 and width == 2 and glyph(unit)[2]:
-            return any(glyph(other)[1] == 2 and not glyph(other)[2] for other in line)
-        column += width
-        if column >= left:
-            return False
-    return False
+    at, column = cover
+    if at == len(line) or column != left - 1 or line[at] == "\t" or glyph(line[at])[1:] != (2, True):
+        return False
+    return any(width == 2 and not bold for _, width, bold in map(glyph, set(line) - {"\t"}))
 
 
 def cut_left(text: str, room: int) -> str:

@@ -184,7 +184,7 @@ class InsertMode(Window):
             return 0  # a control character at the window's left edge shifts the row
         after, after_runs = draw(tail, 0, cols + 1)
         room = cols - max(1, cell_count(after)) - x
-        before, runs = draw(head, self.left, cols)
+        before, runs = self._cells(head)
         before += " " * (x - cell_count(before))
         row, intern, start = self.line - self.top, self.rec.table.intern, x
         count = 0

@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import cast
 
 from pipeline.cells import (
+    Ruler,
     cell_count,
     cut_left,
-    display_column,
     draw,
     glyph,
     is_shifted,
+    is_simple,
     printable,
     unit_cells,
 )
@@ -69,6 +70,7 @@ class Window:
         self.modified = False
         self.line = self.top = self.left = 0
         self.wanted: int | None = None  # the column that `|` asked for
+        self._edge, self._cursor = Ruler(), Ruler()  # measure up to the window's left edge, and to the cursor
         self.stale = False  # the cursor is drawn where a deleted tab ended
         self.unit = self._first_word()
         self.insert = False
@@ -93,8 +95,16 @@ class Window:
         """RowTable number of one buffer line in the window."""
         number = self._drawn.get(text)
         if number is None:
-            number = self._drawn[text] = self.rec.table.intern(*draw(text, self.left, self.cols))
+            number = self._drawn[text] = self.rec.table.intern(*self._cells(text))
         return number
+
+    def _cells(self, text: str) -> tuple[str, Runs]:
+        """(text, style runs) of one buffer line in the window."""
+        return draw(text, self.left, self.cols, self._cover(text))
+
+    def _cover(self, text: str) -> tuple[int, int]:
+        """Index and first cell of the unit at the window's left edge, or of one before it where that costs nothing."""
+        return (0, 0) if not self.left or is_simple(text) else self._edge.cover(text, self.left)
 
     def _numbers(self, first: int, count: int) -> list[int]:
         """RowTable numbers of `count` screen rows from buffer line `first` on, `~` past the end."""
@@ -115,9 +125,11 @@ class Window:
         self.rec.put_from(row, self._numbers(line, self.height - row))
 
     def _draw_line(self) -> None:
-        if self.left and not self.lines[self.line].isascii() and is_shifted(self.lines[self.line], self.left):
+        """The cursor's line, just changed. It is not remembered: each key of a long line would add a copy of it."""
+        text = self.lines[self.line]
+        if self.left and not text.isascii() and is_shifted(text, self.left, self._cover(text)):
             raise UnsupportedKeyError("vim: wide text behind a control character cut at the left edge is not drawn")
-        self.rec.put(self.line - self.top, self._number(self.lines[self.line]))
+        self.rec.put(self.line - self.top, self.rec.table.intern(*self._cells(text)))
 
     def _draw_status(self) -> None:
         changed = self.modified or (self.ended != self.saved_ended and not (self.is_new and self.empty))
@@ -158,7 +170,7 @@ class Window:
     def _draw_caret(self) -> None:
         """The bold ^ over the cursor's cell while Ctrl-V waits for its key."""
         row = self.line - self.top
-        text, runs = draw(self.lines[self.line], self.left, self.cols)
+        text, runs = self._cells(self.lines[self.line])
         x = self.rec.x
         if text.isascii():
             text = text.ljust(x)
@@ -206,7 +218,7 @@ class Window:
             start = cursor = self.unit
             width = 1
         else:
-            start = cursor = display_column(text, self.unit)
+            start = cursor = self._cursor.column(text, self.unit)
             width = unit_cells(text, self.unit, start)
             if not self.insert and self.unit < len(text) and text[self.unit] == "\t":
                 cursor += width - 1

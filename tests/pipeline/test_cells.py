@@ -1,0 +1,60 @@
+"""Lines as cells: what is measured from where it was left is what is measured from the start."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.cells import Ruler, display_column, draw, glyph, unit_cells
+from pipeline.keystrokes import edit
+from pipeline.terminal import Terminal
+from schema.geometry import Geometry
+
+LINE = st.text(st.sampled_from("ab \t\x01\x7f\xe9\u6f22\U0001f600\udcff\r"), max_size=40)
+
+
+@given(st.lists(st.tuples(LINE, st.integers(0, 40)), min_size=1, max_size=8))
+def test_a_ruler_measures_every_line_as_if_it_were_its_first(lines: list[tuple[str, int]]) -> None:
+    ruler = Ruler()
+    for line, end in lines:
+        assert ruler.column(line, end) == sum(widths(line)[:end])
+
+
+@given(st.lists(st.tuples(LINE, st.integers(0, 80)), min_size=1, max_size=8))
+def test_a_ruler_finds_the_unit_that_covers_a_column(lines: list[tuple[str, int]]) -> None:
+    ruler = Ruler()
+    for line, column in lines:
+        cells = [(at, sum(widths(line)[:at])) for at, width in enumerate(widths(line)) for _ in range(width)]
+        expected = cells[column] if column < len(cells) else (len(line), len(cells))
+        assert ruler.cover(line, column) == expected
+
+
+@given(LINE, st.integers(0, 80), st.integers(4, 20))
+def test_a_line_drawn_from_its_left_edge_on_is_the_line_drawn_from_its_start(line: str, left: int, cols: int) -> None:
+    assert draw(line, left, cols, Ruler().cover(line, left)) == draw(line, left, cols)
+
+
+@given(LINE, st.integers(0, 40))
+def test_cells_of_units(line: str, end: int) -> None:
+    assert display_column(line, end) == sum(widths(line)[:end])
+
+
+def test_a_long_line_of_anything_is_drawn_without_measuring_it_for_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = 0
+
+    def counting(unit: str) -> tuple[str, int, bool]:
+        nonlocal measured
+        measured += 1
+        return glyph(unit)
+
+    monkeypatch.setattr("pipeline.cells.glyph", counting)
+    keys = b"vim x\r" + edit(None, ("a\tb\x01\xe9\u6f22" * 400).encode())
+    Terminal(Geometry(12, 40)).play(keys, [None])
+    assert measured < 4 * 40 * len(keys)  # a few windows' width a key; ten times that from the line's start
+
+
+def widths(line: str) -> list[int]:
+    """Cells of each unit, one after the other."""
+    found: list[int] = []
+    for at in range(len(line)):
+        found.append(unit_cells(line, at, sum(found)))
+    return found
