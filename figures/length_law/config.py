@@ -26,7 +26,7 @@ UPDATES: dict[FilmName, int] = {"real": 1600, "recall": 2400, "joint": 4000}
 WIDTH: dict[FilmName, int] = {"real": 48, "recall": 48, "joint": 96}
 FRAME_ONLY = 16  # steps of a window where none are remembered
 SEEDS = range(5)
-RATES = (0.004, 0.008, 0.016)
+RATES = (0.004, 0.008, 0.016, 0.032)
 RATE_LENGTHS = (16, 256)
 
 

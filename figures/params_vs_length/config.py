@@ -11,7 +11,7 @@ from training.tasks.film import FilmConfig
 NAME = "params_vs_length"
 MULTIPLES = (4, 16)
 SEEDS = range(5)
-RATES = (0.002, 0.004, 0.008, 0.016)
+RATES = (0.002, 0.004, 0.008, 0.016, 0.032)
 RATE_WIDTHS = (48, 96, 192)
 
 
