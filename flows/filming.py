@@ -1,6 +1,5 @@
 """The task: one repository. And the loop that runs one a repository and keeps the database fresh meanwhile."""
 
-import multiprocessing
 import signal
 import sys
 import threading
@@ -14,7 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from flows import artifacts
+from flows import artifacts, worker
 from flows.board import Board
 from pipeline import warehouse
 from pipeline.clone import FetchError
@@ -45,17 +44,15 @@ def _passing(task: Any, run: Any, state: Any) -> bool:
 def film(named: str, config: HarvestConfig, place: int, board: str, licence: str | None = None) -> Outcome:
     """Film what is new of one repository (`pipeline.harvest.harvest_repository`)."""
     seen = Board(board)
-    parent = multiprocessing.parent_process()
-    if parent is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the board says when to end
-    return harvest_repository(
-        named,
-        config,
-        licence=licence,
-        token=artifacts.github_token() if "://" in named else None,
-        report=lambda progress: seen.tell(place, progress),
-        stop=lambda: seen.stopped or (parent is not None and not parent.is_alive()),
-    )
+    with worker.at_work():
+        return harvest_repository(
+            named,
+            config,
+            licence=licence,
+            token=artifacts.github_token() if "://" in named else None,
+            report=lambda progress: seen.tell(place, progress),
+            stop=lambda: seen.stopped or worker.orphaned(),
+        )
 
 
 def film_all(
@@ -78,7 +75,7 @@ def film_all(
         while waiting:
             waiting[0].wait(1.0)
             before = len(waiting)
-            waiting = [future for future in waiting if not future.state.is_final()]
+            waiting = [future for future in waiting if not future.wrapped_future.done()]  # `state` would ask the server
             if 0 < len(waiting) < before and time.monotonic() - built > REBUILD_SECONDS:
                 warehouse.build(config.warehouse, settle=False)
                 built = time.monotonic()

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
+from flows import worker
 from schema.errors import ConfigError
 
 Kind = Literal["threads", "processes", "dask"]
@@ -32,7 +33,7 @@ def task_runner(kind: str, workers: int, dask_address: str = "") -> TaskRunner[A
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     if kind == "processes":
-        return ProcessPoolTaskRunner(max_workers=workers)
+        return ProcessPoolTaskRunner(max_workers=workers, initializer=worker.begin)
     try:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError:
