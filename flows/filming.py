@@ -65,7 +65,7 @@ def film_all(
 ) -> list[Outcome]:
     """Film repositories, one task each, within a flow run; refresh the database now and then, and at the end."""
     with stopping(board):
-        futures = [
+        futures: list[Any] = [
             film.with_options(retries=retries).submit(
                 name, config, place, str(board.folder), (licences or {}).get(name)
             )

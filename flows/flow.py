@@ -4,17 +4,19 @@ Our own manifests decide what is done; Prefect's cache is off. Where the tasks r
 (`flows.runner`), everything else is a parameter, validated before any work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from prefect import flow, runtime, task
+from prefect import State, flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
+from prefect.states import Failed
 from prefect.tasks import exponential_backoff
+from pydantic import Field, ValidationError
 
-from flows import artifacts
+from flows import artifacts, console
 from flows.board import Board
 from flows.filming import film_all
 from flows.harvest import author_setting
@@ -23,10 +25,16 @@ from pipeline.clone import FetchError
 from pipeline.find import Finding, GitHubQuery, find
 from pipeline.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.harvest import HarvestConfig, Outcome, check_sources, refuse_found
-from schema.config import ReplayConfig
+from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
 RESULT = list[dict[str, Any]]
+# Parameters with their bounds: Prefect refuses what is out of them before there is a run.
+Count = Annotated[int, Field(gt=0)]
+Number = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+Screen = Annotated[str, Field(pattern=r"^[0-9]+x[0-9]+$", description="ROWSxCOLS, cells")]
+_BOTH = ("licences", "allow_unknown_licence")  # settings of the query and of the harvest alike
 
 
 def _only_faults(task: Any, run: Any, state: Any) -> bool:
@@ -53,64 +61,100 @@ def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig)
 
 @flow(name="harvest", flow_run_name="github", task_runner=configured_runner(), persist_result=False)
 def harvest_github(
-    search: str = "",
+    search: Annotated[str, Field(max_length=256)] = "",
     languages: list[str] | None = None,
-    min_stars: int | None = None,
-    max_stars: int | None = None,
+    min_stars: Number | None = None,
+    max_stars: Number | None = None,
     pushed_since: date | None = None,
     organisations: list[str] | None = None,
     users: list[str] | None = None,
     repositories: list[str] | None = None,
     repositories_file: str = "",
-    limit: int = 100,
+    limit: Count = 100,
     warehouse: str = "warehouse",
-    geometry: str = "24x80",
+    geometry: Screen = "24x80",
     api_url: str = API,
-    max_wait_seconds: float = 900.0,
-    retries: int = 2,
+    max_wait_seconds: Seconds = 900.0,
+    retries: Number = 2,
     query: GitHubQuery | None = None,
     config: HarvestConfig | None = None,
-) -> RESULT:
+) -> RESULT | State[Any]:
     """Film what GitHub has: by search, owner or list; five small permissive repositories when nothing is named.
 
-    `query` and `config` hold every other setting. A rate limit longer than `max_wait_seconds` schedules this
-    deployment again for when it ends. Returns one Outcome, as a dict, a repository.
+    `query` and `config` hold every other setting, and win where they say something of their own; licences and opted-out
+    owners hold for both, whichever names them. A rate limit longer than `max_wait_seconds` schedules this deployment
+    again for when it ends. Returns one Outcome, as a dict, a repository.
     """
     given = {
         "search": search, "languages": languages, "min_stars": min_stars, "max_stars": max_stars,
         "pushed_since": pushed_since, "organisations": organisations, "users": users,
-        "repositories": repositories, "repositories_file": repositories_file,
+        "repositories": repositories, "repositories_file": repositories_file, "limit": limit,
     }  # fmt: skip
-    chosen = {name: value for name, value in given.items() if value not in ("", None)}
-    base = query.model_dump() if query else {"limit": limit}
-    query = GitHubQuery.model_validate(base | chosen)
-    api = ApiConfig(base_url=api_url, max_wait_seconds=max_wait_seconds)
-    config = _config(config, warehouse, geometry, api)
-    try:
-        finding = find_repositories(query, api, config)
-    except RateLimitedError as limited:
-        return _come_back(limited)
-    refused = [refuse_found(name, rule, config) for name, rule in finding.refused]
-    named = [found.clone_url for found in finding.kept]
-    check_sources(named, config) if named else None
-    licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
-    return _film(named, config, Board(), retries, licences, refused)
+
+    def run() -> list[Outcome]:
+        said = {name: value for name, value in given.items() if value not in ("", None)}
+        api = ApiConfig(base_url=api_url, max_wait_seconds=max_wait_seconds)
+        wanted, chosen = agreed(
+            GitHubQuery.model_validate(said | (query.model_dump(exclude_unset=True) if query else {})),
+            harvest_config(config, warehouse, geometry).model_copy(update={"token_origins": (api.clone_origin,)}),
+        )
+        try:
+            finding = find_repositories(wanted, api, chosen)
+        except RateLimitedError as limited:
+            return _come_back(limited)
+        refused = [refuse_found(name, rule, chosen) for name, rule in finding.refused]
+        named = [found.clone_url for found in finding.kept]
+        check_sources(named, chosen) if named else None
+        licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
+        return _film(named, chosen, Board(), retries, licences, refused)
+
+    return _told(run)
 
 
 @flow(name="harvest", flow_run_name="local", task_runner=configured_runner(), persist_result=False)
 def harvest_local(
     repositories: list[str] | None = None,
     warehouse: str = "warehouse",
-    geometry: str = "24x80",
-    retries: int = 2,
+    geometry: Screen = "24x80",
+    retries: Number = 2,
     board: str = "",
     config: HarvestConfig | None = None,
-) -> RESULT:
+) -> RESULT | State[Any]:
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
-    named = repositories or ["."]
-    config = _config(config, warehouse, geometry)
-    check_sources(named, config)
-    return _film(named, config, Board(board or None), retries)
+
+    def run() -> list[Outcome]:
+        named = repositories or ["."]
+        chosen = harvest_config(config, warehouse, geometry)
+        check_sources(named, chosen)
+        return _film(named, chosen, Board(board or None), retries)
+
+    return _told(run)
+
+
+def _told(run: Callable[[], list[Outcome]]) -> RESULT | State[Any]:
+    """What became of each repository; for whoever watches a deployment's run, the reasons in its log.
+
+    There, what is wrong with the parameters, or a harvest of which nothing came, is a failed run with one line.
+    """
+    try:
+        outcomes = run()
+    except ValidationError as error:
+        first = error.errors()[0]
+        refusal: GitreelError = ConfigError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+    except GitreelError as error:
+        refusal = error
+    else:
+        log = get_run_logger()
+        for line in [*console.reasons(outcomes), *([console.verdict(outcomes)] if outcomes else [])]:
+            log.info(line)
+        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+        if failed and len(failed) == len(outcomes) and runtime.deployment.id:
+            return Failed(message=failed[0].reason)
+        return [outcome.model_dump() for outcome in outcomes]
+    if not runtime.deployment.id:
+        raise refusal
+    get_run_logger().error(str(refusal))
+    return Failed(message=str(refusal))
 
 
 def _film(
@@ -120,24 +164,35 @@ def _film(
     retries: int,
     licences: dict[str, str] | None = None,
     refused: Sequence[Outcome] = (),
-) -> RESULT:
+) -> list[Outcome]:
     with artifacts.progress(board, named):
         outcomes = [*film_all(named, config, board, retries=retries, licences=licences), *refused]
     artifacts.publish(outcomes, config)
-    return [outcome.model_dump() for outcome in outcomes]
+    return outcomes
 
 
-def _config(config: HarvestConfig | None, warehouse: str, geometry: str, api: ApiConfig | None = None) -> HarvestConfig:
-    if config is None:
-        rows, cols = Geometry.parse(geometry)
-        replay = ReplayConfig.model_validate({"rows": rows, "cols": cols} | author_setting())
-        config = HarvestConfig(warehouse=warehouse, replay=replay)
-    if api is not None:
-        config = config.model_copy(update={"token_origins": (api.clone_origin,)})
-    return config
+def harvest_config(config: HarvestConfig | None, warehouse: str, geometry: str) -> HarvestConfig:
+    """`config`, with the warehouse and the screen that are named beside it wherever it says nothing about them.
+
+    Raises ConfigError, ValidationError.
+    """
+    rows, cols = Geometry.parse(geometry)
+    said = config.model_dump(exclude_unset=True) if config else {}
+    replay = {"rows": rows, "cols": cols} | author_setting() | said.get("replay", {})
+    return HarvestConfig.model_validate({"warehouse": warehouse} | said | {"replay": replay})
 
 
-def _come_back(limited: RateLimitedError) -> RESULT:
+def agreed(query: GitHubQuery, config: HarvestConfig) -> tuple[GitHubQuery, HarvestConfig]:
+    """Both decide about licences and owners: what one of them says holds for the other, unless that says otherwise."""
+
+    def said(one: GitHubQuery | HarvestConfig, other: GitHubQuery | HarvestConfig) -> dict[str, Any]:
+        names = [name for name in _BOTH if name in other.model_fields_set - one.model_fields_set]
+        return {name: getattr(other, name) for name in names} | {"opt_out": (*query.opt_out, *config.opt_out)}
+
+    return query.model_copy(update=said(query, config)), config.model_copy(update=said(config, query))
+
+
+def _come_back(limited: RateLimitedError) -> list[Outcome]:
     """Schedule the same deployment for when the limit ends, and end this run: no worker sleeps."""
     name, deployment = runtime.flow_run.flow_name, runtime.deployment.name
     if not deployment:

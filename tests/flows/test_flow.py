@@ -10,8 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
+from prefect.exceptions import ParameterTypeError
 
+from flows.flow import agreed, harvest_config, harvest_github, harvest_local
 from flows.server import _template
+from pipeline.find import GitHubQuery
+from pipeline.harvest import HarvestConfig
 from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
@@ -89,3 +93,46 @@ def test_prefect_yaml_names_flows_that_are_there():
     for deployment in wanted:
         path, function = deployment["entrypoint"].split(":")
         assert f"def {function}(" in (ROOT / path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong"),
+    [
+        (harvest_github, {"limit": 0}), (harvest_github, {"min_stars": -1}), (harvest_github, {"retries": -1}),
+        (harvest_github, {"max_wait_seconds": -1}), (harvest_github, {"geometry": "24"}),
+        (harvest_github, {"pushed_since": "yesterday"}), (harvest_github, {"query": {"serach": "x"}}),
+        (harvest_local, {"geometry": "big"}), (harvest_local, {"config": {"clone": {"max_bytes": 0}}}),
+    ],
+)  # fmt: skip
+def test_prefect_refuses_parameters_out_of_bounds_before_there_is_a_run(function, wrong):
+    (name,) = wrong
+    with pytest.raises(ParameterTypeError, match=name):
+        function.validate_parameters(wrong)
+    properties = function.parameters.model_dump()["properties"]
+    assert "minimum" in str(properties["retries"])  # `prefect deployment run` and the page check these
+    assert "pattern" in str(properties["geometry"])
+
+
+def test_a_config_beside_other_parameters_keeps_them(monkeypatch):
+    monkeypatch.setenv("GITREEL_AUTHOR_KEY", "key")
+    config = harvest_config(HarvestConfig.model_validate({"allow_unknown_licence": True}), "/served", "48x160")
+    assert (config.warehouse, config.replay.rows, config.replay.cols) == ("/served", 48, 160)
+    assert config.allow_unknown_licence
+    assert config.replay.author_key_hash
+    said = {"warehouse": "/its/own", "replay": {"rows": 12}}
+    config = harvest_config(HarvestConfig.model_validate(said), "/served", "48x160")
+    assert (config.warehouse, config.replay.rows, config.replay.cols) == ("/its/own", 12, 160)
+
+
+def test_licences_and_owners_hold_for_the_query_and_the_harvest():
+    query, config = agreed(
+        GitHubQuery.model_validate({"licences": ["GPL-3.0"], "opt_out": ["a"]}),
+        HarvestConfig.model_validate({"allow_unknown_licence": True, "opt_out": ["b"]}),
+    )
+    assert query.licences == config.licences == ("GPL-3.0",)
+    assert query.allow_unknown_licence
+    assert query.opt_out == config.opt_out == ("a", "b")
+    query, config = agreed(
+        GitHubQuery.model_validate({"licences": ["MIT"]}), HarvestConfig.model_validate({"licences": ["ISC"]})
+    )
+    assert (query.licences, config.licences) == (("MIT",), ("ISC",))
