@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -22,12 +22,16 @@ from pydantic import Field
 from pipeline.github import Client, Found, RepositoryGone
 from pipeline.harvest import opted_out
 from pipeline.licence import PERMISSIVE, licence_filter
+from pipeline.source import printable
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
 
 CAP = 1000  # results GitHub gives for one query
 FIRST = datetime(2007, 10, 1, tzinfo=UTC)  # before the oldest repository
-MOST_STARS = 1 << 20
+SPAN = 1 << 30  # s, until 2041: windows have the same borders on every day, so that those finished yesterday are known
+DAY = 86_400
+MOST_STARS = (1 << 20) - 1
+NAME = r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+"
 # Small, permissive, of five languages: what is harvested when nothing is named.
 DEFAULT = (
     "pallets/itsdangerous", "antirez/kilo", "kelseyhightower/envconfig", "sindresorhus/slugify", "sharkdp/hexyl",
@@ -94,8 +98,8 @@ class Window(NamedTuple):
 def find(query: GitHubQuery, client: Client) -> Finding:
     """Everything that the query names, each repository once, at most `limit`.
 
-    Raises ConfigError (a query GitHub does not understand, a refused token, an unreadable file), RateLimitedError and
-    FetchError; windows finished before are remembered.
+    Raises SourceError (a name that is none), ConfigError (a query GitHub does not understand, a refused token, an
+    unreadable file), RateLimitedError and FetchError; windows finished before are remembered.
     """
     kept: dict[str, Found] = {}
     refused: dict[str, str] = {}
@@ -130,8 +134,11 @@ def found_filter(found: Found, query: GitHubQuery) -> tuple[bool, str]:
     return licence_filter(found.licence, query.licences, allow_unknown=query.allow_unknown_licence)
 
 
-def named_repositories(query: GitHubQuery) -> list[str]:
-    """owner/name of every repository listed; DEFAULT when the query names nothing at all. Raises ConfigError."""
+def named_repositories(query: GitHubQuery, origin: str = "https://github.com") -> list[str]:
+    """owner/name of every repository listed; DEFAULT when the query names nothing at all.
+
+    They may be URLs of `origin`. Raises ConfigError, and SourceError for the first that is neither.
+    """
     names = list(query.repositories)
     if query.repositories_file:
         try:
@@ -139,9 +146,15 @@ def named_repositories(query: GitHubQuery) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"repositories_file {query.repositories_file}: cannot be read ({error})") from None
         names += [line.split("#")[0].strip() for line in lines]
-    names = [re.sub(r"^https://github\.com/|(\.git)?/?$", "", name) for name in names if name]
+    names = [re.sub(r"(\.git)?/?$", "", name.strip().removeprefix(f"{origin}/")) for name in names if name.strip()]
     if not names and not (query.searches or query.organisations or query.users):
         names = list(DEFAULT)
+    for name in names:
+        if not re.fullmatch(NAME, name) or name.split("/")[1] in (".", ".."):
+            raise SourceError(f"GitHub repository {printable(name)}: write owner/name, or {origin}/owner/name")
+    for owner in (*query.organisations, *query.users):
+        if not re.fullmatch(r"[A-Za-z0-9-]+", owner):
+            raise SourceError(f"GitHub owner {printable(owner)}: letters, digits and '-' alone")
     return list(dict.fromkeys(names))
 
 
@@ -168,7 +181,7 @@ def search_texts(query: GitHubQuery) -> list[str]:
 
 def _candidates(query: GitHubQuery, client: Client) -> Iterator[tuple[str, Found | str]]:
     """(name, description or the rule why there is none)."""
-    for name in named_repositories(query):
+    for name in named_repositories(query, client.config.clone_origin):
         if opted_out(name, query.opt_out):
             yield name, "opt-out"
             continue
@@ -178,8 +191,6 @@ def _candidates(query: GitHubQuery, client: Client) -> Iterator[tuple[str, Found
             yield name, gone.rule
     for kind, owners in (("orgs", query.organisations), ("users", query.users)):
         for owner in owners:
-            if not re.fullmatch(r"[A-Za-z0-9-]+", owner):
-                raise SourceError(f"GitHub owner {owner!r}: letters, digits and '-' alone")
             path: str | None = f"/{kind}/{owner}/repos?per_page=100&page=1"
             while path:
                 try:
@@ -208,7 +219,9 @@ def search(text: str, client: Client, refresh_hours: float = 24.0) -> Iterator[F
         query = f"{re.sub(r'(^| )stars:[^ ]+', '', text) if window.kind == 'stars' else text} {window.qualifier}"
         page = client.get("/search/repositories", {"q": query.strip(), "per_page": 100, "page": 1}, "search")
         halves = window.halves()
-        if halves and (page.data["total_count"] > CAP or page.data["incomplete_results"]):
+        # GitHub gave up early: the query is asked again in parts, of a day at least, lest a slow hour splits for ever
+        incomplete = page.data["incomplete_results"] and window.high - window.low > DAY
+        if halves and (page.data["total_count"] > CAP or incomplete):
             pending += [halves[1], halves[0]]
             continue
         results = [Found.of(fields) for fields in page.data["items"]]
@@ -244,16 +257,27 @@ class _Cursor:
 
 
 def _whole(text: str) -> Window:
-    """All of a query. The end is the coming midnight, so that windows keep their borders for a day."""
-    if "created:" in text:
-        stars = re.search(r"(?:^| )stars:(?:(\d+)\.\.(\d+|\*)|>=(\d+)|>(\d+)|(\d+))(?: |$)", text)
-        low, high = 0, MOST_STARS
-        if stars:
-            low = int(stars[1] or stars[3] or stars[5] or int(stars[4] or -1) + 1)
-            high = int(stars[2]) if (stars[2] or "*") != "*" else int(stars[5] or MOST_STARS)
-        return Window("stars", low, high)
-    tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return Window("created", int(FIRST.timestamp()), int(tomorrow.timestamp()) - 1)
+    """All of a query. Raises ConfigError for stars that cannot be split."""
+    if re.search(r"(?:^| )created:", text):
+        return Window("stars", *_stars(text))
+    return Window("created", int(FIRST.timestamp()), int(FIRST.timestamp()) + SPAN - 1)
+
+
+def _stars(text: str) -> tuple[int, int]:
+    """The least and the most stars that a query asks for, in all its `stars:`."""
+    low, high = 0, MOST_STARS
+    for term in re.findall(r"(?:^| )stars:([^ ]+)", text):
+        parts = re.fullmatch(r"(?:(\d+)|\*)\.\.(?:(\d+)|\*)|(>=|>|<=|<|)(\d+)", term)
+        if parts is None:
+            raise ConfigError(f"search: stars:{term}: write stars:>=10, stars:<500 or stars:10..499")
+        first, last, sign, number = parts[1], parts[2], parts[3], int(parts[4] or 0)
+        if sign is None:
+            least, most = int(first or 0), int(last or MOST_STARS)
+        else:
+            least = {">": number + 1, "<": 0, "<=": 0}.get(sign, number)
+            most = {"<": number - 1, ">": MOST_STARS, ">=": MOST_STARS}.get(sign, number)
+        low, high = max(low, least), min(high, most)
+    return low, high
 
 
 def _split(path: str) -> tuple[str, dict[str, str | int]]:

@@ -53,6 +53,7 @@ class GitHubServer:
         self.requests: list[tuple[str, str, int]] = []
         self.seen_tokens: set[str] = set()
         self.remaining = 5000
+        self.incomplete = False  # every search gives up early
         self.open = threading.Event()  # cleared: it accepts and answers nobody
         self.open.set()
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -206,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"message": "Only the first 1000 search results are available"}, 422)
             return
         items = found[:CAP][(page - 1) * size : page * size]
-        shape = {"total_count": len(found), "incomplete_results": False, "items": items}
+        shape = {"total_count": len(found), "incomplete_results": self.hub.incomplete, "items": items}
         self._json(shape, 200, self._links(min(len(found), CAP), query, "/search/repositories"))
 
     def _page(self, found: list[dict[str, Any]], query: dict[str, str], path: str) -> None:

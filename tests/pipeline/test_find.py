@@ -1,8 +1,20 @@
 """Finding: searches beyond 1,000 results, owners, lists, and what is refused with its rule."""
 
+import time
+
 import pytest
 
-from pipeline.find import DEFAULT, GitHubQuery, Window, find, found_filter, named_repositories, search_texts
+from pipeline.find import (
+    DEFAULT,
+    MOST_STARS,
+    GitHubQuery,
+    Window,
+    _whole,
+    find,
+    found_filter,
+    named_repositories,
+    search_texts,
+)  # fmt: skip
 from pipeline.github import ApiConfig, Client, RateLimitedError
 from schema.errors import ConfigError, SourceError
 from tests.github_server import GitHubServer
@@ -40,6 +52,45 @@ def test_a_query_with_its_own_dates_is_split_by_stars(crowd, client):
     assert len({found.name for found in finding.kept}) == 1497
 
 
+@pytest.mark.parametrize(
+    ("stars", "expected"),
+    [
+        ("stars:<10", (0, 9)), ("stars:<=10", (0, 10)), ("stars:>10", (11, MOST_STARS)), ("stars:10", (10, 10)),
+        ("stars:*..10", (0, 10)), ("stars:3..*", (3, MOST_STARS)), ("stars:3..9 stars:<5", (3, 4)),
+        ("", (0, MOST_STARS)),
+    ],
+)  # fmt: skip
+def test_the_stars_of_a_query_with_its_own_dates_are_kept(stars, expected):
+    assert _whole(f"created:>2020-01-01 {stars}".strip()) == Window("stars", *expected)
+
+
+def test_few_stars_are_few_stars(crowd, client):
+    finding = find(query(search="created:>=2010-01-01 stars:<1200", limit=9999), client)
+    assert len(finding.kept) == 1200
+
+
+def test_stars_that_are_none(client):
+    with pytest.raises(ConfigError, match="stars:many"):
+        find(query(search="created:>=2010-01-01 stars:many"), client)
+
+
+def test_a_search_goes_on_on_another_day(crowd, hub, client, monkeypatch):
+    first = find(query(search="language:python", limit=9999, refresh_hours=99), client)
+    hub.requests.clear()
+    later = time.time() + 2 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert find(query(search="language:python", limit=9999, refresh_hours=99), client) == first
+    assert len(hub.requests) <= 4
+
+
+def test_results_that_stay_incomplete_are_not_split_for_ever(hub, client):
+    hub.add("a/b")
+    hub.incomplete = True
+    asked = find(query(search="language:python created:2020-01-01..2020-01-02 stars:<100000"), client)
+    assert [found.name for found in asked.kept] == ["a/b"]
+    assert len(hub.requests) <= 8
+
+
 def test_a_search_repeated_soon_asks_next_to_nothing(crowd, hub, client):
     first = find(query(search="language:python", limit=9999), client)
     hub.requests.clear()
@@ -70,9 +121,26 @@ def test_a_list_in_order_each_once_renames_followed(hub, client, tmp_path):
         hub.add(name)
     hub.renamed["old/x"] = "a/x"
     listed = tmp_path / "list"
-    listed.write_text("b/y  # comment\n\nold/x\nhttps://github.com/a/x.git\n")
+    listed.write_text(f"b/y  # comment\n\nold/x\n{hub.origin}/a/x.git\n")
     finding = find(query(repositories=("a/x",), repositories_file=str(listed)), client)
     assert [found.name for found in finding.kept] == ["a/x", "b/y"]
+
+
+def test_urls_are_those_of_the_server_asked(hub, client):
+    hub.add("a/x")
+    listed = (f"{hub.origin}/a/x.git", " a/x ")
+    assert [found.name for found in find(query(repositories=listed), client).kept] == ["a/x"]
+    with pytest.raises(SourceError, match="write owner/name"):
+        named_repositories(query(repositories=("https://gitlab.com/a/x",)))
+
+
+def test_a_wrong_name_is_told_before_anything_is_asked(hub, client):
+    hub.add("a/x")
+    with pytest.raises(SourceError, match="nonsense"):
+        find(query(repositories=("a/x", "nonsense")), client)
+    with pytest.raises(SourceError, match="a/b"):
+        find(query(repositories=("a/x",), users=("a/b",)), client)
+    assert not hub.requests
 
 
 def test_nothing_named_is_the_documented_list(client):
