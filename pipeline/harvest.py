@@ -27,7 +27,7 @@ from pipeline.shards import StreamWriter, refuse
 from pipeline.source import LocalSource, RemoteSource, Source, parse_source, printable
 from pipeline.store import Store
 from schema.config import FrozenModel, ReplayConfig
-from schema.errors import ConfigError, SourceError
+from schema.errors import ConfigError, GitreelError, SourceError
 from schema.records import Episode
 
 REPORT_SECONDS = 0.2
@@ -244,8 +244,11 @@ def _refused(source: Source, config: HarvestConfig, rule: str, licence: str | No
 
 
 def refuse_found(repo_id: str, rule: str, config: HarvestConfig) -> Outcome:
-    """Register a repository that was found and is not filmed: a row of `drops`. Raises WarehouseError."""
-    refuse(config.warehouse, repo_id, config.replay, rule)
+    """Register a repository that was found and is not filmed: a row of `drops`; 'failed' where that cannot be done."""
+    try:
+        refuse(config.warehouse, repo_id, config.replay, rule)
+    except GitreelError as error:  # its stream is being written, say: no reason to film no other one
+        return Outcome(repo_id=repo_id, status="failed", reason=str(error))
     return Outcome(repo_id=repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
 
 

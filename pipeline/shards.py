@@ -38,6 +38,7 @@ from schema.version import SCHEMA_VERSION
 from schema.widths import VIM_VERSION, WIDTH_HASH
 
 SHARD_STEPS = 262_144
+WITHDRAWN = ("opt-out", "blocked")  # by the owner, by law: what was filmed before goes, too
 
 
 class TakeLike(Protocol):
@@ -175,6 +176,12 @@ class StreamWriter:
             self.abandon()
         return self.manifest
 
+    def withdraw(self) -> None:
+        """Empty the stream; `close` commits that."""
+        generation = self.manifest.generation + bool(self.manifest.shards)
+        self.manifest = Manifest(repo_id=self.repo_id, config=self.config, generation=generation)
+        self.replacing = False
+
     def abandon(self) -> None:
         """Drop what is not committed and release the lock; closed shards stay."""
         if self._shard is not None:
@@ -295,6 +302,16 @@ def refuse(
     family: str | None = None,
     licence: str | None = None,
 ) -> None:
-    """Register a repository that is not filmed, and why (`rule`, a fixed word). A stream it has is kept, as partial."""
-    writer = StreamWriter(warehouse, repo_id, config, source=source, family=family, licence=licence)
+    """Register a repository that is not filmed, and why (`rule`, a fixed word).
+
+    A stream it has is kept, as partial, with its own settings; one of WITHDRAWN is emptied: its files leave the
+    database with the next build and the disk with the one after it.
+    """
+    store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
+    current = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
+    if current is not None and current.shards:
+        config = current.config
+    writer = StreamWriter(store, repo_id, config, source=source, family=family, licence=licence)
+    if rule in WITHDRAWN:
+        writer.withdraw()
     writer.close("partial" if writer.manifest.shards else "refused", rule)

@@ -5,10 +5,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipeline import warehouse
-from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, opted_out
+from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, opted_out, refuse_found
 from pipeline.manifest import MANIFEST, load, stream_folder
 from pipeline.store import Store
 from schema.config import ReplayConfig
@@ -155,6 +156,38 @@ def test_opting_out(repository, config):
     )
     assert opted_out("Owner/name", ("owner",))
     assert not opted_out("owner/name", ("own", "owner/other"))
+
+
+@pytest.mark.parametrize("rule", ["opt-out", "blocked"])
+def test_what_was_filmed_goes_when_its_owner_opts_out_or_it_is_blocked(repository, config, rule):
+    harvest_repository(str(repository.path), config)
+    warehouse.build(config.warehouse)
+    other = config.model_copy(update={"replay": config.replay.model_copy(update={"rows": 48})})
+    if rule == "opt-out":
+        outcome = harvest_repository(str(repository.path), config.model_copy(update={"opt_out": ("film",)}))
+    else:
+        outcome = refuse_found("film", rule, other)
+    assert (outcome.status, outcome.reason) == ("refused", rule)
+    for _ in range(2):
+        warehouse.build(config.warehouse)
+    assert not [*Path(config.warehouse).rglob("*.parquet")]
+    with duckdb.connect(str(Path(config.warehouse) / "actions.db"), read_only=True) as database:
+        for table in ("steps", "blobs", "episodes", "shards"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert database.execute("SELECT repo_id, rule FROM drops").fetchall() == [("film", rule)]
+    again = harvest_repository(str(repository.path), config)
+    assert (again.status, again.new_episodes) == ("complete", 2)
+
+
+def test_a_repository_that_disappeared_keeps_its_stream_whatever_the_settings_are_now(repository, config):
+    before = harvest_repository(str(repository.path), config)
+    other = config.model_copy(update={"replay": config.replay.model_copy(update={"rows": 48})})
+    assert refuse_found("film", "not-found", other).status == "refused"
+    kept = manifest(config)
+    assert (kept.steps, kept.status, kept.reason, kept.config) == (before.steps, "partial", "not-found", config.replay)
+    assert harvest_repository(str(repository.path), config).status == "complete"
+    with Store(config.warehouse).lock(f"{stream_folder('film')}/.lock"):
+        assert "lock" in refuse_found("film", "not-found", config).reason
 
 
 def test_other_settings_are_refused(repository, config):
