@@ -139,6 +139,15 @@ def test_the_token_goes_to_its_host_and_nowhere_else(hub, origin, tmp_path):
     assert not [v for k, v in environment("ssh://h/a", "marked-token", tmp_path).items() if "marked" in v]
 
 
+def test_a_server_that_sends_elsewhere_does_not_send_the_token_there(origin, tmp_path):
+    with GitHubServer(tmp_path) as hub, GitHubServer(tmp_path) as other:
+        other.add("a/b", origin.path)
+        hub.fail("/a/b", 301, Location=f"{other.url('a/b')}/info/refs?service=git-upload-pack")
+        assert fetch(hub, "a/b", tmp_path / "cache", token="marked-token").tip == origin.head
+        assert hub.requests
+        assert not other.seen_tokens
+
+
 def test_the_hosts_configuration_has_no_say(hub, origin, tmp_path, monkeypatch):
     hub.add("a/b", origin.path)
     home = tmp_path / "home"
