@@ -9,7 +9,6 @@ configuration; it does not run the transfer, because it would pass this process'
 kills git but not `git-remote-https`.
 """
 
-import base64
 import contextlib
 import fcntl
 import hashlib
@@ -232,18 +231,22 @@ def environment(url: str, token: str | None, home: Path) -> dict[str, str]:
         "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oPermitLocalCommand=no",
     }  # fmt: skip
     if token and (scheme == "https" or (scheme == "http" and loopback(urlsplit(url).hostname or ""))):
-        env |= _header(url, token)
+        env |= _credential(url, token)
     return env
 
 
-def _header(url: str, token: str) -> dict[str, str]:
-    """The token as a header for this host alone: not in arguments, not in a file."""
+def _credential(url: str, token: str) -> dict[str, str]:
+    """The token for this host alone, once it asks for one: not in arguments, not in a file.
+
+    A header of `http.URL.extraHeader` would follow the host's redirections to wherever they lead.
+    """
     origin = "/".join(url.split("/", 3)[:3])
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    answer = """test "$1" != get || printf 'username=x-access-token\\npassword=%s\\n' "$GITREEL_GIT_TOKEN\""""
     return {
+        "GITREEL_GIT_TOKEN": token,
         "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{origin}/.extraHeader",
-        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+        "GIT_CONFIG_KEY_0": f"credential.{origin}.helper",
+        "GIT_CONFIG_VALUE_0": f"!answer() {{ {answer}; }}; answer",
     }
 
 

@@ -49,6 +49,7 @@ class GitHubServer:
         self.git_dirs: dict[str, Path] = {}
         self.renamed: dict[str, str] = {}
         self.blocked: set[str] = set()
+        self.private = False  # clones want the token, too
         self.failures: list[Failure] = []
         self.requests: list[tuple[str, str, int]] = []
         self.seen_tokens: set[str] = set()
@@ -152,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _authorised(self) -> bool:
         given = self.headers.get("Authorization")
         if given is None:
-            return True
+            return not self.hub.private or self.path.startswith(API)
         kind, _, value = given.partition(" ")
         if kind.lower() == "basic":
             value = base64.b64decode(value).decode().partition(":")[2]

@@ -129,7 +129,9 @@ def test_a_stalled_server_is_given_up(hub, origin, tmp_path):
 
 def test_the_token_goes_to_its_host_and_nowhere_else(hub, origin, tmp_path):
     hub.add("a/b", origin.path)
-    hub.token = "marked-token"
+    hub.token, hub.private = "marked-token", True
+    with pytest.raises(SourceError, match="GITHUB_TOKEN"):
+        fetch(hub, "a/b", tmp_path / "cache")
     with pytest.raises(SourceError, match="GITHUB_TOKEN") as refused:
         fetch(hub, "a/b", tmp_path / "cache", token="wrong-token")
     assert "wrong-token" not in str(refused.value)
@@ -142,9 +144,14 @@ def test_the_token_goes_to_its_host_and_nowhere_else(hub, origin, tmp_path):
 def test_a_server_that_sends_elsewhere_does_not_send_the_token_there(origin, tmp_path):
     with GitHubServer(tmp_path) as hub, GitHubServer(tmp_path) as other:
         other.add("a/b", origin.path)
+        other.private = True
+        hub.fail("/a/b", 301, Location=f"{other.url('a/b')}/info/refs?service=git-upload-pack")
+        with pytest.raises(SourceError, match="GITHUB_TOKEN"):
+            fetch(hub, "a/b", tmp_path / "cache", token="marked-token")
+        assert not other.seen_tokens
+        other.private = False
         hub.fail("/a/b", 301, Location=f"{other.url('a/b')}/info/refs?service=git-upload-pack")
         assert fetch(hub, "a/b", tmp_path / "cache", token="marked-token").tip == origin.head
-        assert hub.requests
         assert not other.seen_tokens
 
 
