@@ -170,7 +170,7 @@ class InsertMode(Window):
         self.rec.run(INSERT, self.line - self.top, rows, x)
         line = self.lines[self.line] = head + part + tail
         if not self.left:
-            self._drawn[line] = self.rec.now[self.line - self.top]
+            self._remember(line, self.rec.now[self.line - self.top])
         self.unit += count
         return count
 

@@ -23,11 +23,12 @@ class Recorder:
     """The screen as it is now, and the film since the last `cut`.
 
     `t` counts keys since the last cut, `now` holds one RowTable number a row, (`y`, `x`) is the cursor. `lines` is for
-    whoever draws: lines of text, by what they are, to the number of the row that shows them from their start.
+    whoever draws: lines of text, by what they are, to the number of the row that shows them from their start;
+    `remembered` counts their units.
     """
 
     __slots__ = (
-        "table", "rows", "cols", "lines", "now", "y", "x", "t",
+        "table", "rows", "cols", "lines", "remembered", "now", "y", "x", "t",
         "_first", "_step", "_row", "_number", "_cursor_y", "_cursor_x", "phase",
     )  # fmt: skip
 
@@ -37,6 +38,7 @@ class Recorder:
         self.now = [self.table.intern(*row) for row in zip(screen.texts, screen.runs, strict=True)]
         self.y, self.x = screen.cursor_row, screen.cursor_col
         self.lines: dict[str, int] = {}
+        self.remembered = 0
         self._start()
 
     def _start(self) -> None:
@@ -137,5 +139,6 @@ class Recorder:
         screen = self.screen()
         self.table = RowTable()
         self.lines = {}
+        self.remembered = 0
         self.now = [self.table.intern(*row) for row in zip(screen.texts, screen.runs, strict=True)]
         self._start()

@@ -23,6 +23,7 @@ from schema.errors import UnsupportedKeyError
 from schema.geometry import Style
 
 _TILDE = ("~", ((0, 1, int(Style.BOLD)),))
+MEMORY = 1 << 24  # units of the lines whose drawing is remembered
 
 
 def split_lines(content: bytes) -> tuple[list[str], bool]:
@@ -95,8 +96,18 @@ class Window:
         """RowTable number of one buffer line in the window."""
         number = self._drawn.get(text)
         if number is None:
-            number = self._drawn[text] = self.rec.table.intern(*self._cells(text))
+            number = self.rec.table.intern(*self._cells(text))
+            self._remember(text, number)
         return number
+
+    def _remember(self, text: str, number: int) -> None:
+        """Note which row shows a line; all is forgotten when the lines remembered get many or long."""
+        self.rec.remembered += len(text)
+        if self.rec.remembered > MEMORY:
+            self.rec.remembered = len(text)
+            for lines in self._drawn_at.values():
+                lines.clear()
+        self._drawn[text] = number
 
     def _cells(self, text: str) -> tuple[str, Runs]:
         """(text, style runs) of one buffer line in the window."""

@@ -1,5 +1,7 @@
 """Lines as cells: what is measured from where it was left is what is measured from the start."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,29 @@ def test_a_long_line_of_anything_is_drawn_without_measuring_it_for_every_key(mon
     keys = b"vim x\r" + edit(None, ("a\tb\x01\xe9\u6f22" * 400).encode())
     Terminal(Geometry(12, 40)).play(keys, [None])
     assert measured < 4 * 40 * len(keys)  # a few windows' width a key; ten times that from the line's start
+
+
+@pytest.mark.parametrize("unit", ["h\xe9llo ", "\u6f22\u5b57", "a\tb", "a\x01b", "\x7f\u6f22\t", "plain text "])
+def test_forgetting_how_lines_were_drawn_changes_nothing(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    keys = b"vim a\r" + edit(None, (unit * 200 + "\nshort\n" + unit * 30 + "\n").encode()) + b":w\r:q\r"
+    shown = []
+    for memory in (1, 1 << 24):
+        monkeypatch.setattr("pipeline.window.MEMORY", memory)
+        terminal = Terminal(Geometry(12, 40))
+        film = terminal.play(keys, [None])
+        shown.append([[terminal.table.row(number) for number in step] for step in film.rows_TR.tolist()])
+    assert shown[0] == shown[1]
+
+
+def test_memory_does_not_grow_with_the_square_of_a_line() -> None:
+    keys = b"vim a\r" + edit(None, b"h\xc3\xa9llo" * 1200)  # its growing line has 18 million units in all
+    tracemalloc.start()
+    try:
+        Terminal(Geometry(12, 40)).play(keys, [None])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 << 20
 
 
 def widths(line: str) -> list[int]:
