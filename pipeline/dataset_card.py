@@ -159,7 +159,7 @@ def _privacy(streams: Sequence[Manifest]) -> str:
     )
     lines.append(
         "- Names and addresses that stand inside published source files are shown as they are. To have a repository "
-        "removed, list its owner in the harvest's opt-out list and remove its folder."
+        "removed, list its owner in the opt-out list of a harvest that names it: its stream is emptied."
     )
     return "## Privacy\n\n" + "\n".join(lines)
 

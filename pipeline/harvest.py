@@ -22,6 +22,7 @@ from pipeline.catalogue import DATABASE
 from pipeline.clone import Clone, CloneConfig, cloned
 from pipeline.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.manifest import MANIFEST, TOOL_VERSION, Manifest, load, manifests, stream_folder
+from pipeline.plumbing import need_git
 from pipeline.replay import replay
 from pipeline.shards import StreamWriter, refuse
 from pipeline.source import LocalSource, RemoteSource, Source, parse_source, printable
@@ -99,6 +100,7 @@ def harvest_repository(
     Raises SourceError, WarehouseError, ConfigError, CorruptError, SchemaVersionError.
     """
     started = time.monotonic()
+    need_git()
     source = parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
     if opted_out(source.repo_id, config.opt_out):
         return _refused(source, config, "opt-out", None)
@@ -253,7 +255,11 @@ def refuse_found(repo_id: str, rule: str, config: HarvestConfig) -> Outcome:
 
 
 def check_sources(named: Sequence[str], config: HarvestConfig) -> list[Source]:
-    """Every source, parsed, before any work. Raises SourceError: none, malformed, or two of one name."""
+    """Every source, parsed, before any work.
+
+    Raises SourceError (none, malformed, or two of one name), ConfigError (no git), WarehouseError (no such place).
+    """
+    need_git()
     if not named:
         raise SourceError("no repository named; pass one: python -m flows.harvest --repo PATH_OR_URL")
     found: dict[str, Source] = {}
@@ -265,7 +271,7 @@ def check_sources(named: Sequence[str], config: HarvestConfig) -> list[Source]:
                 f"repositories {other.shown!r} and {source.shown!r} would both be called {source.repo_id!r}; "
                 "rename one folder, or harvest them into two warehouses"
             )
-    Store(config.warehouse)  # raises WarehouseError for what is no folder or s3:// URL
+    Store(config.warehouse)
     return list(found.values())
 
 

@@ -5,6 +5,7 @@ replacement objects, grafts or lazy fetches. Only reading commands are run here.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import IO, NamedTuple
 
 from pipeline.temporary import temporary_folder
-from schema.errors import SourceError
+from schema.errors import ConfigError, SourceError
 
 GITLINK, SYMLINK, EXECUTABLE, REGULAR, DIRECTORY = 0o160000, 0o120000, 0o100755, 0o100644, 0o040000
 CACHE_BYTES = 64 << 20  # of blob contents; the old content of a file is mostly an earlier new one
@@ -25,6 +26,12 @@ _IN_FLIGHT = 400
 _PIPE_BYTES = 1 << 18
 
 Git = subprocess.Popen[bytes]
+
+
+def need_git() -> None:
+    """Raise ConfigError where there is no git program."""
+    if shutil.which("git") is None:
+        raise ConfigError("git: no such program on PATH; install it: apt-get install git (Debian), brew install git")
 
 
 def environment() -> dict[str, str]:

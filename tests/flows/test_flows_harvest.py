@@ -57,6 +57,15 @@ def test_bad_input_is_one_line_and_exit_code_2(named, capsys, tmp_path):
     assert not (tmp_path / "w").exists()
 
 
+def test_without_git_it_is_one_line(repository, tmp_path):
+    environment = os.environ | {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flows.harvest", "--repo", "film", "--warehouse", "w"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("git: no such program")
+
+
 def test_runners_by_name(monkeypatch):
     assert type(task_runner("threads", 2)).__name__ == "ThreadPoolTaskRunner"
     monkeypatch.setenv("GITREEL_RUNNER", "fibres")
