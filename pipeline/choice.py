@@ -1,12 +1,12 @@
 """Which of a commit's files are typed, and which come by checkout, with one fixed word for why; lines are counted.
 
-Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, those of `pipeline.filters` and of
+Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, email, those of `pipeline.filters` and of
 `pipeline.keystrokes`; the story adds episode-too-long.
 """
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
@@ -22,6 +22,8 @@ PATH_BYTES = 1_000  # vim and the shell get no longer names than this
 TARGET_BYTES = 1_000
 _STRIDE = 4_096
 _JUDGED = 1 << 14  # contents whose verdict is remembered: an old one was mostly judged when it was new
+
+PRIVATE = ("secret", "email")  # reasons found in the text itself: its lines are still counted
 
 Verdict = tuple[bool, str]
 
@@ -94,8 +96,8 @@ class Chooser:
         target = self.blobs.read(change.new) or b""
         if not target or b"\0" in target:
             return Choice(change, "symlink")
-        if not self._free_of_secrets(target, change.path):
-            return Choice(change, "secret")
+        if verdict := self.private([target], change.path):
+            return Choice(change, verdict)
         return Choice(change, target=target)
 
     def _file(self, change: FileChange) -> Choice:
@@ -111,7 +113,7 @@ class Chooser:
             verdict = self._verdict(change.old, old, old, change.path)
         if not verdict:  # then the lines of `old` need no second look
             verdict = self._verdict(change.new, new, middles[1], change.path)
-        if verdict not in ("", "secret"):
+        if verdict not in ("", *PRIVATE):
             return Choice(change, verdict)
         lines = count_changed(old or b"", new, middles)
         if len(change.path) > PATH_BYTES:
@@ -127,20 +129,25 @@ class Chooser:
         return Choice(change, "", keys, old, lines=lines)
 
     def _verdict(self, oid: str, content: bytes, unseen: bytes, path: bytes) -> str:
-        """Why this content is not typed; empty if it may be. Only `unseen` of it is scanned for secrets."""
+        """Why this content is not typed; empty if it may be. Only `unseen` of it is searched for what is private."""
         key = (oid, path)
         known = self._verdicts.get(key)
         if known is None:
             keep, known = self.verdicts.file(path, content, self.config)
             if keep:
-                known = "" if self._free_of_secrets(unseen, path) else "secret"
+                known = self.private(unseen.split(b"\n"), path)
             if len(self._verdicts) >= _JUDGED:
                 self._verdicts.clear()
             self._verdicts[key] = known
         return known
 
-    def _free_of_secrets(self, content: bytes, path: bytes) -> bool:
-        return not self.config.scan_secrets or self.verdicts.secret(content.split(b"\n"), path)[0]
+    def private(self, lines: Sequence[bytes], path: bytes) -> str:
+        """Which of PRIVATE stands in lines to be typed or shown, as far as the settings ask; empty if none does."""
+        if self.config.scan_secrets and not self.verdicts.secret(lines, path)[0]:
+            return "secret"
+        if not self.config.show_emails and not filters.email_filter(b"\n".join(lines))[0]:
+            return "email"
+        return ""
 
     def _lines(self, change: FileChange, sizes: dict[str, int | None]) -> int:
         """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""

@@ -149,6 +149,7 @@ def _privacy(streams: Sequence[Manifest]) -> str:
     every = {
         "File revisions in which a secret was found are never opened": all(c.scan_secrets for c in configs),
         "E-mail addresses are removed from typed subjects": all(c.mask_emails for c in configs),
+        "File revisions that hold an e-mail address are never opened": not any(c.show_emails for c in configs),
         "Commits by bots are stepped over": all(c.skip_bots for c in configs),
         "Generated, vendored, minified and lock files are not typed": all(c.skip_generated for c in configs),
     }
@@ -158,7 +159,8 @@ def _privacy(streams: Sequence[Manifest]) -> str:
         "- Authors: " + ("a hash keyed by a secret key, in `episodes.author` only." if keyed else "not stored at all.")
     )
     lines.append(
-        "- Names and addresses that stand inside published source files are shown as they are. To have a repository "
+        "- Names that stand inside published source files are shown as they are, and so are e-mail addresses unless "
+        "the line above says otherwise (`show_emails` of the harvest's settings). To have a repository "
         "removed, list its owner in the opt-out list of a harvest that names it: its stream is emptied."
     )
     return "## Privacy\n\n" + "\n".join(lines)

@@ -14,12 +14,13 @@ from typing import NamedTuple, Protocol
 from pipeline.secret_scan import secret_filter
 from schema.config import ReplayConfig
 
-__all__ = ["binary", "commit_filter", "file_filter", "mask_emails", "path_filter", "secret_filter"]
+__all__ = ["binary", "commit_filter", "email_filter", "file_filter", "mask_emails", "path_filter", "secret_filter"]
 
 KEEP = (True, "")
 HEAD_BYTES = 8000  # git looks for a NUL in as many bytes to call a file binary
 HEAD_LINES = 40  # no content rule looks further
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_EMAIL_BYTES = re.compile(EMAIL.pattern.encode())
 
 
 class Authored(Protocol):
@@ -84,6 +85,11 @@ def path_filter(path: bytes) -> tuple[bool, str]:
         if pattern.search(text):
             return False, reason
     return KEEP
+
+
+def email_filter(content: bytes) -> tuple[bool, str]:
+    """(False, 'email') if an e-mail address stands in what would be typed or shown, else (True, '')."""
+    return (False, "email") if b"@" in content and _EMAIL_BYTES.search(content) else KEEP
 
 
 def mask_emails(text: str) -> str:

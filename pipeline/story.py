@@ -159,8 +159,8 @@ def _refuse(commit: Commit, desk: Desk, subject: str) -> None:
     if commit.truncated or len(commit.changes) > config.max_commit_files:
         counted = [] if commit.truncated else commit.changes[:_COUNTED_FILES]
         raise Untold("too-many-files", sum(desk.chooser.lines(change) for change in counted))
-    if config.scan_secrets and not verdicts.secret([subject, *(c.path for c in commit.changes)], b"")[0]:
-        raise Untold("secret")
+    if why := desk.chooser.private([subject.encode(), *(c.path for c in commit.changes)], b""):
+        raise Untold(why)
     if desk.lacks(c.new for c in commit.changes if c.new and c.new_mode != GITLINK):
         raise Untold("missing")  # git could not check it out, and refuses to commit a tree that names it
     for change in commit.changes:

@@ -27,6 +27,9 @@ class ReplayConfig(FrozenModel):
     skip_generated: bool = Field(True, description="bring generated, vendored, minified and lock files by checkout")
     scan_secrets: bool = Field(True, description="bring file revisions that hold a secret by checkout")
     mask_emails: bool = Field(True, description="remove e-mail addresses from typed subjects")
+    show_emails: bool = Field(
+        True, description="type and show files that hold e-mail addresses; otherwise such revisions come by checkout"
+    )
     author_key_hash: str | None = Field(
         None, description="sha256 of the key that hashes author ids; the key itself is never stored"
     )

@@ -6,7 +6,10 @@ import duckdb
 import pytest
 
 from pipeline import warehouse
+from pipeline.dataset_card import card
 from pipeline.harvest import HarvestConfig, Outcome, harvest_repository
+from pipeline.store import Store
+from schema.config import ReplayConfig
 from schema.errors import SourceError
 from tests.hostile import CANARY, HOSTILE
 from tests.repositories import AUTHOR, SYMLINK, File, Repository
@@ -150,3 +153,31 @@ def test_one_repository_cannot_pass_for_another(tmp_path):
     assert harvest(folder, tmp_path).repo_id == "..x"
     stored = [p.relative_to(tmp_path / "warehouse").parts for p in (tmp_path / "warehouse").rglob("*.json")]
     assert all(".." not in parts for parts in stored)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_addresses_inside_of_files_are_shown_or_not_as_the_settings_say(shown, tmp_path):
+    made = Repository(tmp_path / "addressed")
+    made.commit("Root", {"a.py": b"one\ntwo\n"})
+    made.commit("Add it", {"a.py": b"one\nwrite to nobody@nowhere.example\ntwo\n"})
+    made.commit("Edit beside it", {"a.py": b"one more\nwrite to nobody@nowhere.example\ntwo\n"})
+    made.commit("Remove it", {"a.py": b"one more\ntwo\n"})
+    made.commit("In a link", {"link": File(b"nobody@nowhere.example", SYMLINK)})
+    made.commit("In a name", {"nobody@nowhere.example": b"x\n"})
+    made.commit("Go on", {"a.py": b"one more\ntwo\nthree\n"})
+    config = HarvestConfig(
+        warehouse=str(tmp_path / "warehouse"), cache=str(tmp_path / "cache"), replay=ReplayConfig(show_emails=shown)
+    )
+    outcome = harvest_repository(str(made.path), config)
+    warehouse.build(config.warehouse)
+    assert outcome.status == "complete"
+    with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
+        database.execute(f"SET file_search_path = '{tmp_path}'")
+        rows = [row[0] for row in database.execute("SELECT DISTINCT unnest(frame) FROM steps").fetchall()]
+        contents = [row[0] for row in database.execute("SELECT content FROM blobs").fetchall()]
+        drops = database.execute("SELECT scope, count(*) FROM drops WHERE rule = 'email' GROUP BY ALL").fetchall()
+    seen = any("nobody@nowhere" in row for row in rows) or any(b"nobody@nowhere" in content for content in contents)
+    assert seen == shown
+    assert dict(drops) == ({} if shown else {"file": 4, "commit": 1})
+    told = card(Store(config.warehouse))
+    assert ("hold an e-mail address are never opened: yes" in told) == (not shown)
