@@ -240,7 +240,7 @@ class _Telling:
         self.added += [move.target.path for move in moves]
         emptied = dict.fromkeys(folder_of(move.source.path) for move in moves)
         left = [folder for folder in emptied if folder and not self.alive(folder)]
-        self.type(*_commands(b"rmdir -p --ignore-fail-on-non-empty ", left))
+        self.type(*_commands(b"rmdir -p --ignore-fail-on-non-empty ", _deepest(left)))
         exact = [move for move in moves if not move.edited]
         self.modes = [m.target for m in exact if m.source.old_mode != m.target.new_mode]
 
@@ -313,8 +313,7 @@ class _Telling:
         """`mkdir -p` for the folders of `paths` that are not there."""
         wanted = dict.fromkeys(folder for path in paths if (folder := folder_of(path)))
         missing = [folder for folder in wanted if not self.alive(folder)]
-        deepest = [f for f in missing if not any(other.startswith(f + b"/") for other in missing)]
-        self.type(*_commands(b"mkdir -p ", deepest))
+        self.type(*_commands(b"mkdir -p ", _deepest(missing)))
 
     def alive(self, folder: bytes) -> bool:
         """Whether a file is left below `folder`, so that it is there."""
@@ -348,6 +347,12 @@ class _Telling:
         if change in self.modes:
             return REGULAR if change.new_mode == EXECUTABLE else EXECUTABLE
         return change.old_mode if change.old_mode in (REGULAR, EXECUTABLE) else REGULAR
+
+
+def _deepest(folders: list[bytes]) -> list[bytes]:
+    """Those with no other of them below: `-p` makes and removes the ones above, and would say so if they were named."""
+    above = {folder[:at] for folder in folders for at, byte in enumerate(folder) if byte == 0x2F}
+    return [folder for folder in folders if folder not in above]
 
 
 def _removed_first(change: FileChange) -> bool:

@@ -114,6 +114,10 @@ def _renames(r: Repository) -> None:
         "Moved back",
         {"w": None, "w/a.py": long, "u/a.py": None, "u/b b.py": None, "u/b": File(long + b"b", EXECUTABLE)},
     )
+    nested = {"n/x": b"x of n\n", "n/y/y": b"y of n\n", "n/y/z/z": b"z of n\n", "n2/only/one": b"one of n2\n"}
+    r.commit("Folders in folders", nested)
+    moved: dict[str, bytes | File | None] = {f"o/{name}": text for name, text in nested.items()}
+    r.commit("Renamed at the top", moved | dict.fromkeys(nested))
     r.commit("Everything goes", dict.fromkeys(r.trees[r.head or ""]))
     r.commit("And comes back", {"readme": b"one\ntwo\nthree\n", "d/e": b"e\n"})
 

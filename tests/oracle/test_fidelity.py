@@ -11,7 +11,7 @@ from benchmarks.fidelity import judge, sample
 from pipeline.history import order
 from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
-from tests.repositories import Repository, make_repository
+from tests.repositories import File, Repository, make_repository
 
 pytestmark = pytest.mark.exact
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +71,14 @@ def test_branches_and_merges(vim_here: str, tmp_path: Path) -> None:
     merge = r.commit("Merge", {"a": b"1\n2 side\n3\n"}, parents=[main, side])
     r.commit("", {"a": None, "d/c": b"1\n2 side\n3\n"}, parents=[merge])
     assert both_exact(r.path, ReplayConfig(), vim_here, frames=5_000) > 300
+
+
+def test_folders_in_folders_are_moved(vim_here: str, tmp_path: Path) -> None:
+    """Emptied folders go one below the other, and none of the commands says a word."""
+    old: dict[str, bytes | File | None] = {"d/x": b"one\n", "d/sub/y": b"two\n", "d/sub/low/z": b"three\n"}
+    new: dict[str, bytes | File | None] = {f"e/{name}": content for name, content in old.items()}
+    path = make_repository(tmp_path / "r", old, new | dict.fromkeys(old), {"e/d/x": None, "top": b"one\n"})
+    assert both_exact(path, ReplayConfig(), vim_here, frames=5_000) > 300
 
 
 def test_a_clone_that_lacks_a_blob(vim_here: str, tmp_path: Path) -> None:

@@ -150,6 +150,13 @@ def test_a_file_that_changed_little_is_moved_and_edited(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_that_goes_with_the_one_below_it_is_not_named(tmp_path: Path) -> None:
+    """`rmdir -p d/sub d` would say that `d` is no longer there."""
+    old = {"d/x": b"one\n", "d/sub/y": b"two\n", "d/sub/low/z": b"three\n", "k": b"k\n"}
+    new = {"d/x": None, "d/sub/y": None, "d/sub/low/z": None, "e/x": b"one\n", "e/y": b"two\n", "e/z": b"three\n"}
+    assert last(tmp_path, old, new)[-1] == "rmdir -p --ignore-fail-on-non-empty d/sub/low"
+
+
 def test_of_several_alike_the_same_name_wins_then_the_most_alike(tmp_path: Path) -> None:
     body = b"".join(b"line %d\n" % i for i in range(20))
     first: Files = {"a/x": body + b"1\n", "a/y": body, "keep": b""}
