@@ -32,7 +32,7 @@ from pipeline.scratch import Scratch, make_scratch
 from pipeline.story import Desk, Untold, tell
 from pipeline.terminal import Terminal
 from schema.config import ReplayConfig
-from schema.errors import GitreelError
+from schema.errors import GitreelError, UnsupportedKeyError
 from schema.geometry import Geometry
 from schema.widths import VIM_VERSION
 
@@ -122,7 +122,13 @@ def judge(
                     verdict.lines += refusal.lines
                     continue
                 contents = [file.content for file in score.opened]
-                result = play_both(terminal, oracle, score.keys, contents)
+                before = terminal.screen()
+                try:
+                    result = play_both(terminal, oracle, score.keys, contents)
+                except UnsupportedKeyError:  # the model stands in the middle of something, the oracle was not touched
+                    verdict.dropped["unsupported-key"] += 1
+                    terminal = Terminal(config.geometry, before)
+                    continue
                 desk.tree = commit.tree
                 verdict.commits += 1
                 verdict.frames += result.frames
@@ -157,10 +163,10 @@ def _check_commit(verdict: Verdict, scratch: Scratch, commit: Commit, subject: s
     try:
         tree = scratch.git("rev-parse", "HEAD^{tree}")
         message = scratch.git("log", "-1", "--format=%B").rstrip("\n")
-        status = scratch.git("status", "--porcelain", "--ignored")
+        status = scratch.git("status", "--porcelain", "--ignored", "--ignore-submodules=dirty")
     except subprocess.CalledProcessError as error:
         verdict.tree_mismatches += 1
-        verdict.shown.append(f"commit {commit.sha}: git failed: {error.stderr!r}")
+        verdict.shown.append(f"commit {commit.sha}: git {error.cmd[1]} failed: {error.stderr!r}")
         return
     same = tree == commit.tree
     if not same and scratch.git("ls-tree", "-rz", tree) == scratch.git("ls-tree", "-rz", commit.tree):

@@ -9,6 +9,7 @@ not typed, `git add -Af && git commit -qm SUBJECT`.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from pipeline.attributes import ATTRIBUTES_BYTES, quiet_attributes
 from pipeline.choice import Choice, Chooser, Verdicts
 from pipeline.history import Commit, FileChange
 from pipeline.moves import find_moves, folder_of
@@ -78,43 +79,49 @@ class Desk:
         self.verdicts = verdicts or Verdicts()
         self.chooser = Chooser(blobs, config, self.verdicts)
         self.tree = tree
-        self._below: dict[str, tuple[int, int]] = {}  # tree -> files below it, longest path; or why it is unsound
+        # (tree, at the top?) -> files below it, longest path; or why it is unsound
+        self._below: dict[tuple[str, bool], tuple[int, int]] = {}
 
     def unsound(self, tree: str) -> str:
         """Why git cannot check a tree out, a fixed word; empty if it can. Each tree object is read once.
 
-        'unplayable': forbidden or overlong names, a bomb; 'missing': a file whose content is not in this clone.
+        'unplayable': forbidden or overlong names, a bomb, what git complains about at every command; 'missing': a file
+        whose content is not in this clone.
         """
         known = self._below
         if len(known) > _SOUND_TREES:
             known.clear()
-        stack = [tree]
+        stack = [(tree, True)]
         while stack:
-            oid = stack[-1]
-            if oid in known:
+            oid, top = at = stack[-1]
+            if at in known:
                 stack.pop()
                 continue
             entries = self.blobs.tree(oid)
-            waiting = [e.oid for e in entries.values() if e.mode == DIRECTORY and e.oid not in known]
-            if waiting:
-                stack += set(waiting)
+            below = {(e.oid, False) for e in entries.values() if e.mode == DIRECTORY}
+            if waiting := below - known.keys():
+                stack += waiting
                 continue
             stack.pop()
-            known[oid] = self._look_at(entries)
-        return _UNSOUND.get(known[tree], "")
+            known[at] = self._look_at(entries, top)
+        return _UNSOUND.get(known[tree, True], "")
 
-    def _look_at(self, entries: Mapping[bytes, Entry]) -> tuple[int, int]:
+    def _look_at(self, entries: Mapping[bytes, Entry], top: bool) -> tuple[int, int]:
         """(files below a tree, its longest path), or why it is unsound; its folders are known."""
         files = longest = 0
         found = (0, 0)
         for name, entry in entries.items():
-            below, length = self._below[entry.oid] if entry.mode == DIRECTORY else (1, -1)
+            below, length = self._below[entry.oid, False] if entry.mode == DIRECTORY else (1, -1)
             if below < 0:
                 found = min(found, (below, 0))
                 continue
             files += below
             longest = max(longest, len(name) + 1 + length)
-            if _forbidden(name, entry.mode) or self._bad_link(entry.mode, entry.oid):
+            if (
+                _forbidden(name, entry.mode)
+                or self._bad_link(entry.mode, entry.oid)
+                or self._is_noisy(name, entry.mode, entry.oid, top)
+            ):
                 found = min(found, _UNPLAYABLE)
         if self.lacks(entry.oid for entry in entries.values() if entry.mode not in (DIRECTORY, GITLINK)):
             found = _MISSING
@@ -125,6 +132,15 @@ class Desk:
     def lacks(self, oids: Iterable[str]) -> bool:
         """Whether one of these files' contents is not in this clone."""
         return None in self.blobs.sizes(oids).values()
+
+    def _is_noisy(self, name: bytes, mode: int, oid: str, top: bool) -> bool:
+        """Whether git, reading this file at nearly every command, complains about it on the screen."""
+        if mode == SYMLINK:
+            return name in (b".gitattributes", b".gitignore")  # git does not follow them
+        if name != b".gitattributes" or mode not in (REGULAR, EXECUTABLE):
+            return False
+        size = self.blobs.sizes([oid])[oid] or 0
+        return size > ATTRIBUTES_BYTES or not quiet_attributes(self.blobs.read(oid) or b"", top=top)
 
     def _bad_link(self, mode: int, oid: str) -> bool:
         """A symlink that no file system can hold: an empty target, or one that ends at a NUL."""
@@ -167,7 +183,10 @@ def _refuse(commit: Commit, desk: Desk, subject: str) -> None:
         names = change.path.split(b"/")
         if len(change.path) > _FULL_PATH_BYTES or any(_forbidden(n, change.new_mode) for n in names):
             raise Untold("unplayable")
-        if change.new and desk._bad_link(change.new_mode, change.new):
+        if change.new and (
+            desk._bad_link(change.new_mode, change.new)
+            or desk._is_noisy(names[-1], change.new_mode, change.new, len(names) == 1)
+        ):
             raise Untold("unplayable")
     arrives = commit.parent_tree is not None and commit.parent_tree != desk.tree
     if arrives and (why := desk.unsound(commit.parent_tree or "")):

@@ -269,4 +269,9 @@ class Oracle:
     def _receive(self, data: bytes) -> None:
         self.received += len(data)
         if self.decoder is not None and data:
-            self.decoder.feed(data)
+            try:
+                self.decoder.feed(data)
+            except ValueError as error:
+                raise OracleError(
+                    f"the terminal shows what no film does: {error}; last came {data[-200:]!r}"
+                ) from error

@@ -11,7 +11,7 @@ from benchmarks.fidelity import judge, sample
 from pipeline.history import order
 from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
-from tests.repositories import File, Repository, make_repository
+from tests.repositories import GITLINK, File, Repository, make_repository
 
 pytestmark = pytest.mark.exact
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +94,30 @@ def test_a_clone_that_lacks_a_blob(vim_here: str, tmp_path: Path) -> None:
     verdict = judge(r.path, ReplayConfig(), [(0, 5)])
     assert verdict.exact, f"{vim_here}\n" + "\n".join(verdict.shown)
     assert (verdict.commits, verdict.dropped) == (2, {"missing": 3})
+
+
+def test_what_git_would_complain_about(vim_here: str, tmp_path: Path) -> None:
+    """Bad attributes are stepped over; a bad .gitmodules beside a gitlink disturbs nothing."""
+    link = File(b"1234567890" * 4, GITLINK)
+    path = make_repository(
+        tmp_path / "r",
+        {"f": b"1\n", ".gitmodules": b"<<<<<<< HEAD\n", "sub": link},
+        {".gitattributes": b"* text # comment\n"},
+        {".gitattributes": b"* text\n"},
+        {"f": b"2\n", "sub": File(b"2345678901" * 4, GITLINK)},
+        {"sub": None, ".gitmodules": None},
+    )
+    verdict = judge(path, ReplayConfig(), [(0, 5)])
+    assert verdict.exact, f"{vim_here}\n" + "\n".join(verdict.shown)
+    assert (verdict.commits, verdict.dropped) == (3, {"unplayable": 2})
+
+
+def test_a_commit_that_the_model_refuses_is_stepped_over(vim_here: str, tmp_path: Path) -> None:
+    """A control character in a name that does not fit the message line."""
+    path = make_repository(tmp_path / "r", {"a\x7f" + "b" * 20: b"1\n"}, {"c": b"2\n"})
+    verdict = judge(path, ReplayConfig(rows=10, cols=25), [(0, 2)])
+    assert verdict.exact, f"{vim_here}\n" + "\n".join(verdict.shown)
+    assert verdict.dropped["unsupported-key"] == 1
 
 
 def test_own_history(vim_here: str) -> None:

@@ -329,3 +329,29 @@ class TestSecrets:
         assert (first, second) == ("secret", "secret")
         assert isinstance(third, Score)
         assert third.drops == ((b"l", "secret"),)
+
+
+@pytest.mark.parametrize(
+    ("path", "bad", "good"),
+    [
+        (".gitattributes", b"*.png binary # images\n", b"*.png binary\n"),
+        ("d/.gitattributes", b"[attr]foo bar\n", b"* foo\n"),
+        (".gitattributes", File(b"f", SYMLINK), b"* text\n"),
+        ("d/.gitignore", File(b"../f", SYMLINK), b"*.o\n"),
+    ],
+)
+def test_what_git_complains_about_is_stepped_over(
+    tmp_path: Path, path: str, bad: bytes | File, good: bytes | File
+) -> None:
+    """Until the file is right again, and the commit that mends it starts from the bad one."""
+    repository = make_repository(
+        tmp_path / "r", {"f": b"1\n"}, {path: bad}, {"f": b"2\n"}, {path: good}, {"f": b"3\n"}, {path: None}
+    )
+    told = tell_all(repository)
+    assert told[1:4] == ["unplayable"] * 3
+    assert all(isinstance(score, Score) for score in (told[0], *told[4:]))
+
+
+def test_macros_in_the_root_are_played(tmp_path: Path) -> None:
+    told = tell_all(make_repository(tmp_path / "r", {".gitattributes": b"[attr]foo bar\n"}, {"f": b"1\n"}))
+    assert all(isinstance(score, Score) for score in told)
