@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pipeline.film import Runs
 from schema.geometry import Style
-from schema.widths import CLASS
+from schema.widths import CLASS, COMPOSING
 
 TAB_STOP = 8
 BOLD = int(Style.BOLD)
@@ -205,6 +205,8 @@ def cut_left(text: str, room: int) -> str:
     while width >= room:
         width -= 1 if text[n].isascii() else glyph(text[n])[1]  # so does vim, for `^X` too
         n += 1
+    while n and n < len(text) and CLASS[ord(text[n])] == COMPOSING:
+        n += 1  # what is composed with the last one goes with it
     return text[n:]
 
 

@@ -7,6 +7,7 @@ not typed, `git add -Af && git commit -qm SUBJECT`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from posixpath import normpath
 from typing import NamedTuple
 
 from pipeline.attributes import ATTRIBUTES_BYTES, quiet_attributes
@@ -201,7 +202,7 @@ def _forbidden(name: bytes, mode: int) -> bool:
         or lower == b".git"
         or len(name) > _NAME_BYTES
         or b"/" in name
-        or (mode == SYMLINK and lower == b".gitmodules")
+        or (mode in (SYMLINK, DIRECTORY) and lower == b".gitmodules")  # no link below such a folder either
     )
 
 
@@ -250,8 +251,7 @@ class _Telling:
         for change in removed:
             if change.old_mode == GITLINK:
                 self._remove_gitlink(change.path)
-        replaced = [c.change.path for c in self.choices if c.change.old_mode == SYMLINK and c.keys is not None]
-        self.type(*_commands(b"rm ", replaced))
+        self.type(*_commands(b"rm ", (c.change.path for c in self.choices if self._replaced(c))))
         self.make_folders(move.target.path for move in moves)
         for move in moves:
             self.type(b"git mv " + operands([move.source.path, move.target.path]))
@@ -327,6 +327,18 @@ class _Telling:
         blob = change.old if choice.old is not None else None
         self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys)))
         return choice
+
+    def _replaced(self, choice: Choice) -> bool:
+        """Whether what was there is removed first: vim would follow a link, `ln` refuses to link a file to itself."""
+        old_mode, target = choice.change.old_mode, choice.target
+        if target is None or old_mode not in (REGULAR, EXECUTABLE):
+            return choice.keys is not None and old_mode == SYMLINK
+        seen = normpath(target)  # `ln` looks from the top folder
+        if seen == choice.change.path:
+            return True
+        ends = [at for at, byte in enumerate(seen) if byte == 0x2F] + [len(seen)]
+        above = (self.blobs.entry(self.story.parent_tree, seen[:end]) for end in ends)
+        return any(entry is not None and entry.mode == SYMLINK for entry in above)
 
     def make_folders(self, paths: Iterable[bytes]) -> None:
         """`mkdir -p` for the folders of `paths` that are not there."""

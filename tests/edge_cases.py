@@ -67,6 +67,10 @@ def _modes_and_links(r: Repository) -> None:
     r.commit("Folder to folder link", {"to-d/file": None, "to-d": File(b"d", SYMLINK)})
     r.commit("Odd targets", {"t1": File(b"-rf", SYMLINK), "t2": File(b"a\nb\xff", SYMLINK), "t3": File(b" ", SYMLINK)})
     r.commit("Link renamed", {"t1": None, "t4/t5": File(b"-rf", SYMLINK)})
+    r.commit("Three", {"s1": b"a file\n", "s2": File(b"s1", SYMLINK), "x/s3": b"another\n", "s4": b"four\n"})
+    r.commit("To itself", {"s1": File(b"./x/../s1", SYMLINK), "x/s3": File(b"x/s3", SYMLINK)})
+    r.commit("Files again", {"s1": b"a file\n", "x/s3": b"another\n"})
+    r.commit("Links turned round", {"s1": File(b"s2", SYMLINK), "s2": File(b"s4", SYMLINK)})
     r.commit("Link to binary", {"t2": b"\0\1\2", "t3": b"new\n"})
     r.commit("Binary to link", {"t2": File(b"readme", SYMLINK)})
 

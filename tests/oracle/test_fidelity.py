@@ -11,7 +11,7 @@ from benchmarks.fidelity import judge, sample
 from pipeline.history import order
 from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
-from tests.repositories import GITLINK, File, Repository, make_repository
+from tests.repositories import GITLINK, SYMLINK, File, Repository, make_repository
 
 pytestmark = pytest.mark.exact
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +79,23 @@ def test_folders_in_folders_are_moved(vim_here: str, tmp_path: Path) -> None:
     new: dict[str, bytes | File | None] = {f"e/{name}": content for name, content in old.items()}
     path = make_repository(tmp_path / "r", old, new | dict.fromkeys(old), {"e/d/x": None, "top": b"one\n"})
     assert both_exact(path, ReplayConfig(), vim_here, frames=5_000) > 300
+
+
+def test_links_take_the_place_of_what_they_lead_to(vim_here: str, tmp_path: Path) -> None:
+    path = make_repository(
+        tmp_path / "r",
+        {"a": b"one\n", "b": File(b"a", SYMLINK), "c": b"two\n", "d/e": b"three\n"},
+        {"a": File(b"b", SYMLINK), "b": File(b"c", SYMLINK), "d/e": File(b"./d/e", SYMLINK)},
+    )
+    assert both_exact(path, ReplayConfig(), vim_here, frames=5_000) > 150
+
+
+def test_a_name_of_combining_marks_is_cut(vim_here: str, tmp_path: Path) -> None:
+    """A file that macOS named: the message loses a letter together with its accent."""
+    name = "re\u0301sume\u0301 e\u0301e\u0301e\u0301e\u0301.txt"
+    contents = [b"x" * size + b"\n" for size in range(1, 40, 3)]
+    path = make_repository(tmp_path / "r", *({name[: 5 + n]: content} for n, content in enumerate(contents)))
+    assert both_exact(path, ReplayConfig(rows=6, cols=24), vim_here, frames=5_000) > 500
 
 
 def test_a_clone_that_lacks_a_blob(vim_here: str, tmp_path: Path) -> None:

@@ -331,6 +331,13 @@ class TestSecrets:
         assert third.drops == ((b"l", "secret"),)
 
 
+def test_a_file_that_becomes_a_link_to_itself_is_removed_first(tmp_path: Path) -> None:
+    """`ln -sfn` would refuse: source and destination are the same file."""
+    old: dict[str, bytes | File | None] = {"a": b"one\n", "b": File(b"a", SYMLINK), "c": b"two\n"}
+    new: dict[str, bytes | File | None] = {"a": File(b"b", SYMLINK), "b": File(b"c", SYMLINK)}
+    assert last(tmp_path, old, new) == ["rm a", "ln -sfn b a", "ln -sfn c b"]
+
+
 @pytest.mark.parametrize(
     ("path", "bad", "good"),
     [
