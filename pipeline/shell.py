@@ -25,6 +25,8 @@ class Shell:
         self.row_text = PROMPT  # text of the row that the cursor is on
         self.partial = b""
         self.wrapped = False  # the last character filled its row: the cursor is on an empty one
+        self.full_row = ""  # the row that was left last
+        self.rows_left = 0  # by the line being typed
 
     def feed(self, keys: bytes, at: int) -> tuple[int, bytes | None]:
         """Play `keys` from index `at` up to Enter or the end; (next index, the line if Enter was pressed)."""
@@ -41,14 +43,28 @@ class Shell:
         return stop + 1, line
 
     def _enter(self) -> None:
+        if self.wrapped and self.rows_left > self.rec.rows + 1:
+            self._lose_the_last_row()
         if not self.wrapped:
             self._next_row()
         self.prompt()
+
+    def _lose_the_last_row(self) -> None:
+        """Readline (8.2, `_rl_move_vert`) does not go back to a row that its line has only beyond the screen's height.
+
+        Before Enter it would, to print the row's last character once more; here it does so on the empty row. It does
+        so only where the row has as many bytes as the screen has columns.
+        """
+        if self.full_row.isascii():
+            text = self.full_row[-1:].rjust(self.cols).rstrip(" ")
+            self.rec.put(self.rec.y, self.rec.table.intern(text))
+        self.wrapped = False
 
     def prompt(self) -> None:
         """A new prompt on the cursor's row."""
         self.row_text = PROMPT
         self.wrapped = False
+        self.rows_left = 0
         self.rec.put(self.rec.y, self.rec.table.intern(PROMPT.rstrip(" ")))
         self.rec.x = len(PROMPT)
 
@@ -58,7 +74,8 @@ class Shell:
         else:
             self.rec.y += 1
         self.rec.x = 0
-        self.row_text = ""
+        self.full_row, self.row_text = self.row_text, ""
+        self.rows_left += 1
 
     def _type(self, typed: bytes) -> None:
         self.line += typed

@@ -55,6 +55,14 @@ def test_any_two_files(session: Session, vim_here: str, old: list[str], new: lis
     assert shown is None, f"{vim_here}\n{shown}"
 
 
+@pytest.mark.parametrize("rows_filled", [4, 5, 6, 7])
+@pytest.mark.parametrize("last_row", ["y" * 24, "漢" * 12])
+def test_a_command_that_fills_more_rows_than_the_screen_has(vim_here: str, rows_filled: int, last_row: str) -> None:
+    with Session(Geometry(4, 24)) as session:
+        for line in (": ".ljust(24 * (rows_filled - 1) - 2, "x") + last_row, ": next"):
+            assert session.line(line.encode() + b"\r") is None, vim_here
+
+
 def test_fuzzing_from_the_command_line(vim_here: str) -> None:
     command = [sys.executable, "-m", "benchmarks.oracle.fuzz", "--cases", "2", "--rows", "10", "--cols", "40", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
