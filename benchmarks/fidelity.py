@@ -24,15 +24,16 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.oracle.compare import play_both
+from benchmarks.oracle.compare import compare_film
 from benchmarks.oracle.machine import Oracle, OracleError, find_vim
 from pipeline.history import Commit, order, walk
 from pipeline.plumbing import Blobs
+from pipeline.replay import play_commit
 from pipeline.scratch import Scratch, make_scratch
-from pipeline.story import Desk, Untold, tell
+from pipeline.story import Desk, Untold
 from pipeline.terminal import Terminal
 from schema.config import ReplayConfig
-from schema.errors import GitreelError, UnsupportedKeyError
+from schema.errors import GitreelError
 from schema.geometry import Geometry
 from schema.widths import VIM_VERSION
 
@@ -116,19 +117,12 @@ def judge(
         with Oracle(config.geometry, scratch.folder, Path(root) / "support", scratch.environment) as oracle:
             for commit in sampled(git_dir, runs):
                 try:
-                    score = tell(commit, desk)
+                    score, film = play_commit(commit, desk, terminal)
                 except Untold as refusal:
                     verdict.dropped[refusal.reason] += 1
                     verdict.lines += refusal.lines
                     continue
-                contents = [file.content for file in score.opened]
-                before = terminal.screen()
-                try:
-                    result = play_both(terminal, oracle, score.keys, contents)
-                except UnsupportedKeyError:  # the model stands in the middle of something, the oracle was not touched
-                    verdict.dropped["unsupported-key"] += 1
-                    terminal = Terminal(config.geometry, before)
-                    continue
+                result = compare_film(film, terminal, oracle)
                 desk.tree = commit.tree
                 verdict.commits += 1
                 verdict.frames += result.frames

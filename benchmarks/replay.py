@@ -28,10 +28,10 @@ from benchmarks.report import finish, header, parser, table
 from pipeline.film import Film, RowTable
 from pipeline.history import order, walk
 from pipeline.plumbing import Blobs
-from pipeline.replay import replay
+from pipeline.replay import play_commit, replay
 from pipeline.scratch import make_scratch
 from pipeline.shards import StreamWriter
-from pipeline.story import Desk, Score, Untold, tell
+from pipeline.story import Desk, Score, Untold
 from pipeline.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.decode import decode_texts
@@ -57,11 +57,11 @@ def take_sample(repo: Path, config: ReplayConfig, first: int, most_keys: int) ->
     scores: list[Score] = []
     keys = commits = 0
     with Blobs(repo) as blobs:
-        desk = Desk(blobs, config)
+        desk, terminal = Desk(blobs, config), Terminal(config.geometry)
         for commit in walk(repo, after=first - 1 if first else None):
             commits += 1
             try:
-                score = tell(commit, desk)
+                score, _ = play_commit(commit, desk, terminal)
             except Untold:
                 continue
             if scores and keys + len(score.keys) > most_keys:

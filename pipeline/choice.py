@@ -1,7 +1,7 @@
 """Which of a commit's files are typed, and which come by checkout, with one fixed word for why; lines are counted.
 
 Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, email, those of `pipeline.filters` and of
-`pipeline.keystrokes`; the story adds episode-too-long.
+`pipeline.keystrokes`; the story adds episode-too-long and unsupported-key.
 """
 
 import io

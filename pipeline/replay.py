@@ -72,20 +72,52 @@ def replay(
             if len(terminal.table) > TABLE_ROWS:
                 terminal.forget_rows()
             author = _author(commit, author_key)
-            before = terminal.screen()
             try:
-                score = tell(commit, desk)
-                film = terminal.play(score.keys, [file.content for file in score.opened])
-            except (Untold, UnsupportedKeyError) as refusal:
-                if isinstance(refusal, UnsupportedKeyError):  # the terminal stands in the middle of something
-                    terminal = Terminal(config.geometry, before)
-                reason = refusal.reason if isinstance(refusal, Untold) else "unsupported-key"
-                lines = refusal.lines if isinstance(refusal, Untold) else 0
-                yield _stepped_over(repo_id, commit, reason, lines, next_step, desk, before, author, terminal.table)
+                score, film = play_commit(commit, desk, terminal)
+            except Untold as refusal:
+                yield _stepped_over(repo_id, commit, refusal, next_step, desk, terminal, author)
                 continue
             desk.tree = commit.tree
             yield _take(repo_id, commit, score, film, next_step, terminal, author)
             next_step += len(score.keys)
+
+
+def play_commit(commit: Commit, desk: Desk, terminal: Terminal) -> tuple[Score, Film]:
+    """What is typed for one commit, and its film; a file whose vim is not drawn is brought by checkout instead.
+
+    Raises Untold for a commit to be stepped over; the terminal is then as before.
+    """
+    undrawn: set[bytes] = set()
+    while True:  # at most once more than there are files, and nearly always once or twice
+        score = tell(commit, desk, undrawn)
+        film, refused = _play(score, terminal)
+        if film is not None:
+            return score, film
+        undrawn |= refused
+
+
+def _play(score: Score, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
+    """The film; or None and the files whose vim is not drawn, all of them, the terminal as before.
+
+    Raises Untold where it is the shell that is not drawn.
+    """
+    before, keys, files = terminal.screen(), score.keys, score.opened
+    refused: set[bytes] = set()
+    while True:
+        try:
+            film = terminal.play(keys, [file.content for file in files])
+        except UnsupportedKeyError as error:
+            in_vim, number = terminal.vim is not None, terminal.opened
+            terminal.stand_at(before)
+            if not in_vim:
+                raise Untold("unsupported-key", score.lines) from error
+            refused.add(files[number - 1].path)
+            keys, files = score.keys[files[number - 1].stop :], files[number:]
+            continue
+        if not refused:
+            return film, refused
+        terminal.stand_at(before)
+        return None, refused
 
 
 def still_holds(git_dir: str | os.PathLike[str], episode: Episode, tip: str | None = None) -> bool:
@@ -202,34 +234,34 @@ def _take(
 def _stepped_over(
     repo_id: str,
     commit: Commit,
-    reason: str,
-    lines: int,
+    refusal: Untold,
     first_step: int,
     desk: Desk,
-    screen: Screen,
+    terminal: Terminal,
     author: str | None,
-    table: RowTable,
 ) -> Take:
     """A take without steps. The subject is left out: it may be why."""
     episode = _episode(
         repo_id,
         commit,
         first_step,
-        screen,
+        terminal.screen(),
         author,
         subject="",
         status="dropped",
-        reason=reason,
+        reason=refusal.reason,
         files=len(commit.changes),
         files_typed=0,
-        lines=lines,
+        lines=refusal.lines,
         lines_typed=0,
         steps=0,
         tree=desk.tree or "",
         opened=(),
     )
-    drop = Drop(repo_id=repo_id, episode=commit.ordinal, commit=commit.sha, path=None, scope="commit", rule=reason)
-    return Take(episode, None, table, [], [drop])
+    drop = Drop(
+        repo_id=repo_id, episode=commit.ordinal, commit=commit.sha, path=None, scope="commit", rule=refusal.reason
+    )
+    return Take(episode, None, terminal.table, [], [drop])
 
 
-__all__ = ["RewrittenHistoryError", "Take", "final_screen", "replay", "shown_path", "still_holds"]
+__all__ = ["RewrittenHistoryError", "Take", "final_screen", "play_commit", "replay", "shown_path", "still_holds"]

@@ -6,7 +6,7 @@ Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` f
 not typed, `git add -Af && git commit -qm SUBJECT`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from posixpath import normpath
 from typing import NamedTuple
 
@@ -153,14 +153,15 @@ class Desk:
         return not 0 < size <= _FULL_PATH_BYTES or b"\0" in (self.blobs.read(oid) or b"")
 
 
-def tell(commit: Commit, desk: Desk) -> Score:
+def tell(commit: Commit, desk: Desk, undrawn: Collection[bytes] = ()) -> Score:
     """The score of one commit, played where `desk.tree` stands; the caller then sets `desk.tree` to the commit's.
 
+    `undrawn` are paths of files that the terminal model cannot show in vim: they come by checkout.
     Raises Untold for a commit to be stepped over, SourceError when git cannot read on.
     """
     subject = subject_line(commit.subject, mask=desk.config.mask_emails)
     _refuse(commit, desk, subject)
-    told = _Telling(commit, desk)
+    told = _Telling(commit, desk, undrawn)
     told.arrive()
     told.rearrange()
     told.edit()
@@ -209,9 +210,10 @@ def _forbidden(name: bytes, mode: int) -> bool:
 class _Telling:
     """The keys of one commit as they grow."""
 
-    def __init__(self, commit: Commit, desk: Desk) -> None:
+    def __init__(self, commit: Commit, desk: Desk, undrawn: Collection[bytes]) -> None:
         self.story = commit
         self.desk = desk
+        self.undrawn = undrawn
         self.blobs = desk.blobs
         self.sha = commit.sha[:SHA_DIGITS].encode()
         self.keys = bytearray()
@@ -246,6 +248,9 @@ class _Telling:
         removed = [c for c in rest if c.old_mode and _removed_first(c)]
         self.choices = [chooser.choose(change) for change in rest] + [m.edited for m in moves if m.edited]
         self.choices.sort(key=lambda choice: choice.change.path)
+        for number, choice in enumerate(self.choices):
+            if choice.keys is not None and choice.change.path in self.undrawn:
+                self.choices[number] = choice._replace(reason="unsupported-key", keys=None)
         self.type(*_commands(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
         self.gone.update(c.path for c in removed)
         for change in removed:

@@ -21,7 +21,13 @@ class Terminal:
         if screen is None:
             blank = ("",) * (geometry.rows - 1)
             screen = Screen((PROMPT.rstrip(" "), *blank), ((),) * geometry.rows, 0, len(PROMPT))
-        self.recorder = Recorder(geometry, screen)
+        self.geometry = geometry
+        self.opened = 0  # vims that the last call of `play` started
+        self.stand_at(screen)
+
+    def stand_at(self, screen: Screen) -> None:
+        """Go to an empty prompt on `screen`, whatever the terminal is in the middle of. The RowTable starts anew."""
+        self.recorder = Recorder(self.geometry, screen)
         self.shell = Shell(self.recorder)
         self.vim: Vim | None = None
 
@@ -36,7 +42,7 @@ class Terminal:
         `contents[i]` is the file that the i-th vim opens, None where there is none yet. Keys may stop anywhere, and
         go on in the next call. Raises UnsupportedKeyError for a key that is not drawn.
         """
-        at, opened = 0, 0
+        at = self.opened = 0
         while at < len(keys):
             if self.vim is not None:
                 at = self.vim.feed(keys, at)
@@ -46,11 +52,11 @@ class Terminal:
                 continue
             at, line = self.shell.feed(keys, at)
             if line is not None and line.startswith(b"vim "):
-                if opened >= len(contents):
+                if self.opened >= len(contents):
                     raise UnsupportedKeyError(f"{line!r}: no content was given for the file it opens")
                 name = unquote(line)[-1].decode("utf-8", "surrogateescape")
-                self.vim = Vim(self.recorder, name, contents[opened])
-                opened += 1
+                self.vim = Vim(self.recorder, name, contents[self.opened])
+                self.opened += 1
         return self.recorder.cut(keys)
 
     def screen(self) -> Screen:

@@ -93,7 +93,12 @@ def play_both(
     With `stop`, end at the first mismatch (the two are then out of step). Raises UnsupportedKeyError before the
     oracle is touched.
     """
-    film = terminal.play(keys, contents)
+    return compare_film(terminal.play(keys, contents), terminal, oracle, stop=stop)
+
+
+def compare_film(film: Film, terminal: Terminal, oracle: Oracle, *, stop: bool = False) -> Comparison:
+    """Play the keys of a film, which left `terminal` as it is, on the oracle; `stop` as in `play_both`."""
+    keys = film.action_T.tobytes()
     frames = wrong = 0
     first = None
     for step, screen in enumerate(oracle.film(keys)):

@@ -11,7 +11,7 @@ from benchmarks.fidelity import judge, sample
 from pipeline.history import order
 from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
-from tests.repositories import GITLINK, SYMLINK, File, Repository, make_repository
+from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Repository, make_repository
 
 pytestmark = pytest.mark.exact
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,12 +129,20 @@ def test_what_git_would_complain_about(vim_here: str, tmp_path: Path) -> None:
     assert (verdict.commits, verdict.dropped) == (3, {"unplayable": 2})
 
 
-def test_a_commit_that_the_model_refuses_is_stepped_over(vim_here: str, tmp_path: Path) -> None:
-    """A control character in a name that does not fit the message line."""
-    path = make_repository(tmp_path / "r", {"a\x7f" + "b" * 20: b"1\n"}, {"c": b"2\n"})
-    verdict = judge(path, ReplayConfig(rows=10, cols=25), [(0, 2)])
+def test_files_that_vim_cannot_be_drawn_with_come_by_checkout(vim_here: str, tmp_path: Path) -> None:
+    """A control character in a name that does not fit the message line: new, changed, moved, another kind of file."""
+    odd, other, long = "a\x7f" + "b" * 20, "d/\x01" + "c" * 20, b"one\ntwo\nthree\nfour\n"
+    path = make_repository(
+        tmp_path / "r",
+        {odd: b"1\n", "plain": b"1\n", other: long},
+        {odd: b"2\n", "plain": b"2\n", other: None, "e/" + other: File(long + b"five\n", EXECUTABLE)},
+        {odd: File(b"plain", SYMLINK), "link\x02" + "f" * 20: File(b"plain", SYMLINK)},
+        {odd: b"3\n", "link\x02" + "f" * 20: b"3\n", "plain": None},
+        {odd: None, "e/" + other: File(long, EXECUTABLE), "c": b"2\n"},
+    )
+    verdict = judge(path, ReplayConfig(rows=10, cols=25), [(0, 5)])
     assert verdict.exact, f"{vim_here}\n" + "\n".join(verdict.shown)
-    assert verdict.dropped["unsupported-key"] == 1
+    assert (verdict.commits, verdict.dropped, verdict.not_typed) == (5, {}, {"unsupported-key": 7})
 
 
 def test_own_history(vim_here: str) -> None:

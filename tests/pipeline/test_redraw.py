@@ -57,6 +57,16 @@ def test_stored_frames_are_drawn_again(filmed: Path) -> None:
     assert sum(wrong for _, wrong in results) == 0
 
 
+def test_a_commit_with_files_that_are_not_drawn_is_drawn_again(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    for number in range(3):
+        repository.commit(f"Commit {number}", dict.fromkeys(["plain", "odd\x7f" + "y" * 40], b"%d\n" % number))
+    assert film(repository.path, tmp_path / "w", Geometry(8, 40)).steps > 0
+    results = list(compare(reader(tmp_path / "w")))
+    assert [len(episode.opened) for episode, _ in results] == [1, 1, 1]
+    assert sum(wrong for _, wrong in results) == 0
+
+
 def test_one_episode_is_drawn_from_the_screen_before_it(filmed: Path) -> None:
     ((episode, wrong),) = compare(reader(filmed), [4])
     assert (episode.episode, wrong) == (4, 0)

@@ -158,6 +158,29 @@ def test_a_key_that_cannot_be_drawn_drops_the_commit_only(
     assert bytes(following.film.action_T).startswith(b"git checkout -q ")
 
 
+ODD = [f"{letter}\x7f{'x' * 80}" for letter in "abc"]  # too wide for a message that vim is known to draw
+
+
+def test_files_whose_vim_is_not_drawn_come_by_checkout_and_the_commit_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r = Repository(tmp_path / "r")
+    r.commit("One", dict.fromkeys([*ODD, "plain"], b"1\n"))
+    r.commit("Two", dict.fromkeys([*ODD, "plain"], b"2\n"))
+    told: list[set[bytes]] = []
+    tell = module.tell
+    monkeypatch.setattr(module, "tell", lambda c, d, undrawn: (told.append(set(undrawn)), tell(c, d, undrawn))[1])
+    takes = list(replay(r.path, "o/r", CONFIG))
+    assert told == [set(), {name.encode() for name in ODD}] * 2  # found at once, not one after the other
+    for take in takes:
+        assert (take.episode.status, take.episode.files, take.episode.files_typed) == ("filmed", 4, 1)
+        assert (take.episode.lines_typed * 4, len(take.blobs)) == (take.episode.lines, take.episode.episode)
+        assert [(d.path, d.scope, d.rule) for d in take.drops] == [(name, "file", "unsupported-key") for name in ODD]
+        assert [file.path for file in take.episode.opened] == ["plain"]
+    (rest,) = replay(r.path, "o/r", CONFIG, resume=takes[0].episode)
+    assert same(rest, takes[1])
+
+
 def test_a_commit_is_stepped_over_while_its_tree_holds_a_missing_blob(tmp_path: Path) -> None:
     """Git can neither check such a tree out nor commit one like it; once the file is gone, the story goes on."""
     r = Repository(tmp_path / "r")
