@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.oracle import repositories
 from benchmarks.oracle.cases import Case
 from benchmarks.oracle.fuzz import Session, search
 from pipeline.keystrokes import edit
+from pipeline.story import _commands
 from schema.geometry import Geometry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +63,29 @@ def test_a_command_that_fills_more_rows_than_the_screen_has(vim_here: str, rows_
     with Session(Geometry(4, 24)) as session:
         for line in (": ".ljust(24 * (rows_filled - 1) - 2, "x") + last_row, ": next"):
             assert session.line(line.encode() + b"\r") is None, vim_here
+
+
+def test_random_repositories_are_played_as_the_real_programs_play_them(vim_here: str) -> None:
+    found = list(repositories.search(Geometry(10, 25), seed=4, commits=6))
+    for seed, verdict in found:
+        assert verdict.exact, f"seed {seed}; {vim_here}\n" + "\n".join(verdict.shown)
+    assert sum(verdict.frames for _, verdict in found) > 500
+
+
+def test_a_wrong_tree_in_a_random_repository_is_found(
+    vim_here: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The search itself: modes that are not set do not go unseen."""
+    monkeypatch.setattr(
+        "pipeline.story._commands",
+        lambda head, *rest, **named: iter(()) if b"chmod" in head else _commands(head, *rest, **named),
+    )
+    monkeypatch.setattr(sys, "argv", ["repositories", "--commits", "5", "--rows", "10", "--cols", "25", "--json"])
+    assert repositories.main() == 1
+    *shown, totals = capsys.readouterr().out.splitlines()
+    assert shown[0] == "=== seed 0"
+    assert ", should be " in shown[1]
+    assert json.loads(totals)["wrong"] == 1
 
 
 def test_fuzzing_from_the_command_line(vim_here: str) -> None:
