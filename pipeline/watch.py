@@ -7,6 +7,7 @@ Keys while it plays: space pause, + - speed, left right 20 keys back and on, n p
 import argparse
 import json
 import os
+import re
 import select
 import shutil
 import sys
@@ -24,6 +25,7 @@ from schema.errors import ConfigError, GitreelError, WarehouseError
 
 CHAPTER_PAUSE = 0.7  # seconds between commits
 SEEK = 20  # keys
+_KEY = re.compile(rb"\x1b\[[A-Z]|.", re.DOTALL)  # an arrow, or one byte
 
 
 def write_asciicast(reel: Reel, target: Path, *, version: int = 2, rate: float = 30.0) -> int:
@@ -81,6 +83,7 @@ class Player:
         self.rate = rate
         self.show_keys = show_keys
         self.paused = False
+        self.typed: list[bytes] = []  # keys read and not yet obeyed
         self.chapters = {chapter.episode: chapter for chapter in reel.chapters}
         self.first = reel.chapters[0].first_step
         self.end = reel.chapters[-1].first_step + reel.chapters[-1].steps
@@ -96,14 +99,10 @@ class Player:
         before: Picture | None = None
         pressed: list[str] = []
         for now in pictures(self.reel, step):
-            bar = ""
-            if self.show_keys:
-                pressed = [*pressed[-11:], action_name(now.action) if now.action >= 0 else "end"]
-                bar = self._bar(step, now, pressed)
-            sys.stdout.write(paint(before, now, self.reel.geometry.cols) + bar)
-            sys.stdout.flush()
+            pressed = [*pressed[-11:], action_name(now.action) if now.action >= 0 else "end"]
+            sys.stdout.write(paint(before, now, self.reel.geometry.cols))
             before = now
-            jump = self._wait(step, last=now.action < 0)
+            jump = self._wait(step, now, pressed)
             if jump is not None:
                 return None if jump < 0 else jump
             step += 1
@@ -117,15 +116,20 @@ class Player:
         y, x = now.cursor
         return f"\x1b[{rows + 1};1H\x1b[0;7m{safe(text)[:cols].ljust(cols)}\x1b[0m\x1b[{y + 1};{x + 1}H"
 
-    def _wait(self, step: int, last: bool) -> int | None:
-        """Wait for the next frame; a step to jump to, -1 to quit, None to go on."""
-        until = time.monotonic() + 1 / self.rate
+    def _wait(self, step: int, now: Picture, pressed: list[str]) -> int | None:
+        """Show the bar and wait for the next frame; a step to jump to, -1 to quit, None to go on."""
+        started, last = time.monotonic(), now.action < 0
         while True:
-            left = None if self.paused or last else max(0.0, until - time.monotonic())
-            ready, _, _ = select.select([sys.stdin], [], [], left)
-            if not ready:
-                return None
-            key = os.read(sys.stdin.fileno(), 8)
+            if self.show_keys:
+                sys.stdout.write(self._bar(step, now, pressed))
+            sys.stdout.flush()
+            left = None if self.paused or last else max(0.0, started + 1 / self.rate - time.monotonic())
+            if not self.typed:
+                ready, _, _ = select.select([sys.stdin], [], [], left)
+                if not ready:
+                    return None
+                self.typed = _KEY.findall(os.read(sys.stdin.fileno(), 256)) or [b""]
+            key = self.typed.pop(0)
             if key in (b"q", b"\x03", b""):
                 return -1
             if key == b" ":
@@ -173,7 +177,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="keys a second (default 30)")
     parser.add_argument("--no-keys", action="store_true", help="do not show the keys below the film")
     parser.add_argument("--asciicast", type=Path, metavar="FILE", help="write an asciicast instead of playing")
-    parser.add_argument("--asciicast-version", type=int, choices=(2, 3), default=2)
+    parser.add_argument(
+        "--asciicast-version",
+        type=int,
+        choices=(2, 3),
+        default=2,
+        help="default 2: asciinema 2.4, the one on PyPI, plays no version 3",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.rate <= 0 or options.episodes < 0:

@@ -14,7 +14,7 @@ from pipeline.harvest import HarvestConfig, harvest_repository
 from pipeline.paint import paint, paint_row, safe
 from pipeline.scenes import Picture, find_reel, pictures
 from pipeline.warehouse import build
-from pipeline.watch import main
+from pipeline.watch import Player, main
 from schema.errors import WarehouseError
 from tests.repositories import make_repository
 
@@ -109,6 +109,24 @@ def test_asciinemas_own_program_plays_it(warehouse: Path, tmp_path: Path) -> Non
     screen = pyte.Screen(80, 24)
     pyte.Stream(screen).feed(played.stdout.replace("\r\n", "\n"))
     assert tuple(row.rstrip(" ") for row in screen.display) == last.texts
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_rate_shown_changes_while_the_film_is_paused(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at_once: bool
+) -> None:
+    """And keys that come in one go, as an arrow held down does, all count."""
+    reader, writer = os.pipe()
+    keys = [b" ", b"+", b"-", b"\x1b[C", b"\x1b[C", b"q"]
+    reads = [b"".join(keys)] if at_once else keys
+    monkeypatch.setattr("pipeline.watch.os.read", lambda descriptor, size: reads.pop(0))
+    with open(reader) as stdin, open(writer, "w") as out:
+        out.write("ready")
+        out.flush()
+        monkeypatch.setattr(sys, "stdin", stdin)
+        Player(find_reel(warehouse, "story", 0), 10, True).play()
+    bars = re.findall(r"(\d+)/\d+ [0-9a-f]{8} (\S+)/s", capsys.readouterr().out)
+    assert bars == [("0", "10"), ("0", "10"), ("0", "15"), ("0", "10"), ("20", "10"), ("40", "10")]
 
 
 @pytest.mark.parametrize("which", ["nobody/here", "story:99", "ffffffffffff"])
