@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -39,6 +39,7 @@ from schema.widths import VIM_VERSION
 
 RUN = 10  # consecutive commits of a sample
 TABLE_ROWS = 200_000
+REPORT_SECONDS = 10.0  # between lines of progress, where stderr is no terminal
 
 
 @dataclass
@@ -105,15 +106,17 @@ def judge(
     runs: list[tuple[int, int]],
     *,
     max_frames: int = sys.maxsize,
-    report: bool = False,
+    report: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Verdict:
-    """Play the sampled commits on the model and on the real programs. Raises GitreelError, OracleError."""
+    """Play the sampled commits on the model and on the real programs; `report` is told after each.
+
+    Ends with the commit that reaches `max_frames`. Raises GitreelError, OracleError.
+    """
     verdict = Verdict()
     with tempfile.TemporaryDirectory(prefix="film-") as root, Blobs(git_dir) as blobs:
         scratch = make_scratch(Path(root) / "work", git_dir)
         desk = Desk(blobs, config)
         terminal = Terminal(config.geometry)
-        started = time.monotonic()
         with Oracle(config.geometry, scratch.folder, Path(root) / "support", scratch.environment) as oracle:
             for commit in sampled(git_dir, runs):
                 try:
@@ -135,21 +138,35 @@ def judge(
                 _check_commit(verdict, scratch, commit, score.subject)
                 if len(terminal.table) > TABLE_ROWS:
                     terminal.forget_rows()
-                if report:
-                    rate = verdict.frames / (time.monotonic() - started)
-                    print(
-                        f"\r{verdict.commits} commits, {verdict.frames} frames, {rate:.0f} frames/s,"
-                        f" {verdict.mismatched_frames} wrong ",
-                        end="",
-                        file=sys.stderr,
-                        flush=True,
-                    )
+                report(verdict)
                 if verdict.frames >= max_frames:
                     break
             verdict.late = oracle.late
-    if report:
-        print(file=sys.stderr)
     return verdict
+
+
+class Progress:
+    """Tells on stderr how far a judgement is: one line written over on a terminal, else a line now and then."""
+
+    def __init__(self, seconds: float = REPORT_SECONDS) -> None:
+        self.started = self.told = time.monotonic()
+        self.seconds = 0.0 if sys.stderr.isatty() else seconds
+
+    def __call__(self, verdict: Verdict) -> None:
+        """Called after every commit."""
+        now = time.monotonic()
+        if now - self.told < self.seconds:
+            return
+        self.told = now
+        rate = verdict.frames / max(now - self.started, 0.001)
+        text = f"{verdict.commits} commits, {verdict.frames} frames, {rate:.0f} frames/s, "
+        start, end = ("\r", " ") if sys.stderr.isatty() else ("", "\n")
+        print(f"{start}{text}{verdict.mismatched_frames} wrong", end=end, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
 
 
 def _check_commit(verdict: Verdict, scratch: Scratch, commit: Commit, subject: str) -> None:
@@ -195,9 +212,14 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--cols", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--frames", type=int, default=sys.maxsize, help="stop after the commit that reaches this many")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=sys.maxsize,
+        help="play no more commits once this many frames were compared; the commit at hand is played to its end",
+    )
     parser.add_argument("--load", type=int, default=0, help="busy processes beside it")
-    parser.add_argument("--quick", action="store_true", help="at most 20,000 frames")
+    parser.add_argument("--quick", action="store_true", help="end with the commit that reaches 20,000 frames")
     parser.add_argument("--json", action="store_true", help="the figures as one JSON object on the last line")
     options = parser.parse_args()
     load: list[subprocess.Popen[bytes]] = []
@@ -211,7 +233,9 @@ def main() -> int:
         print(f"{datetime.now():%Y-%m-%d %H:%M}, {geometry}, seed {options.seed}, load {options.load}")
         load = start_load(options.load)
         limit = min(options.frames, 20_000) if options.quick else options.frames
-        verdict = judge(options.repo, config, runs, max_frames=limit, report=sys.stderr.isatty())
+        progress = Progress()
+        verdict = judge(options.repo, config, runs, max_frames=limit, report=progress)
+        progress.end()
     except (GitreelError, OracleError) as error:
         print(f"fidelity: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fidelity import judge, sample
+from benchmarks.fidelity import Progress, Verdict, judge, sample
 from pipeline.history import order
 from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
@@ -41,6 +41,17 @@ def test_a_sample_is_runs_of_consecutive_commits_over_the_whole_history() -> Non
     assert runs == sample(1_000, 45, 3) != sample(1_000, 45, 4)
     assert all(first + length <= 1_000 for first, length in runs)
     assert max(first for first, _ in runs) > 500
+
+
+def test_progress_is_told_now_and_then_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    rare, often = Progress(1e9), Progress(0)
+    for number in range(3):
+        rare(Verdict(commits=number))
+        often(Verdict(commits=number))
+    often.end()
+    told = capsys.readouterr().err
+    assert [line.split(",")[0] for line in told.splitlines()] == ["0 commits", "1 commits", "2 commits"]
+    assert "\r" not in told
 
 
 def test_edge_cases(vim_here: str, tmp_path: Path) -> None:
