@@ -37,7 +37,7 @@ class Board:
         return Progress(int(done), int(total), int(steps))
 
     def stop(self) -> None:
-        """Ask every worker to end behind the commit at hand."""
+        """Ask every worker to end soon, with what it has."""
         with contextlib.suppress(OSError):
             (self.folder / STOP).touch()
 

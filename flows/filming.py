@@ -100,7 +100,7 @@ def _outcome(named: str, future: Any) -> Outcome:
 
 @contextmanager
 def stopping(board: Board) -> Iterator[None]:
-    """On SIGINT and SIGTERM, let every worker end behind its commit; a second one ends at once."""
+    """On SIGINT and SIGTERM, let every worker end soon, with what it has; a second one ends at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -110,7 +110,7 @@ def stopping(board: Board) -> Iterator[None]:
         if board.stopped:
             raise KeyboardInterrupt
         board.stop()
-        print("stopping behind the commit at hand; once more ends at once", file=sys.stderr, flush=True)
+        print("stopping, what was filmed is stored; once more ends at once", file=sys.stderr, flush=True)
 
     for kind in (int(signal.SIGINT), int(signal.SIGTERM)):
         before[kind] = signal.signal(kind, stop)

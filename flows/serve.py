@@ -1,7 +1,7 @@
 """Serve the deployments harvest/github and harvest/local: `python -m flows.serve`.
 
 Starts a Prefect server when none answers at the configured address (`prefect.toml` names it for every command run in
-this folder), and ends it with itself. Ctrl-C stops runs behind the commit at hand. Then, in another terminal:
+this folder), and ends it with itself. Ctrl-C stops runs, which store what they have. Then, in another terminal:
 
     prefect deployment run harvest/github --watch
     prefect deployment run harvest/local --param repositories='["/path/to/one"]' --watch

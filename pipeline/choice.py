@@ -49,16 +49,20 @@ class Choice(NamedTuple):
 
 
 class Chooser:
-    """Chooses file by file; remembers its verdicts on contents."""
+    """Chooses file by file; remembers its verdicts on contents. `poll`, called before each, may raise to end it."""
 
-    def __init__(self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts) -> None:
+    def __init__(
+        self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts, poll: Callable[[], None] = lambda: None
+    ) -> None:
         self.blobs = blobs
         self.config = config
         self.verdicts = verdicts
+        self.poll = poll
         self._verdicts: dict[tuple[str, bytes], str] = {}
 
     def choose(self, change: FileChange) -> Choice:
         """Decide about one added, changed or deleted path. Raises SourceError when git cannot read on."""
+        self.poll()
         if GITLINK in (change.old_mode, change.new_mode):
             return Choice(change, "" if change.new is None else "gitlink")
         if change.new_mode == SYMLINK:
@@ -81,6 +85,7 @@ class Chooser:
 
     def lines(self, change: FileChange) -> int:
         """Its added and removed lines, if it is hand-written text, without choosing. Raises SourceError."""
+        self.poll()
         kinds = (change.old_mode, change.new_mode)
         if GITLINK in kinds or change.new_mode == SYMLINK or change.old == change.new:
             return 0

@@ -95,8 +95,8 @@ def harvest_repository(
 ) -> Outcome:
     """Film what is new of one repository and store it. `licence`: its SPDX id where the caller knows it.
 
-    `report` is told about progress a few times a second; `stop`, when true, ends the run behind
-    the episode at hand.
+    `report` is told about progress a few times a second; `stop`, when true, ends the run
+    within about a second: what was filmed is stored, a commit in the middle of being played is left to the next run.
     Raises SourceError, WarehouseError, ConfigError, CorruptError, SchemaVersionError.
     """
     started = time.monotonic()
@@ -163,6 +163,7 @@ def _film(
             resume=resume,
             tip=clone.tip,
             author_key=author_key(config.replay),
+            stop=stop,
         ):
             writer.append(take)
             episodes += 1

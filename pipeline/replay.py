@@ -10,7 +10,7 @@ TABLE_ROWS rows (about 250 bytes each).
 import hashlib
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -26,6 +26,10 @@ from schema.records import Drop, Episode, Opened, StyleRun
 
 TABLE_ROWS = 400_000
 AUTHOR_DIGITS = 16
+
+
+class _Stopped(Exception):
+    """Nobody wants the commit at hand any more."""
 
 
 class Take(NamedTuple):
@@ -50,14 +54,21 @@ def replay(
     tip: str | None = None,
     author_key: bytes | None = None,
     verdicts: Verdicts | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Take]:
     """Yield a take for each commit up to `tip` (default: HEAD), oldest first, from behind `resume` on.
 
-    The same repository, config and key give the same takes, wherever a replay was interrupted and resumed.
+    The same repository, config and key give the same takes, wherever a replay was interrupted and resumed; it ends as
+    soon as `stop` says so, without the commit at hand.
     Raises RewrittenHistoryError when `resume` is no longer part of the history, SourceError when there is no
     complete history to read, ConfigError when `author_key` is not the one of `config.author_key_hash`.
     """
     _check_key(config, author_key)
+
+    def poll() -> None:
+        if stop():
+            raise _Stopped
+
     commits = walk(
         git_dir,
         tip=tip,
@@ -65,7 +76,7 @@ def replay(
         at=resume.episode if resume else None,
     )
     with Blobs(git_dir) as blobs:
-        desk = Desk(blobs, config, verdicts, tree=(resume.tree or None) if resume else None)
+        desk = Desk(blobs, config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
         terminal = Terminal(config.geometry, final_screen(resume) if resume else None)
         next_step = resume.first_step + resume.steps if resume else 0
         for commit in ahead(commits, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
@@ -74,6 +85,8 @@ def replay(
             author = _author(commit, author_key)
             try:
                 score, film = play_commit(commit, desk, terminal)
+            except _Stopped:
+                return
             except Untold as refusal:
                 yield _stepped_over(repo_id, commit, refusal, next_step, desk, terminal, author)
                 continue
@@ -90,13 +103,13 @@ def play_commit(commit: Commit, desk: Desk, terminal: Terminal) -> tuple[Score, 
     undrawn: set[bytes] = set()
     while True:  # at most once more than there are files, and nearly always once or twice
         score = tell(commit, desk, undrawn)
-        film, refused = _play(score, terminal)
+        film, refused = _play(score, desk, terminal)
         if film is not None:
             return score, film
         undrawn |= refused
 
 
-def _play(score: Score, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
+def _play(score: Score, desk: Desk, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
     """The film; or None and the files whose vim is not drawn, all of them, the terminal as before.
 
     Raises Untold where it is the shell that is not drawn.
@@ -105,7 +118,7 @@ def _play(score: Score, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
     refused: set[bytes] = set()
     while True:
         try:
-            film = terminal.play(keys, [file.content for file in files])
+            film = terminal.play(keys, [file.content for file in files], poll=desk.poll)
         except UnsupportedKeyError as error:
             in_vim, number = terminal.vim is not None, terminal.opened
             terminal.stand_at(before)

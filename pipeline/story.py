@@ -6,7 +6,7 @@ Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` f
 not typed, `git add -Af && git commit -qm SUBJECT`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from posixpath import normpath
 from typing import NamedTuple
 
@@ -72,13 +72,24 @@ class Score(NamedTuple):
 
 
 class Desk:
-    """What stands in the terminal's folder: `tree` (None: nothing yet). Its trees can be checked out, or it says so."""
+    """What stands in the terminal's folder: `tree` (None: nothing yet). Its trees can be checked out, or it says so.
 
-    def __init__(self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts | None = None, tree: str | None = None):
+    `poll` is called many times while a commit is told and played, and may raise to end that.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        config: ReplayConfig,
+        verdicts: Verdicts | None = None,
+        tree: str | None = None,
+        poll: Callable[[], None] = lambda: None,
+    ) -> None:
         self.blobs = blobs
         self.config = config
         self.verdicts = verdicts or Verdicts()
-        self.chooser = Chooser(blobs, config, self.verdicts)
+        self.poll = poll
+        self.chooser = Chooser(blobs, config, self.verdicts, poll)
         self.tree = tree
         # (tree, at the top?) -> files below it, longest path; or why it is unsound
         self._below: dict[tuple[str, bool], tuple[int, int]] = {}

@@ -3,7 +3,7 @@
 The screen is what the real programs would show in a real terminal, cell for cell; nothing is executed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.film import Film, RowTable, Screen
 from pipeline.quoting import unquote
@@ -12,6 +12,8 @@ from pipeline.shell import PROMPT, Shell
 from pipeline.vim import Vim
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
+
+POLL_KEYS = 4_096  # keys between two calls of `poll`: some hundredths of a second
 
 
 class Terminal:
@@ -36,13 +38,23 @@ class Terminal:
         """The rows that films refer to by number."""
         return self.recorder.table
 
-    def play(self, keys: bytes, contents: Sequence[bytes | None] = ()) -> Film:
+    def play(
+        self, keys: bytes, contents: Sequence[bytes | None] = (), *, poll: Callable[[], None] = lambda: None
+    ) -> Film:
         """The film of `keys`: len(keys) steps.
 
         `contents[i]` is the file that the i-th vim opens, None where there is none yet. Keys may stop anywhere, and
-        go on in the next call. Raises UnsupportedKeyError for a key that is not drawn.
+        go on in the next call. Raises UnsupportedKeyError for a key that is not drawn, and what `poll`, called every
+        POLL_KEYS keys, raises to end it.
         """
-        at = self.opened = 0
+        self.opened = 0
+        for at in range(0, len(keys), POLL_KEYS):
+            poll()
+            self._feed(keys[at : at + POLL_KEYS], contents)
+        return self.recorder.cut(keys)
+
+    def _feed(self, keys: bytes, contents: Sequence[bytes | None]) -> None:
+        at = 0
         while at < len(keys):
             if self.vim is not None:
                 at = self.vim.feed(keys, at)
@@ -57,7 +69,6 @@ class Terminal:
                 name = unquote(line)[-1].decode("utf-8", "surrogateescape")
                 self.vim = Vim(self.recorder, name, contents[self.opened])
                 self.opened += 1
-        return self.recorder.cut(keys)
 
     def screen(self) -> Screen:
         """The screen as it is now."""

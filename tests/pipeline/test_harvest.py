@@ -77,13 +77,33 @@ def test_a_rewritten_history_replaces_its_stream(repository, config):
 
 
 def test_stopped_and_resumed_is_the_same(repository, config, tmp_path):
-    stopped = harvest_repository(str(repository.path), config, stop=lambda: True)
+    told = []
+    stopped = harvest_repository(str(repository.path), config, report=told.append, stop=lambda: bool(told))
     assert (stopped.status, stopped.new_episodes) == ("partial", 1)
     resumed = harvest_repository(str(repository.path), config)
     assert (resumed.status, resumed.new_episodes) == ("complete", 1)
     once = config.model_copy(update={"warehouse": str(tmp_path / "once")})
     harvest_repository(str(repository.path), once)
     assert manifest(config) == manifest(once)
+
+
+def test_stopped_anywhere_in_a_commit_it_leaves_nothing_of_it(repository, config, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.terminal.POLL_KEYS", 50)
+    once = config.model_copy(update={"warehouse": str(tmp_path / "once")})
+    asked = iter([False] * 1000)
+    harvest_repository(str(repository.path), once, stop=asked.__next__)
+    polls = 1000 - len(list(asked))
+    assert polls > 20
+    episodes = set()
+    for number in range(polls - 1):
+        there = config.model_copy(update={"warehouse": str(tmp_path / str(number))})
+        answers = iter([False] * number + [True])
+        stopped = harvest_repository(str(repository.path), there, stop=lambda answers=answers: next(answers, True))
+        assert stopped.status == "partial"
+        episodes.add(stopped.episodes)
+        assert harvest_repository(str(repository.path), there).status == "complete"
+        assert manifest(there) == manifest(once)
+    assert episodes == {0, 1}
 
 
 def test_an_error_in_the_middle_leaves_the_stream_usable(repository, config, monkeypatch):

@@ -142,8 +142,8 @@ def test_a_key_that_cannot_be_drawn_drops_the_commit_only(
 ) -> None:
     play = Terminal.play
 
-    def refuse(self: Terminal, keys: bytes, contents: object = ()) -> object:
-        film = play(self, keys, contents)  # type: ignore[arg-type]
+    def refuse(self: Terminal, keys: bytes, contents: object = (), **named: object) -> object:
+        film = play(self, keys, contents, **named)  # type: ignore[arg-type]
         if b"Commit 3" in keys:
             raise UnsupportedKeyError("a test's")
         return film

@@ -49,6 +49,29 @@ def test_playing_in_pieces_gives_the_same_film() -> None:
     assert pieces.screen() == whole.screen()
 
 
+@pytest.mark.parametrize("keys", [1, 2, 7])
+def test_polling_changes_no_frame_and_what_it_raises_ends_the_play(monkeypatch: pytest.MonkeyPatch, keys: int) -> None:
+    def poll() -> None:
+        calls.append(1)
+        if len(calls) == 20:
+            raise InterruptedError
+
+    text = "漢字 é\x1b[0m\r\n".encode() + b"y" * 90 + b"\n"
+    script = b"vim f\r" + edit(None, text) + b":w\r:q\rgit commit -qm '" + "漢字 ".encode() * 20 + b"'\r"
+    whole = Terminal(Geometry(12, 40))
+    film = whole.play(script, [None])
+    monkeypatch.setattr("pipeline.terminal.POLL_KEYS", keys)
+    calls: list[int] = []
+    terminal = Terminal(Geometry(12, 40))
+    polled = terminal.play(script, [None], poll=lambda: calls.append(1))
+    assert len(calls) == -(-len(script) // keys)
+    assert screens(film, whole.table) == screens(polled, terminal.table)
+    assert all(np.array_equal(a, b) for a, b in zip(film[1:], polled[1:], strict=True))
+    calls = []
+    with pytest.raises(InterruptedError):
+        terminal.play(script, [None], poll=poll)
+
+
 def test_a_resumed_terminal_goes_on_where_the_other_was() -> None:
     first = Terminal(Geometry(12, 40))
     first.play(KEYS, [OLD])
