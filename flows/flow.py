@@ -16,7 +16,7 @@ from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from pydantic import Field, ValidationError
 
-from flows import artifacts, console
+from flows import artifacts, console, runs
 from flows.board import Board
 from flows.filming import film_all
 from flows.harvest import author_setting
@@ -136,6 +136,8 @@ def _told(run: Callable[[], list[Outcome]]) -> RESULT | State[Any]:
 
     There, what is wrong with the parameters, or a harvest of which nothing came, is a failed run with one line.
     """
+    if runtime.deployment.id:
+        runs.hold(str(runtime.flow_run.id))
     try:
         outcomes = run()
     except ValidationError as error:

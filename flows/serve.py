@@ -116,6 +116,7 @@ def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:
     """Serve both deployments until interrupted."""
     from prefect import serve
 
+    from flows import runs
     from flows.flow import harvest_github, harvest_local
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -125,6 +126,8 @@ def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:
     parameters: dict[str, object] = {"warehouse": warehouse}
     github = {"api_url": api_url} if api_url else {}
     local = {"repositories": [str(Path.cwd())]}
+    for name in runs.tell_crashed():
+        print(f"Prefect: run {name!r} was killed before, marked as crashed", flush=True)
     serve(
         harvest_github.to_deployment("github", parameters=parameters | github),  # type: ignore[arg-type]
         harvest_local.to_deployment("local", parameters=parameters | local),  # type: ignore[arg-type]

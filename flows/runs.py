@@ -1,0 +1,72 @@
+"""Which flow runs live on this host: one whose process was killed would stay 'Running' in Prefect for ever.
+
+The process of a deployment's run holds a lock on a small file, which the kernel lets go of however the process ends;
+the next `python -m flows.serve` tells Prefect of those that did not end by themselves.
+"""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+from prefect.states import Crashed
+
+_held: list[IO[str]] = []  # open until this process ends; a POSIX lock is not inherited by its workers
+
+
+def folder() -> Path:
+    """Where this host's runs are noted: a file a run, named by its id, holding the API's address."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "gitreel" / "runs"
+
+
+def hold(run: str) -> None:
+    """Note that this process plays a flow run, until it ends. Without a place to write, nothing is noted."""
+    with contextlib.suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+        file = (folder() / run).open("w", encoding="utf-8")
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(_address())
+        file.flush()
+        _held.append(file)
+
+
+def tell_crashed() -> list[str]:
+    """Mark the runs whose processes are gone, and which Prefect takes for running, as crashed; their names."""
+    told = []
+    with get_client(sync_client=True) as client:
+        for note in _left():
+            try:
+                run = client.read_flow_run(UUID(note.name))
+            except ObjectNotFound:
+                note.unlink(missing_ok=True)
+                continue
+            if run.state is not None and not run.state.is_final():
+                message = "The process of this run was killed; run it again, and it goes on where it was."
+                client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+                told.append(run.name)
+            note.unlink(missing_ok=True)
+    return told
+
+
+def _left() -> list[Path]:
+    """Notes of runs, known to this API, whose processes are gone."""
+    left = []
+    for note in sorted(folder().glob("*")):
+        with note.open("r+", encoding="utf-8") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # it lives
+                continue
+            if file.read() == _address():
+                left.append(note)
+    return left
+
+
+def _address() -> str:
+    return get_current_settings().api.url or ""

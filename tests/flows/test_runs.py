@@ -1,0 +1,75 @@
+"""Runs whose processes were killed, told to a real Prefect API."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.server import _template
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import json, subprocess, sys
+from flows.server import prefect_api
+
+HOLD = "import sys; from flows import runs; runs.hold(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+def main():
+    with prefect_api():
+        from prefect import flow
+        from prefect.client.orchestration import get_client
+        from prefect.states import Completed, Running
+        from flows import runs
+
+        @flow
+        def harvest():
+            pass
+
+        told = {}
+        with get_client(sync_client=True) as client:
+            kinds = {"killed": Running(), "alive": Running(), "ended": Completed(), "elsewhere": Running()}
+            made = {name: client.create_flow_run(harvest, name=name, state=state) for name, state in kinds.items()}
+            holders = {}
+            for name in ("killed", "alive", "ended"):
+                command = [sys.executable, "-c", HOLD, str(made[name].id)]
+                holders[name] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                assert holders[name].stdout.readline() == b"held\\n"
+            for name in ("killed", "ended"):
+                holders[name].kill()
+                holders[name].wait()
+            told["first"] = runs.tell_crashed()
+            told["again"] = runs.tell_crashed()
+            told["states"] = {name: client.read_flow_run(run.id).state.name for name, run in made.items()}
+            told["noted"] = [path.name == str(made["alive"].id) for path in runs.folder().glob("*")]
+            holders["alive"].communicate()
+            told["later"] = runs.tell_crashed()
+        print(json.dumps(told))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.server
+def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(tmp_path):
+    home = tmp_path / "home"
+    if _template().exists():  # saves Prefect's server the making of its database
+        (home / "gitreel").mkdir(parents=True)
+        shutil.copy(_template(), home / "gitreel")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))}
+    environment |= {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(home), "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "first": ["killed"],
+        "again": [],
+        "states": {"killed": "Crashed", "alive": "Running", "ended": "Completed", "elsewhere": "Running"},
+        "noted": [True],
+        "later": ["alive"],
+    }
