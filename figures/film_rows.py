@@ -49,8 +49,8 @@ FILM = Kind(
 )
 
 
-def best_rate(figure: str, film: str, model: str, length: int, width: int | None = None) -> float:
-    """The swept rate with the lowest validation loss at the nearest length (or width) swept for a model.
+def best_rate(figure: str, film: str, model: str, length: int) -> float:
+    """The swept rate with the lowest validation loss at the nearest length swept for a model.
 
     Raises:
         ValueError: nothing was swept for the model; the message names the command to run.
@@ -64,8 +64,7 @@ def best_rate(figure: str, film: str, model: str, length: int, width: int | None
         raise ValueError(f"no rates for {model} on {film} film: run python -m figures.{figure} rates first")
 
     def distance(row: Row) -> float:
-        near = abs(np.log2(row.config.length / length))
-        return float(near + (abs(np.log2(row.config.width / width)) if width else 0.0))
+        return float(abs(np.log2(row.config.length / length)))
 
     closest = min(distance(row) for row in rows)
     candidates = [row for row in rows if distance(row) == closest]

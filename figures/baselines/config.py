@@ -14,7 +14,7 @@ LAYERS = {"lstm": 1, "frame_only": 1, "transformer": 2, "mamba2": 2, "mingru": 2
 EQUAL_TIME = {"lstm": 2300, "frame_only": 2200, "transformer": 600, "mamba2": 600, "mingru": 1000}
 LENGTH, BATCH, WIDTH = 64, 16, 48
 SEEDS = range(5)
-RATES = (0.001, 0.004, 0.016, 0.032)
+RATES = (0.001, 0.004, 0.016)
 RATE_LENGTHS = (16, 64)
 RATE_UPDATES = 300
 

@@ -27,8 +27,8 @@ WIDTH: dict[FilmName, int] = {"real": 48, "recall": 48, "joint": 96}
 FRAME_ONLY = 16  # steps of a window where none are remembered
 SEEDS = range(5)
 RATES: dict[FilmName, tuple[float, ...]] = {
-    "real": (0.004, 0.008, 0.016, 0.032),
-    "recall": (0.004, 0.008, 0.016, 0.032),
+    "real": (0.004, 0.008, 0.016),
+    "recall": (0.004, 0.008, 0.016),
     "joint": (0.002, 0.004, 0.008, 0.016),
 }
 RATE_LENGTHS = (16, 256)
