@@ -226,5 +226,9 @@ def decode_rows(table: pa.Table | pa.RecordBatch, geometry: Geometry, max_code_p
     pair_N = np.concatenate([plain_key, cursor_key // (cols + 1)])
     cursor_N = np.full(pair_N.size, -1, np.int16)
     cursor_N[plain_key.size :] = cursor_key % (cols + 1)
-    codes_NC = decode_texts(texts, cols, max_code_point)[pair_N // len(meanings)]
+    text_N = pair_N // len(meanings)
+    shown = np.zeros(len(texts), np.bool_)  # of a slice of a table, few texts of the dictionary
+    shown[text_N] = True
+    nth = np.cumsum(shown) - 1
+    codes_NC = decode_texts(texts.filter(pa.array(shown)), cols, max_code_point)[nth[text_N]]
     return Rows(ids_TR, codes_NC, style_rows(meanings, cols)[pair_N % len(meanings)], cursor_N)

@@ -74,7 +74,7 @@ class FitConfig(FrozenModel):
     validation_windows: int = Field(24, ge=1, description="windows of held-out film a validation")
     keep: int = Field(2, ge=1, description="checkpoints kept, beside the best")
     overwrite: bool = Field(False, description="start anew where the run's folder holds a run already")
-    cache_megabytes: int = Field(512, ge=16, description="decoded film kept in memory")
+    cache_megabytes: int = Field(512, ge=16, description="film kept in memory, about 100 bytes a step")
 
     @model_validator(mode="after")
     def _fits(self) -> FitConfig:

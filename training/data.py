@@ -6,18 +6,20 @@
         batch.cells_BTRC, batch.actions_BT
 
 A window's start is uniform over all valid starts of all streams and depends on (seed, step, place in the batch) alone:
-a resumed run, and a run on another number of ranks, sees the same batches. Windows cross episodes and shards. Decoded
-row groups are kept (about 200 bytes a step) up to `cache_bytes`; a thread prepares the next batches.
+a resumed run, and a run on another number of ranks, sees the same batches. Windows cross episodes and shards. The row
+groups used last are kept, undecoded (about 100 bytes a step), up to `cache_bytes`; only a window's own steps are
+decoded. Threads prepare the next batches.
 
 Dimensions: B windows, T steps, R rows, C columns, N distinct rows of a row group, U steps or tokens of one.
 """
 
 from __future__ import annotations
 
-import queue
+import itertools
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,17 +56,25 @@ class Batch(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A row group in memory: frame t is cells_NC[ids_UR[t]]."""
+    """A row group, decoded: frame u is cells_NC[ids_UR[u]]."""
 
     ids_UR: npt.NDArray[np.int32]
     cells_NC: Array
-    action_U: npt.NDArray[np.int64]
+    action_U: Array
+    phase_U: npt.NDArray[np.uint8]
+
+
+class Held(NamedTuple):
+    """A row group in memory, undecoded; numbers are of the smallest unsigned type that holds them."""
+
+    screens: pa.Table  # U rows: frame, style, cursor_row, cursor_col
+    action_U: Array
     phase_U: npt.NDArray[np.uint8]
 
     @property
     def size(self) -> int:
         """Bytes held."""
-        return sum(part.nbytes for part in self)
+        return int(self.screens.get_total_buffer_size()) + self.action_U.nbytes + self.phase_U.nbytes
 
 
 def decode_cells(table: pa.Table, geometry: Geometry, max_code_point: int) -> tuple[npt.NDArray[np.int32], Array]:
@@ -80,6 +90,16 @@ def decode_cells(table: pa.Table, geometry: Geometry, max_code_point: int) -> tu
     if 8 * max_code_point <= 1 << 15:
         cells_NC = cells_NC.astype(np.int16)
     return rows.ids_TR, cells_NC
+
+
+def compact_frames(frame: pa.ChunkedArray) -> pa.Array:
+    """Column `frame` in one piece, its rows numbered by the smallest unsigned type that holds the numbers."""
+    lists = frame.unify_dictionaries().combine_chunks()
+    rows = lists.values if pa.types.is_dictionary(lists.type.value_type) else lists.values.dictionary_encode()
+    number = pa.from_numpy_dtype(np.min_scalar_type(len(rows.dictionary)))
+    return pa.ListArray.from_arrays(
+        lists.offsets, pa.DictionaryArray.from_arrays(rows.indices.cast(number), rows.dictionary)
+    )
 
 
 class FilmReader:
@@ -100,7 +120,7 @@ class FilmReader:
         self.geometry = warehouse.geometry
         self.max_code_point, self.tokenizer = max_code_point, tokenizer
         self._cache_bytes, self._held = cache_bytes, 0
-        self._cache: OrderedDict[Group, Decoded] = OrderedDict()
+        self._cache: OrderedDict[Group, Held] = OrderedDict()
         self._lock = threading.Lock()
         self._borders = [
             np.concatenate([[0], np.cumsum([self._count(group) for group in stream.groups])]) for stream in self.streams
@@ -126,13 +146,14 @@ class FilmReader:
         number = int(np.searchsorted(borders, start, side="right")) - 1
         done = 0
         while done < length:
-            group = self._decoded(self.streams[stream].groups[number])
+            group = self.streams[stream].groups[number]
+            held = self._held_group(group)
             first = start + done - int(borders[number])
-            part = slice(first, first + length - done)
-            ids_TR = group.ids_UR[part]
+            part = slice(first, min(first + length - done, len(held.action_U)))
+            ids_TR, cells_NC = self._decode(group, held.screens.slice(part.start, part.stop - part.start))
             here = slice(done, done + len(ids_TR))
-            np.take(group.cells_NC, ids_TR, axis=0, out=cells_TRC[here], mode="clip")
-            action_T[here], phase_T[here] = group.action_U[part], group.phase_U[part]
+            np.take(cells_NC, ids_TR, axis=0, out=cells_TRC[here], mode="clip")
+            action_T[here], phase_T[here] = held.action_U[part], held.phase_U[part]
             done += len(ids_TR)
             number += 1
         return Window(cells_TRC, action_T, phase_T)
@@ -140,7 +161,8 @@ class FilmReader:
     def groups(self, stream: int) -> Iterator[Decoded]:
         """Every row group of a stream, decoded, in order."""
         for group in self.streams[stream].groups:
-            yield self._decoded(group)
+            held = self._held_group(group)
+            yield Decoded(*self._decode(group, held.screens), held.action_U, held.phase_U)
 
     def actions(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Every action of a segment, without decoding its frames."""
@@ -163,32 +185,37 @@ class FilmReader:
             return action_T.astype(np.int64), None
         return self.tokenizer.encode(action_T.astype(np.uint8).tobytes())
 
-    def _decoded(self, group: Group) -> Decoded:
+    def _held_group(self, group: Group) -> Held:
         with self._lock:
             if group in self._cache:
                 self._cache.move_to_end(group)
                 return self._cache[group]
-        decoded = self._decode(group)
+        held = self._read(group)
         with self._lock:
             if group not in self._cache:
-                self._cache[group] = decoded
-                self._held += decoded.size
+                self._cache[group] = held
+                self._held += held.size
             while self._held > self._cache_bytes and len(self._cache) > 1:
                 _, old = self._cache.popitem(last=False)
                 self._held -= old.size
-        return decoded
+        return held
 
-    def _decode(self, group: Group) -> Decoded:
+    def _read(self, group: Group) -> Held:
         table = self.warehouse.read(group, COLUMNS)
+        action_U, phase_U = (table.column(name).to_numpy().astype(np.uint8) for name in ("action", "phase"))
+        screens = table.select(("style", "cursor_row", "cursor_col")).combine_chunks()
+        screens = screens.append_column("frame", compact_frames(table.column("frame")))
+        if self.tokenizer is None:
+            return Held(screens, action_U, phase_U)
+        token_U, start_U = self.tokenizer.encode(action_U.tobytes())
+        smallest = np.min_scalar_type(len(self.tokenizer))
+        return Held(screens.take(start_U), token_U.astype(smallest), phase_U[start_U])
+
+    def _decode(self, group: Group, screens: pa.Table) -> tuple[npt.NDArray[np.int32], Array]:
         try:
-            ids_TR, cells_NC = decode_cells(table, self.geometry, self.max_code_point)
+            return decode_cells(screens, self.geometry, self.max_code_point)
         except CorruptError as error:
             raise CorruptError(f"{self.warehouse.root}/{group.path}: row group {group.row_group}: {error}") from error
-        phase_T = table.column("phase").to_numpy().astype(np.uint8)
-        if self.tokenizer is None:
-            return Decoded(ids_TR, cells_NC, table.column("action").to_numpy().astype(np.int64), phase_T)
-        action_U, start_U = self.tokenizer.encode(table.column("action").to_numpy().tobytes())
-        return Decoded(ids_TR[start_U], cells_NC, action_U, phase_T[start_U])
 
 
 class Sampler:
@@ -250,9 +277,9 @@ def make_batch(reader: FilmReader, sampler: Sampler, batch: int, step: int, rank
 
 
 class Loader:
-    """Batches of training steps first_step, first_step + 1, ..., prepared by a thread.
+    """Batches of training steps first_step, first_step + 1, ..., `ahead` of them prepared by as many threads.
 
-    `batch` windows a step over all ranks; this rank gets rows rank, rank + world, ... Closing stops the thread.
+    `batch` windows a step over all ranks; this rank gets rows rank, rank + world, ... Closing stops the threads.
     `samplers(step)` may give another window length at each step (length warm-up).
     """
 
@@ -272,41 +299,22 @@ class Loader:
             )
         self._reader, self._batch, self._rank, self._world = reader, batch, rank, world
         self._sampler = sampler if callable(sampler) else lambda step: sampler
-        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=ahead)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(first_step,), daemon=True)
-        self._thread.start()
+        self._steps = itertools.count(first_step)
+        self._pool = ThreadPoolExecutor(ahead, thread_name_prefix="loader")
+        self._coming = deque(self._pool.submit(self._prepare, next(self._steps)) for _ in range(ahead))
 
-    def _work(self, step: int) -> None:
-        while not self._stop.is_set():
-            try:
-                sampler: Sampler = self._sampler(step)
-                item: Batch | BaseException = make_batch(
-                    self._reader, sampler, self._batch, step, self._rank, self._world
-                )
-            except BaseException as error:  # handed to the training loop, which raises it
-                item = error
-            while not self._stop.is_set():
-                try:
-                    self._queue.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            if isinstance(item, BaseException):
-                return
-            step += 1
+    def _prepare(self, step: int) -> Batch:
+        return make_batch(self._reader, self._sampler(step), self._batch, step, self._rank, self._world)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
-            item = self._queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+            batch = self._coming.popleft().result()  # raises what went wrong in the thread
+            self._coming.append(self._pool.submit(self._prepare, next(self._steps)))
+            yield batch
 
     def close(self) -> None:
         """Stop preparing."""
-        self._stop.set()
-        self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Loader:
         return self

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -9,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import training.data
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
 from tests.training.warehouse import COLS, ROWS, make_stream, write_warehouse
-from training.data import FilmReader, Loader, Sampler, make_batch
-from training.streams import Segment, Warehouse, split_segments
+from training.data import FilmReader, Loader, Sampler, compact_frames, make_batch
+from training.streams import Group, Segment, Warehouse, split_segments
 from training.tokens import Tokenizer
 
 
@@ -61,6 +63,44 @@ def test_a_small_cache_gives_the_same_windows(root: Path, reader: FilmReader) ->
     small = FilmReader(Warehouse(root), cache_bytes=1)
     for start in (0, 800, 10):
         np.testing.assert_array_equal(small.window(0, start, 50).cells_TRC, reader.window(0, start, 50).cells_TRC)
+
+
+def test_a_window_decodes_its_own_steps_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    decode = training.data.decode_cells
+
+    def counted(table: pa.Table, *others: Any) -> Any:
+        decoded.append(table.num_rows)
+        return decode(table, *others)
+
+    monkeypatch.setattr("training.data.decode_cells", counted)
+    FilmReader(Warehouse(root), cache_bytes=1).window(0, 140, 20)
+    assert decoded == [10, 10]
+
+
+def test_a_row_group_is_read_once_while_it_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse, read = Warehouse(root), []
+    original = warehouse.read
+    monkeypatch.setattr(warehouse, "read", lambda *args: read.append(args[0].row_group) or original(*args))
+    reader = FilmReader(warehouse)
+    for start in (0, 100, 130, 0):
+        reader.window(0, start, 40)
+    assert read == [0, 1]
+    little = FilmReader(warehouse, cache_bytes=1)  # the latest is kept all the same
+    for start in (0, 10, 200, 0):
+        little.window(0, start, 40)
+    assert read[2:] == [0, 1, 0]
+
+
+def test_what_is_kept_is_small(root: Path) -> None:
+    table = Warehouse(root).read(Group("shards/a+long/00000.steps.parquet", 0, 150), ["frame"])
+    frame = compact_frames(table.column("frame"))
+    assert frame.type.value_type.index_type == pa.uint8()
+    assert frame.to_pylist() == table.column("frame").to_pylist()
+    lists = pa.array([[str(n % 70_000)] for n in range(140_000)])  # no dictionary, and more rows than 16 bits number
+    wide = compact_frames(pa.chunked_array([lists[:60_000], lists[60_000:]]))
+    assert wide.type.value_type.index_type == pa.uint32()
+    assert wide.to_pylist() == lists.to_pylist()
 
 
 def test_code_points_are_clamped(root: Path) -> None:
