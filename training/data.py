@@ -96,10 +96,9 @@ def compact_frames(frame: pa.ChunkedArray) -> pa.Array:
     """Column `frame` in one piece, its rows numbered by the smallest unsigned type that holds the numbers."""
     lists = frame.unify_dictionaries().combine_chunks()
     rows = lists.values if pa.types.is_dictionary(lists.type.value_type) else lists.values.dictionary_encode()
-    number = pa.from_numpy_dtype(np.min_scalar_type(len(rows.dictionary)))
-    return pa.ListArray.from_arrays(
-        lists.offsets, pa.DictionaryArray.from_arrays(rows.indices.cast(number), rows.dictionary)
-    )
+    smallest = pa.from_numpy_dtype(np.min_scalar_type(len(rows.dictionary)))
+    numbers = rows.indices.cast(smallest, safe=False)  # they fit, and Arrow has checked them against the dictionary
+    return pa.ListArray.from_arrays(lists.offsets, pa.DictionaryArray.from_arrays(numbers, rows.dictionary, safe=False))
 
 
 class FilmReader:

@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +74,7 @@ class Warehouse:
             raise WarehouseError(f"{self.root}: not reachable ({why}); use a folder or s3://BUCKET/PREFIX") from error
         if not found:
             raise WarehouseError(f"{self.root}: no such warehouse; {HARVEST} --warehouse {self.root}")
+        self._footer = lru_cache(maxsize=256)(self._read_footer)  # a window reads its shard again, not its footer
         known = self._repositories()
         self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
         self.episodes = self.bytes = self.steps = 0  # of the streams kept
@@ -111,15 +113,21 @@ class Warehouse:
 
     def open(self, path: str) -> pq.ParquetFile:
         """A shard's Parquet file. Raises CorruptError, SchemaVersionError."""
+        footer = self._footer(path)
+        try:
+            return pq.ParquetFile(self._fs.open(f"{self._path}/{path}"), pre_buffer=True, metadata=footer)
+        except (OSError, pa.ArrowException) as error:
+            raise CorruptError(f"{self.root}/{path}: not readable ({_line(error)}); {self.verify}") from error
+
+    def _read_footer(self, path: str) -> pq.FileMetaData:
         where = f"{self.root}/{path}"
         try:
-            source = self._fs.open(f"{self._path}/{path}")
-            file = pq.ParquetFile(source, pre_buffer=True)
+            with self._fs.open(f"{self._path}/{path}") as source:
+                footer = pq.read_metadata(source)
         except (OSError, pa.ArrowException) as error:
             raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
-        metadata = file.schema_arrow.metadata or {}
-        check_version(metadata.get(b"schema_version", b"").decode() or None, where)
-        return file
+        check_version((footer.metadata or {}).get(b"schema_version", b"").decode() or None, where)
+        return footer
 
     def read(self, group: Group, columns: Sequence[str]) -> pa.Table:
         """One row group's columns. Raises CorruptError, SchemaVersionError."""

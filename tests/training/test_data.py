@@ -92,6 +92,12 @@ def test_a_row_group_is_read_once_while_it_is_kept(root: Path, monkeypatch: pyte
     assert read[2:] == [0, 1, 0]
 
 
+def test_a_shards_footer_is_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse = Warehouse(root)
+    monkeypatch.setattr("training.streams.pq.read_metadata", None)
+    assert FilmReader(warehouse, cache_bytes=1).window(0, 390, 20).action_T.size == 20
+
+
 def test_what_is_kept_is_small(root: Path) -> None:
     table = Warehouse(root).read(Group("shards/a+long/00000.steps.parquet", 0, 150), ["frame"])
     frame = compact_frames(table.column("frame"))
