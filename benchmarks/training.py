@@ -31,6 +31,7 @@ from training.backbones import BACKBONES
 from training.checkpoint import checkpoints, load_weights
 from training.data import FilmReader, Sampler, collate, make_batch
 from training.dedup import distinct_fractions
+from training.fit import keep_freed_memory
 from training.model import FrameModel, ModelConfig, preset
 from training.plan import free_memory
 from training.report import read_log
@@ -217,6 +218,7 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
     Ratios are to the faster of two plain ways. The last table's last column is of the batch that was timed.
     """
     torch.set_num_threads(1)
+    keep_freed_memory()
     warehouse = Warehouse(root)
     rows, cols = warehouse.geometry
     reader = FilmReader(warehouse)

@@ -66,7 +66,7 @@ class Run:
                 f"use --batch {config.batch // self.world * self.world or self.world}"
             )
         self.asked = config
-        _allocator()
+        keep_freed_memory()
         torch.set_num_threads(config.threads or max(1, processors() // self.world))
         resumed = self._resume_point(config)
         self.resumed = resumed is not None
@@ -434,7 +434,7 @@ class Run:
             print(words, flush=True)
 
 
-def _allocator() -> None:
+def keep_freed_memory() -> None:
     """Keep freed memory in the process: large blocks that come and go every step cost more in page faults than sums."""
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
