@@ -27,6 +27,15 @@ ELSEWHERE = {
     "backbone_layers": "use --backbone-layers",
 }
 
+# What `--preset paper` trains with unless a flag or the file says otherwise: the published run's settings. There every
+# array but vectors is Muon's; here embeddings, convolutions and action head stay AdamW's, at the same rate.
+PUBLISHED = {
+    "optimizer": "muon", "muon_learning_rate": 2e-3, "muon_momentum": 0.0,
+    "learning_rate": 2e-3, "backbone_learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.01,
+    "clip": float("inf"), "warmup": 0.0, "decay": 0.0, "hold": 0.0, "centre": False,
+    "batch": 32, "window": 1024, "mode": "stream", "chunk": 16,
+}  # fmt: skip
+
 
 class FitConfig(FrozenModel):
     """One run of training.fit. None: chosen for the machine and written to the run's config.json."""
@@ -36,7 +45,9 @@ class FitConfig(FrozenModel):
     shards: str = Field("warehouse", min_length=1, description="the warehouse: a folder or a URL")
     repo: tuple[str, ...] = Field((), description="train on these repositories alone; repeatable")
     run: str = Field("runs/fit", description="folder for everything this run writes")
-    preset: Literal["tiny", "small", "paper"] | None = Field(None, description="model size by name")
+    preset: Literal["tiny", "small", "paper"] | None = Field(
+        None, description="model size by name; paper: and its training, as below"
+    )
     backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
     backbone_layers: int | None = Field(None, ge=1, description="layers; the backbone's own default")
     model: dict[str, Any] = Field(default_factory=dict, description="overrides of training.model.ModelConfig")
@@ -55,6 +66,7 @@ class FitConfig(FrozenModel):
     backbone_learning_rate: float = Field(1.2e-2, gt=0, description="peak, of AdamW, for backbone and action head")
     centre: bool = Field(True, description="start frame vectors at mean 0 and spread 1 (not the paper preset)")
     muon_learning_rate: float = Field(2e-2, gt=0, description="peak, of Muon")
+    muon_momentum: float = Field(0.95, ge=0, lt=1, description="Muon's")
     weight_decay: float = Field(0.01, ge=0, description="decoupled, on matrices")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's")
     beta2: float = Field(0.98, ge=0, lt=1, description="AdamW's")
@@ -75,6 +87,13 @@ class FitConfig(FrozenModel):
     keep: int = Field(2, ge=1, description="checkpoints kept, beside the best")
     overwrite: bool = Field(False, description="start anew where the run's folder holds a run already")
     cache_megabytes: int = Field(512, ge=16, description="film kept in memory, about 100 bytes a step")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("preset") == "paper":
+            return {**PUBLISHED, **values}
+        return values
 
     @model_validator(mode="after")
     def _fits(self) -> FitConfig:
@@ -98,7 +117,8 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
         prog=f"python -m {program}",
         usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER] [--minutes M | --steps N] ...; --help lists every setting",
         description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="--preset paper trains as published; unless given, it sets "
+        + ", ".join(f"{name} {value}" for name, value in PUBLISHED.items()),
     )
     parser.add_argument("--config", type=Path, help="TOML or JSON file of the same settings")
     parser.add_argument("--set", action="append", default=[], metavar="model.KEY=VALUE", help="a model setting")
@@ -112,7 +132,8 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
         if name == "repo":
             parser.add_argument(flag, action="append", default=None, metavar="OWNER/NAME", help=field.description)
         elif field.annotation is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=field.description)
+            words = f"{field.description} [{'on' if field.default else 'off'}]"
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
         else:
             parser.add_argument(flag, default=None, help=f"{field.description} [{field.default}]")
     given = vars(parser.parse_args(arguments))

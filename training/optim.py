@@ -36,7 +36,11 @@ def make_optimizers(model: nn.Module, config: FitConfig) -> list[torch.optim.Opt
     ]
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=betas)]
     if muon:
-        optimizers.append(torch.optim.Muon(muon, lr=config.muon_learning_rate, weight_decay=config.weight_decay))
+        optimizers.append(
+            torch.optim.Muon(
+                muon, lr=config.muon_learning_rate, weight_decay=config.weight_decay, momentum=config.muon_momentum
+            )
+        )
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

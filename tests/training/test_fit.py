@@ -18,7 +18,7 @@ from flows.server import free_port
 from schema.errors import ConfigError, CorruptError, SchemaVersionError
 from tests.training.warehouse import write_warehouse
 from training.checkpoint import checkpoints, load_checkpoint, load_weights, save_checkpoint
-from training.config import FitConfig, parse
+from training.config import PUBLISHED, FitConfig, parse
 from training.data import FilmReader, Sampler, make_batch
 from training.fit import Run, fit, main
 from training.learner import Learner, pick_device, start_ranks
@@ -251,6 +251,21 @@ def test_settings_that_cannot_work_are_one_clear_line(
     assert error.count("\n") == 1
 
 
+def test_the_paper_preset_trains_as_published_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    paper = parse(["--preset", "paper"])
+    assert (paper.optimizer, paper.muon_learning_rate, paper.muon_momentum) == ("muon", 2e-3, 0.0)
+    assert (paper.learning_rate, paper.beta1, paper.beta2) == (2e-3, 0.9, 0.999)
+    assert (paper.batch, paper.window, paper.mode) == (32, 1024, "stream")
+    assert (paper.warmup, paper.decay, paper.hold, paper.clip) == (0, 0, 0, math.inf)
+    other = parse(["--preset", "paper", "--optimizer", "adamw", "--batch", "8"])
+    assert (other.optimizer, other.batch, other.window) == ("adamw", 8, 1024)
+    assert parse(["--preset", "small"]).model_dump(exclude={"preset"}) == parse([]).model_dump(exclude={"preset"})
+    assert PUBLISHED.keys() < FitConfig.model_fields.keys()
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    assert "muon_learning_rate 0.002" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_file_whose_model_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"model": 3}')
     with pytest.raises(ConfigError, match="model: a table of model settings is needed"):
@@ -353,6 +368,7 @@ def test_muon_takes_matrices_and_adamw_the_rest() -> None:
     model = FrameModel(ModelConfig(rows=8, cols=24, width=16, heads=2))
     adamw, muon = make_optimizers(model, FitConfig(optimizer="muon"))
     assert {group["lr"] for group in adamw.param_groups} == {5e-4, 1.2e-2}
+    assert [(group["lr"], group["momentum"]) for group in muon.param_groups] == [(2e-2, 0.95)]
     taken = {id(p) for group in muon.param_groups for p in group["params"]}
     names = {name for name, p in model.named_parameters() if id(p) in taken}
     assert "backbone.lstm.weight_hh_l0" in names
