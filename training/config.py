@@ -76,7 +76,7 @@ class FitConfig(FrozenModel):
     mode: Literal["full", "stream", "stream_embeddings"] = Field("full", description="backpropagation")
     chunk: int = Field(64, ge=1, description="steps; of the streaming modes")
     dedup: bool = Field(True, description="reuse work between nearly identical frames")
-    bf16: bool = Field(False, description="bfloat16 autocast over fp32 weights")
+    bf16: bool | None = Field(None, description="bfloat16 autocast over fp32 weights; on where a GPU has it")
     compile: bool = Field(False, description="torch.compile the plain frame head")
     device: str = Field("auto", description="auto, cpu, cuda or mps")
     threads: int | None = Field(None, ge=1, description="processor threads; all by default")
@@ -131,8 +131,9 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
             continue
         if name == "repo":
             parser.add_argument(flag, action="append", default=None, metavar="OWNER/NAME", help=field.description)
-        elif field.annotation is bool:
-            words = f"{field.description} [{'on' if field.default else 'off'}]"
+        elif field.annotation in (bool, bool | None):
+            usual = {True: "on", False: "off", None: "auto"}[field.default]
+            words = f"{field.description} [{usual}]"
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
         else:
             parser.add_argument(flag, default=None, help=f"{field.description} [{field.default}]")

@@ -31,7 +31,7 @@ from schema.errors import ConfigError, CorruptError, GitreelError
 from training.checkpoint import checkpoints, load_checkpoint, save_checkpoint, save_weights, write
 from training.config import FitConfig, parse, reason
 from training.data import Batch, FilmReader, Loader, Sampler, collate, make_batch
-from training.learner import Learner, pick_device, start_ranks
+from training.learner import Learner, has_bf16, pick_device, start_ranks
 from training.metrics import Held, run_windows, sample_text, scores, unigram_loss
 from training.model import FrameModel, check_weights, parameter_counts
 from training.optim import rate
@@ -71,6 +71,8 @@ class Run:
         resumed = self._resume_point(config)
         self.resumed = resumed is not None
         self.config = _settings(resumed["config"], self.folder) if resumed else config
+        if self.config.bf16 is None:
+            self.config = self.config.model_copy(update={"bf16": has_bf16(self.device)})
         self._open_film()
         self.models = self._build(self.config.preset or "small")
         self.done = 0

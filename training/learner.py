@@ -125,6 +125,11 @@ def average(value: float) -> float:
     return float(tensor) / dist.get_world_size()
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a GPU computes in bfloat16; emulation, and a processor's, gains nothing."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
 def pick_device(name: str) -> torch.device:
     """'auto': cuda, then the processor. Raises ConfigError for a device that is not there."""
     if name == "auto":

@@ -21,7 +21,7 @@ from training.checkpoint import checkpoints, load_checkpoint, load_weights, save
 from training.config import PUBLISHED, FitConfig, parse
 from training.data import FilmReader, Sampler, make_batch
 from training.fit import Run, fit, main
-from training.learner import Learner, pick_device, start_ranks
+from training.learner import Learner, has_bf16, pick_device, start_ranks
 from training.model import FrameModel, ModelConfig
 from training.optim import make_optimizers, rate
 from training.plan import Cost, check_memory, choose_window, planned_updates
@@ -62,6 +62,7 @@ def test_a_run_leaves_what_it_promises(finished: Path) -> None:
     for key in ("loss_first", "loss_last", "loss_unigram", "loss_frame_only", "bytes_per_frame"):
         assert math.isfinite(summary[key])
     assert (summary["steps"], summary["updates"]) == (900, 6)
+    assert json.loads((finished / "config.json").read_text())["bf16"] is has_bf16(pick_device("auto"))
     for name in ("config.json", "plan.txt", "samples.txt", "loss.png", "best.safetensors"):
         assert (finished / name).stat().st_size > 0
     assert list((finished / "tensorboard").iterdir())
@@ -407,6 +408,22 @@ def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=f"--device {name}: this PyTorch .*; use --device cpu"):
         pick_device(name)
+
+
+@pytest.mark.parametrize(("capability", "has"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_bf16_is_on_where_a_gpu_has_it(capability: tuple[int, int], has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert has_bf16(torch.device("cuda", 0)) is has
+    assert not has_bf16(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("flags", "used"), [([], True), (["--no-bf16"], False), (["--bf16"], True)])
+def test_a_flag_says_more_than_the_gpu_about_bf16(
+    root: Path, tmp_path: Path, flags: list[str], used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.fit.has_bf16", lambda device: True)
+    asked = parse(flags).bf16
+    assert Run(settings(root, tmp_path / "run", bf16=asked)).config.bf16 is used
 
 
 def test_every_rank_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
