@@ -31,7 +31,7 @@ from schema.errors import ConfigError, CorruptError, GitreelError
 from training.checkpoint import checkpoints, load_checkpoint, save_checkpoint, save_weights, write
 from training.config import FitConfig, parse, reason
 from training.data import Batch, FilmReader, Loader, Sampler, collate, make_batch
-from training.learner import Learner, has_bf16, pick_device, start_ranks
+from training.learner import Learner, has_bf16, pick_device, speaks_first, start_ranks
 from training.metrics import Held, run_windows, sample_text, scores, unigram_loss
 from training.model import FrameModel, check_weights, parameter_counts
 from training.optim import rate
@@ -476,22 +476,26 @@ def fit(config: FitConfig) -> dict[str, Any]:
     return run.train()
 
 
+def _refuse(words: str) -> int:
+    if speaks_first():
+        print(f"gitreel: {words}", file=sys.stderr, flush=True)
+    return 2
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; the exit code is 2 after a clear error, 130 when interrupted."""
+    """Command line; the exit code is 2 after a clear error, 130 when interrupted. Of several ranks, one tells why."""
     try:
         fit(parse(arguments))
     except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except OSError as error:  # the run's folder: not writable, no folder, full
         where = error.filename or "the run's folder"
-        print(f"gitreel: {where}: {error.strerror or error}; use another --run folder", file=sys.stderr)
-        return 2
+        return _refuse(f"{where}: {error.strerror or error}; use another --run folder")
     except torch.OutOfMemoryError:
-        print("gitreel: the GPU's memory is full; use a smaller --batch or --mode stream --chunk 16", file=sys.stderr)
-        return 2
+        return _refuse("the GPU's memory is full; use a smaller --batch or --mode stream --chunk 16")
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        if speaks_first():
+            print("\ninterrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():

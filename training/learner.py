@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -97,6 +98,19 @@ def start_ranks(device: torch.device) -> tuple[int, int]:
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def speaks_first() -> bool:
+    """Whether no other rank of a torchrun has told of an error yet; the first tells for all."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return True
+    try:
+        store = dist.TCPStore(  # type: ignore[attr-defined]
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=timedelta(seconds=10)
+        )
+        return int(store.add(f"gitreel/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1)) == 1
+    except (RuntimeError, KeyError, ValueError):  # the store has gone: twice is better than never
+        return True
 
 
 def average_gradients(model: torch.nn.Module) -> None:

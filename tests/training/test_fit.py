@@ -190,6 +190,17 @@ def test_two_ranks_give_one_processs_losses(root: Path, tmp_path: Path) -> None:
     assert curves[1] == pytest.approx(curves[0], abs=1e-5)
 
 
+def test_two_ranks_tell_of_an_error_once(tmp_path: Path) -> None:
+    ranks = ["--nproc-per-node", "2", "--master-port", str(free_port())]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *ranks, "-m", "training.fit", "--shards", str(tmp_path / "no")],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.stderr.count("gitreel: ") == 1, done.stderr
+    assert "no such warehouse; harvest first" in done.stderr
+    assert "exitcode  : 2 " in done.stderr
+
+
 def test_a_loss_that_is_no_number_stops_with_a_dump(root: Path, tmp_path: Path) -> None:
     run = Run(settings(root, tmp_path / "run"))
     with torch.no_grad():
