@@ -6,7 +6,8 @@
 Trains the model and, on the same batches for as many updates, the same model without memory (frame-only). In the run's
 folder: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png,
 summary.json. Started again with the same settings it goes on from its last checkpoint: a run of `--steps` that was
-killed ends in the same weights as an undisturbed one (bit for bit with `--threads 1`).
+killed ends in the same weights as an undisturbed one (bit for bit with `--threads 1`). More `--steps` go on with it too
+where the learning rate is constant (`--warmup 0 --decay 0 --hold 0`, as the paper preset has it).
 """
 
 from __future__ import annotations
@@ -225,9 +226,18 @@ class Run:
             ours, theirs = config.model_dump(), state["asked"]
             other = [key for key in ours if ours[key] != theirs.get(key) and key not in ("threads", "overwrite")]
             other += [key for key in ("world",) if state["world"] != self.world]
+            if other == ["steps"] and config.steps and theirs["steps"] and _course_is_flat(state["config"]):
+                if config.steps < state["step"]:
+                    raise ConfigError(
+                        f"{self.folder} holds {state['step']} updates already; give more --steps, or --overwrite"
+                    )
+                state["config"]["steps"] = config.steps
+                return state
             if other:
+                length = "the learning rate falls towards a run's end, so that a longer run is another one; "
                 raise ConfigError(
-                    f"{self.folder} holds a run with another {', '.join(other)}; give this one its own --run FOLDER, "
+                    f"{self.folder} holds a run with another {', '.join(other)}; "
+                    f"{length if {'steps', 'minutes'} & {*other} else ''}give this one its own --run FOLDER, "
                     "or --overwrite"
                 )
             return state
@@ -443,6 +453,12 @@ def keep_freed_memory() -> None:
         if mallopt is not None:
             mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, its largest
             mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
+
+
+def _course_is_flat(settings: Mapping[str, Any]) -> bool:
+    """Whether no update depends on how many there will be: such a run can be made longer."""
+    held = settings["hold"] if settings["centre"] and settings["preset"] != "paper" else 0
+    return not (settings["warmup"] or settings["decay"] or settings["length_warmup"] or held)
 
 
 def _settings(saved: dict[str, Any], folder: Path) -> FitConfig:

@@ -125,6 +125,23 @@ def test_other_settings_do_not_go_on_with_a_run(root: Path, finished: Path) -> N
         Run(settings(root, finished, learning_rate=1e-4))
 
 
+def test_more_steps_are_another_run_where_the_learning_rate_falls(root: Path, finished: Path) -> None:
+    with pytest.raises(ConfigError, match=r"another steps; the learning rate falls .* its own --run FOLDER, or --over"):
+        Run(settings(root, finished, steps=12))
+
+
+def test_more_steps_go_on_with_a_run_of_constant_learning_rate(root: Path, tmp_path: Path) -> None:
+    flat = {"warmup": 0, "decay": 0, "hold": 0, "evaluations": 1, "baseline": False}
+    fit(settings(root, tmp_path / "once", steps=5, **flat))
+    fit(settings(root, tmp_path / "twice", steps=3, **flat))
+    assert fit(settings(root, tmp_path / "twice", steps=5, **flat))["updates"] == 5
+    once, twice = weights(tmp_path / "once"), weights(tmp_path / "twice")
+    assert all(torch.equal(once[name], twice[name]) for name in once)
+    assert json.loads((tmp_path / "twice/config.json").read_text())["steps"] == 5
+    with pytest.raises(ConfigError, match="holds 5 updates already; give more --steps"):
+        Run(settings(root, tmp_path / "twice", steps=4, **flat))
+
+
 def test_changed_film_does_not_go_on_with_a_run(root: Path, finished: Path, tmp_path: Path) -> None:
     other = write_warehouse(tmp_path, {"a/one": 901})
     state = load_checkpoint(checkpoints(finished / "checkpoints")[-1])
