@@ -18,7 +18,8 @@ from pipeline import families
 from pipeline.compact import PACKS, full_packs
 from pipeline.macros import MACROS
 from pipeline.manifest import FileRef, Manifest
-from pipeline.store import S3Files, Store
+from pipeline.store import Store
+from schema.bucket import S3Files
 from schema.columns import TABLES, arrow_schema
 from schema.errors import CorruptError, WarehouseError
 from schema.version import SCHEMA_VERSION, check_version

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-from fsspec.implementations.arrow import ArrowFSWrapper
 
 from pipeline.temporary import TemporaryFolder
+from schema.bucket import s3_filesystem
 from schema.errors import WarehouseError
 
 TEMPORARY = ".tmp-"
@@ -193,21 +193,8 @@ def errno_of(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-class S3Files(ArrowFSWrapper):  # type: ignore[misc]
-    """Arrow's S3 file system for libraries that take fsspec's: DuckDB then needs no extension."""
-
-    protocol = "s3"
-    cachable = False
-
-
 def _s3(url: str) -> pafs.FileSystem:
-    """Credentials, region and AWS_ENDPOINT_URL are read from the environment, as AWS's own tools do."""
     try:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        return pafs.S3FileSystem(
-            region=region,
-            endpoint_override=os.environ.get("AWS_ENDPOINT_URL"),
-            allow_bucket_creation=False,
-        )
+        return s3_filesystem()
     except OSError as error:
         raise WarehouseError(f"warehouse {url}: {error}") from error

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schema.actions import Phase
+from schema.bucket import S3Files, s3_filesystem
 from schema.columns import arrow_schema
 from schema.errors import ConfigError, CorruptError, GitreelError, WarehouseError
 from schema.geometry import Geometry, Style
@@ -67,7 +68,7 @@ class Warehouse:
         self.root = str(root).rstrip("/")
         self.verify = f"run: python -m pipeline.warehouse verify {self.root}"
         try:
-            self._fs, self._path = fsspec.core.url_to_fs(self.root)
+            self._fs, self._path = _file_system(self.root)
             found = self._fs.exists(self._path)
         except _refusals() as error:
             why = _line(error)
@@ -263,6 +264,14 @@ def _within(values: pa.Array | pa.ChunkedArray, low: int, high: int) -> bool:
     """low <= every value < high."""
     numbers = values.to_numpy(zero_copy_only=False)
     return not len(numbers) or bool(numbers.min() >= low and numbers.max() < high)  # NaN, where one is missing: False
+
+
+def _file_system(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Where a warehouse lies: s3:// as the harvest reaches it, other addresses and folders as fsspec does."""
+    if root.startswith("s3://"):
+        return S3Files(s3_filesystem()), root.removeprefix("s3://")
+    files, path = fsspec.core.url_to_fs(root)
+    return files, path
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -1,6 +1,5 @@
 """Folders and object storage behave alike; the latter against a local S3 server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,25 +15,6 @@ from schema.errors import WarehouseError
 from tests.takes import make_takes
 
 CONFIG = ReplayConfig(rows=6, cols=24)
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A bucket on a server of our own."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket="film")
-        yield "s3://film"
-        server.stop()
 
 
 def write(warehouse: str, name: str, start: int, end: int) -> None:

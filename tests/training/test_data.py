@@ -1,6 +1,7 @@
 """Windows from shards: the same steps wherever they lie, deterministic, and clear about what is wrong."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,8 @@ def test_what_is_kept_is_small(root: Path) -> None:
     frame = compact_frames(table.column("frame"))
     assert frame.type.value_type.index_type == pa.uint8()
     assert frame.to_pylist() == table.column("frame").to_pylist()
-    lists = pa.array([[str(n % 70_000)] for n in range(140_000)])  # no dictionary, and more rows than 16 bits number
-    wide = compact_frames(pa.chunked_array([lists[:60_000], lists[60_000:]]))
+    lists = pa.array([[str(n % 66_000)] for n in range(67_000)])  # no dictionary, and more rows than 16 bits number
+    wide = compact_frames(pa.chunked_array([lists[:30_000], lists[30_000:]]))
     assert wide.type.value_type.index_type == pa.uint32()
     assert wide.to_pylist() == lists.to_pylist()
 
@@ -295,6 +296,21 @@ def test_an_address_that_cannot_be_reached_is_one_clear_line(root: str, monkeypa
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     with pytest.raises(WarehouseError, match=r"x: not reachable \(.*\); use a folder or s3://BUCKET/PREFIX"):
         Warehouse(root)
+
+
+def test_film_in_a_bucket_is_read_as_from_a_folder(
+    root: Path, reader: FilmReader, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        boto3.client("s3").upload_file(str(path), "film", f"training/{path.relative_to(root)}")
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # not needed
+    stored = FilmReader(Warehouse(f"{bucket}/training"))
+    assert stored.streams == reader.streams
+    np.testing.assert_array_equal(stored.window(0, 390, 20).cells_TRC, reader.window(0, 390, 20).cells_TRC)
+    with pytest.raises(WarehouseError, match=r"s3://film/none: no such warehouse; harvest first"):
+        Warehouse(f"{bucket}/none")
 
 
 def say_size(path: Path, name: bytes, size: bytes) -> None:
