@@ -38,6 +38,10 @@ from training.model import FrameModel
 from training.streaming import chunks
 
 ENTER = 0x0D
+SHORT_RUN = (
+    "After minutes of training expect one likely key over and over (often a space) and a final screen that is not "
+    "reached: the line `taught` says what was learned; --given N and --temperature 1 show more of it."
+)
 # what a replay types at the prompt besides vim; none of it prints anything
 SILENT = (
     "git checkout -q ", "git switch -q --orphan ", "git rm -q ", "git mv ", "git add -Af && git commit -qm ",
@@ -337,7 +341,9 @@ def words(report: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
-    parser = argparse.ArgumentParser(prog="python -m training.rollout", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.rollout", description=__doc__.split("\n\n")[0], epilog=SHORT_RUN
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/fit"), help="folder of a finished run (%(default)s)")
     parser.add_argument("--model", help="one of its models; by default the first that is not frame_only")
     parser.add_argument("--shards", help="the warehouse; the run's by default")

@@ -18,7 +18,19 @@ from training.checkpoint import save_weights
 from training.config import FitConfig
 from training.data import FilmReader
 from training.model import FrameModel, ModelConfig
-from training.rollout import End, Scene, World, load_scene, main, on_path, rollout, run_free, teacher_forced, warm_state
+from training.rollout import (
+    SHORT_RUN,
+    End,
+    Scene,
+    World,
+    load_scene,
+    main,
+    on_path,
+    rollout,
+    run_free,
+    teacher_forced,
+    warm_state,
+)
 from training.streams import Warehouse
 
 REPO = "owner/name"
@@ -219,6 +231,12 @@ def test_missing_contents_are_told(root: Path, tmp_path: Path) -> None:
     manifest.write_text(json.dumps(loaded))
     with pytest.raises(CorruptError, match="contents of episode 1 are missing"):
         load_scene(FilmReader(Warehouse(tmp_path / "w")), REPO, 1)
+
+
+def test_help_says_what_to_expect_of_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert " ".join(SHORT_RUN.split()) in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
