@@ -118,7 +118,7 @@ class FilmReader:
         self.warehouse, self.streams = warehouse, warehouse.streams
         self.geometry = warehouse.geometry
         self.max_code_point, self.tokenizer = max_code_point, tokenizer
-        self._cache_bytes, self._held = cache_bytes, 0
+        self._cache_bytes, self._held, self._full = cache_bytes, 0, False
         self._cache: OrderedDict[Group, Held] = OrderedDict()
         self._lock = threading.Lock()
         self._borders = [
@@ -146,9 +146,9 @@ class FilmReader:
         done = 0
         while done < length:
             group = self.streams[stream].groups[number]
-            held = self._held_group(group)
             first = start + done - int(borders[number])
-            part = slice(first, min(first + length - done, len(held.action_U)))
+            part = slice(first, min(first + length - done, int(borders[number + 1] - borders[number])))
+            held = self._held_group(group, part.stop)
             ids_TR, cells_NC = self._decode(group, held.screens.slice(part.start, part.stop - part.start))
             here = slice(done, done + len(ids_TR))
             np.take(cells_NC, ids_TR, axis=0, out=cells_TRC[here], mode="clip")
@@ -159,8 +159,8 @@ class FilmReader:
 
     def groups(self, stream: int) -> Iterator[Decoded]:
         """Every row group of a stream, decoded, in order."""
-        for group in self.streams[stream].groups:
-            held = self._held_group(group)
+        for group, steps in zip(self.streams[stream].groups, np.diff(self._borders[stream]), strict=True):
+            held = self._held_group(group, int(steps))
             yield Decoded(*self._decode(group, held.screens), held.action_U, held.phase_U)
 
     def actions(self, segment: Segment) -> npt.NDArray[np.int64]:
@@ -184,23 +184,33 @@ class FilmReader:
             return action_T.astype(np.int64), None
         return self.tokenizer.encode(action_T.astype(np.uint8).tobytes())
 
-    def _held_group(self, group: Group) -> Held:
+    def _held_group(self, group: Group, steps: int) -> Held:
+        """A row group's first `steps` steps or tokens, at least.
+
+        While there is room, groups are read whole. Then only as far as needed, and whole where more is needed soon.
+        """
         with self._lock:
-            if group in self._cache:
+            held = self._cache.get(group)
+            if held is not None and len(held.action_U) >= steps:
                 self._cache.move_to_end(group)
-                return self._cache[group]
-        held = self._read(group)
+                return held
+            whole = held is not None or not self._full or self.tokenizer is not None
+        read = self._read(group, None if whole else steps)
         with self._lock:
-            if group not in self._cache:
-                self._cache[group] = held
-                self._held += held.size
+            held = self._cache.pop(group, None)
+            if held is not None:
+                self._held -= held.size
+                read = max(read, held, key=lambda one: len(one.action_U))  # another thread was here
+            self._cache[group] = read
+            self._held += read.size
             while self._held > self._cache_bytes and len(self._cache) > 1:
                 _, old = self._cache.popitem(last=False)
                 self._held -= old.size
-        return held
+                self._full = True
+        return read
 
-    def _read(self, group: Group) -> Held:
-        table = self.warehouse.read(group, COLUMNS)
+    def _read(self, group: Group, steps: int | None) -> Held:
+        table = self.warehouse.read(group, COLUMNS, steps)
         action_U, phase_U = (table.column(name).to_numpy().astype(np.uint8) for name in ("action", "phase"))
         screens = table.select(("style", "cursor_row", "cursor_col")).combine_chunks()
         screens = screens.append_column("frame", compact_frames(table.column("frame")))

@@ -80,17 +80,25 @@ def test_a_window_decodes_its_own_steps_alone(root: Path, monkeypatch: pytest.Mo
 
 
 def test_a_row_group_is_read_once_while_it_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    warehouse, read = Warehouse(root), []
+    warehouse = Warehouse(root)
+    read: list[tuple[int, int | None]] = []
     original = warehouse.read
-    monkeypatch.setattr(warehouse, "read", lambda *args: read.append(args[0].row_group) or original(*args))
+
+    def counted(group: Group, columns: Any, steps: int | None = None) -> pa.Table:
+        read.append((group.row_group, steps))
+        return original(group, columns, steps)
+
+    monkeypatch.setattr(warehouse, "read", counted)
     reader = FilmReader(warehouse)
     for start in (0, 100, 130, 0):
         reader.window(0, start, 40)
-    assert read == [0, 1]
+    assert read == [(0, None), (1, None)]
+    read.clear()
     little = FilmReader(warehouse, cache_bytes=1)  # the latest is kept all the same
-    for start in (0, 10, 200, 0):
+    for start in (0, 100, 200, 0, 10, 20, 90, 0):
         little.window(0, start, 40)
-    assert read[2:] == [0, 1, 0]
+    # once it is full: no further than the window, but whole when more of the group is needed at once
+    assert read == [(0, None), (1, None), (0, 40), (0, None)]
 
 
 def test_a_shards_footer_is_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
