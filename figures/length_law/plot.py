@@ -140,10 +140,12 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     """Six panels; those whose rows are missing stay empty."""
     canvas, axes = plt.subplots(3, 2, figsize=(10, 11))
     made, _, _ = arms(rows, "recall")
-    for place, film, name in ((0, "real", "real film"), (1, "joint", "real film, head trained with an LSTM")):
+    for place, film, name in ((0, "real", "real film"), (1, "joint", "LSTM-trained head")):
         equal, windows, frame_only = arms(rows, film)
         if not equal:
             continue
+        if len(windows) == 1:  # no protocol of its own: the length at which both are one
+            windows = {}
         same_targets(axes[place, 0], equal, windows, frame_only, name)
         power_axis(axes[place, 0], list(equal), "T, steps of a training window")
         lag_panel(axes[place, 1], equal, frame_only, name)

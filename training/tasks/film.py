@@ -287,7 +287,7 @@ def fit(config: FilmConfig, film: Film) -> FilmResult:
     half = curve.get(config.updates // 2, np.inf)
     return FilmResult(
         digest=film.digest,
-        parameters=count_parameters(model.map) + count_parameters(model.backbone.requires_grad_()),
+        parameters=sum(count_parameters(part.requires_grad_()) for part in (model.map, model.backbone)),
         state_bytes=model.backbone.state_bytes(config.length),
         frames=config.updates * config.batch * config.length,
         loss=mean_loss(losses_N, test),
