@@ -1,12 +1,13 @@
 """One line of text as vim draws it: which cells, in which style, cut to the window.
 
-A line is a `str` of *units*: a code point each, and a lone surrogate U+DC80-DCFF for a byte that is not valid UTF-8
-(Python's surrogateescape), which vim shows as `<xx>`.
+A line is a `str` of *units*: a code point each; a stand-in for one with combining marks (pipeline.clusters); a lone
+surrogate U+DC80-DCFF for a byte that is not valid UTF-8 (Python's surrogateescape), which vim shows as `<xx>`.
 """
 
 import re
 from functools import lru_cache
 
+from pipeline.clusters import DRAWN, bases, is_drawable, is_stand_in, unfold
 from pipeline.film import Runs
 from schema.geometry import Style
 from schema.widths import CLASS, COMPOSING
@@ -33,15 +34,25 @@ def has_odd_utf8(content: bytes) -> bool:
     return False
 
 
-def has_composing(content: bytes) -> bool:
-    """Whether a character has no cell of its own (combining marks and what else vim composes)."""
-    beyond = content.translate(None, _ASCII).decode("utf-8", "surrogateescape")
-    return any(CLASS[ord(unit)] == 0 for unit in set(beyond))
+def has_odd_marks(content: bytes) -> bool:
+    """Whether there are combining marks that are not drawn as vim does; see `clusters.is_drawable`."""
+    beyond = set(content.translate(None, _ASCII).decode("utf-8", "surrogateescape"))
+    if not any(CLASS[ord(unit)] == COMPOSING or is_stand_in(unit) for unit in beyond):
+        return False
+    return not is_drawable(content.decode("utf-8", "surrogateescape"))
 
 
 @lru_cache(maxsize=1 << 14)
 def glyph(unit: str) -> tuple[str, int, bool]:
-    """(what is drawn, its width in cells, whether it is bold) of one unit that is not a tab."""
+    """(what is drawn, its width in cells, whether it is bold) of one unit of a line that is not a tab."""
+    if is_stand_in(unit):
+        return unfold(unit)[: 1 + DRAWN], int(CLASS[ord(bases(unit))]), False
+    return letter(unit)
+
+
+@lru_cache(maxsize=1 << 14)
+def letter(unit: str) -> tuple[str, int, bool]:
+    """As `glyph`, of one code point of a text that has no stand-ins: a name, a message, a row."""
     code = ord(unit)
     if code < 0x20:
         return "^" + chr(code + 64), 2, True
@@ -200,10 +211,10 @@ def is_shifted(line: str, left: int, cover: tuple[int, int]) -> bool:
 
 def cut_left(text: str, room: int) -> str:
     """`text`, unit by unit from the left, dropped until it is narrower than `room` cells."""
-    width = sum(glyph(unit)[1] for unit in text)
+    width = sum(letter(unit)[1] for unit in text)
     n = 0
     while width >= room:
-        width -= 1 if text[n].isascii() else glyph(text[n])[1]  # so does vim, for `^X` too
+        width -= 1 if text[n].isascii() else letter(text[n])[1]  # so does vim, for `^X` too
         n += 1
     while n and n < len(text) and CLASS[ord(text[n])] == COMPOSING:
         n += 1  # what is composed with the last one goes with it
@@ -214,7 +225,7 @@ def printable(text: str) -> str:
     """`text` as vim shows it in messages and the status line: `^X` and `<xx>` spelt out."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(glyph(unit)[0] for unit in text)
+    return "".join(letter(unit)[0] for unit in text)
 
 
 def bold_glyphs(text: str) -> Runs:
@@ -223,7 +234,7 @@ def bold_glyphs(text: str) -> Runs:
     column = 0
     if not (text.isascii() and text.isprintable()):
         for unit in text:
-            _, width, bold = glyph(unit)
+            _, width, bold = letter(unit)
             if bold and runs and sum(runs[-1][:2]) == column:
                 runs[-1] = (runs[-1][0], runs[-1][1] + width, BOLD)
             elif bold:
@@ -234,4 +245,4 @@ def bold_glyphs(text: str) -> Runs:
 
 def cell_count(text: str) -> int:
     """Cells of text that holds no tab."""
-    return len(text) if text.isascii() else sum(glyph(unit)[1] for unit in text)
+    return len(text) if text.isascii() else sum(letter(unit)[1] for unit in text)

@@ -2,7 +2,8 @@
 
 import re
 
-from pipeline.cells import TAB_STOP, cell_count, draw, glyph, is_simple
+from pipeline.cells import TAB_STOP, cell_count, draw, is_simple, letter
+from pipeline.clusters import fold, is_mark, is_stand_in, stand_in, unfold
 from pipeline.window import Window
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
@@ -68,8 +69,20 @@ class InsertMode(Window):
                 raise UnsupportedKeyError(f"vim: {self.partial!r} is not UTF-8") from error
             return at + 1
         self.partial = b""
-        self._put_unit(unit)
+        self._put_typed(unit)
         return at + 1
+
+    def _put_typed(self, unit: str) -> None:
+        """Type one code point: a mark goes to the character before the cursor."""
+        if not is_mark(unit):
+            self._put_unit(fold(unit))
+            return
+        if not self.unit:
+            raise UnsupportedKeyError("vim: a combining mark at the start of a line is not drawn")
+        text = self.lines[self.line]
+        whole = stand_in(unfold(text[self.unit - 1]) + unit)
+        self.lines[self.line] = text[: self.unit - 1] + whole + text[self.unit :]
+        self._after_insert()
 
     def _put_unit(self, unit: str) -> None:
         text = self.lines[self.line]
@@ -122,7 +135,7 @@ class InsertMode(Window):
         if self.stale:
             first = run.decode("utf-8")[0].encode("utf-8")
             self.rec.keys(len(first), INSERT)
-            self._put_unit(first.decode("utf-8"))
+            self._put_typed(first.decode("utf-8"))
             run = run[len(first) :]
         if not run.isascii():
             self._type_wide(run.decode("utf-8"))
@@ -192,8 +205,8 @@ class InsertMode(Window):
             if unit.isascii():
                 width = size = 1
             else:
-                _, width, bold = glyph(unit)
-                if bold:
+                _, width, bold = letter(unit)
+                if bold or not width or is_stand_in(unit):
                     break
                 size = len(unit.encode("utf-8"))
             if x + width - start > room:
@@ -219,6 +232,6 @@ class InsertMode(Window):
                 count = self._type_between(text[: self.unit], part, text[self.unit :])
             if not count:
                 self.rec.keys(len(typed[at].encode("utf-8")), INSERT)
-                self._put_unit(typed[at])
+                self._put_typed(typed[at])
                 count = 1
             at += count

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
-from pipeline.cells import display_column, has_composing, has_odd_utf8, is_simple
+from pipeline.cells import display_column, has_odd_marks, has_odd_utf8, is_simple
+from pipeline.clusters import bases, unfold
 from pipeline.window import split_lines
 from pipeline.words import next_word, word_end
 
@@ -68,14 +69,14 @@ def _check(content: bytes) -> None:
         raise Untypable("binary")
     if has_odd_utf8(content):
         raise Untypable("invalid-utf8")
-    if has_composing(content):
+    if has_odd_marks(content):
         raise Untypable("combining")
 
 
 def typed(lines: list[str]) -> bytes:
     """Insert-mode keys for these lines. Raises Untypable."""
     try:
-        text = "\n".join(lines).encode("utf-8")
+        text = unfold("\n".join(lines)).encode("utf-8")
     except UnicodeEncodeError as error:
         raise Untypable("invalid-utf8") from error
     if text.isascii() and text.decode("ascii").isprintable():
@@ -182,7 +183,7 @@ class _Typist:
         words = words_between(text, self.unit, unit)
         if words == 1:
             return b"w"
-        if unit > self.unit and " " < text[unit] <= "~" and text.find(text[unit], self.unit + 1) == unit:
+        if unit > self.unit and " " < text[unit] <= "~" and bases(text).find(text[unit], self.unit + 1) == unit:
             return b"f" + text[unit].encode()
         if words:
             return b"%dw" % words
@@ -292,7 +293,7 @@ def _change(text: str, start: int, cut: int) -> bytes:
     if cut > 1 and is_simple(text) and word_end(text, start) == start + cut:
         return b"cw"
     by_count = b"c%dl" % cut if cut > 1 else b"cl"
-    if len(by_count) > 3 - (cut > 3) and " " < after <= "~" and text.find(after, start + 1) == start + cut:
+    if len(by_count) > 3 - (cut > 3) and " " < after <= "~" and bases(text).find(after, start + 1) == start + cut:
         return b"ct" + after.encode()
     return by_count
 

@@ -8,7 +8,7 @@ import unicodedata
 
 from pipeline.scenes import Picture
 from schema.geometry import Style
-from schema.widths import CLASS, WIDE
+from schema.widths import CLASS, COMPOSING, WIDE
 
 _SGR = {Style.PLAIN: "0", Style.BOLD: "0;1", Style.REVERSE: "0;7", Style.BOLD_REVERSE: "0;1;7"}
 
@@ -24,6 +24,9 @@ def paint_row(text: str, runs: tuple[tuple[int, int, int], ...], cols: int) -> s
     """One row from its left edge on, styled; the rest of it is blanked. Cells, not characters, are counted."""
     cells: list[str] = []
     for unit in safe(text):
+        if not unit.isascii() and CLASS[ord(unit)] == COMPOSING and cells:
+            cells[-1 if cells[-1] else -2] += unit
+            continue
         cells.append(unit)
         if not unit.isascii() and CLASS[ord(unit)] == WIDE:
             cells.append("")

@@ -9,7 +9,8 @@ Exactness is checked cell for cell against the real program (tests/oracle).
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.cells import TAB_STOP, bold_glyphs, cell_count, cut_left, glyph, is_simple, printable
+from pipeline.cells import TAB_STOP, bold_glyphs, cell_count, cut_left, glyph, is_simple, letter, printable
+from pipeline.clusters import bases
 from pipeline.insert import INSERT_ROW, InsertMode
 from pipeline.window import join_lines, shortened
 from pipeline.words import next_word, word_end
@@ -63,7 +64,7 @@ class Vim(InsertMode):
     def _find(self, operator: bytes, wanted: str, pending: bytes) -> None:
         """`f` to a character, `ct` and `dt` up to one."""
         text = self.lines[self.line]
-        found = text.find(wanted, self.unit + 1)
+        found = bases(text).find(wanted, self.unit + 1)
         if found < 0 or len(pending) != (2 if operator in (b"c", b"d") else 1) or not " " <= wanted <= "~":
             raise UnsupportedKeyError(f"vim keys {pending!r} and {wanted!r} are not drawn here")
         if operator == b"c":
@@ -312,7 +313,7 @@ class Vim(InsertMode):
         text = f'"{self.name}" {flags}{" " if flags else ""}{count}L, {size}B'
         room = self.cols - 12
         if cell_count(printable(text)) > room:
-            if any(glyph(unit)[2] for unit in self.name):  # vim counts its bytes and its cells, and may wait for Enter
+            if any(letter(unit)[2] for unit in self.name):  # vim counts its bytes and its cells, and may wait for Enter
                 raise UnsupportedKeyError(f"vim: the message of the odd name {self.name!r} is too wide to be drawn")
             text = "<" + cut_left(text, room)
         self.is_new = self.modified = False

@@ -11,12 +11,13 @@ from pipeline.cells import (
     cell_count,
     cut_left,
     draw,
-    glyph,
     is_shifted,
     is_simple,
+    letter,
     printable,
     unit_cells,
 )
+from pipeline.clusters import fold, is_mark, unfold
 from pipeline.film import Runs
 from pipeline.recorder import Recorder
 from schema.errors import UnsupportedKeyError
@@ -37,7 +38,7 @@ def _split(content: bytes) -> tuple[tuple[str, ...], bool]:
     """What is told is then played, and what a commit wrote the next one often opens: the same content again."""
     text = content.decode("utf-8", "surrogateescape")
     ended = text.endswith("\n") or not text
-    lines = text.split("\n")
+    lines = (text if text.isascii() else fold(text)).split("\n")
     if ended:
         lines.pop()
     return tuple(lines) or ("",), ended
@@ -45,7 +46,7 @@ def _split(content: bytes) -> tuple[tuple[str, ...], bool]:
 
 def join_lines(lines: list[str], ended: bool) -> bytes:
     """The bytes that vim writes for these lines."""
-    return ("\n".join(lines) + ("\n" if ended else "")).encode("utf-8", "surrogateescape")
+    return unfold("\n".join(lines) + ("\n" if ended else "")).encode("utf-8", "surrogateescape")
 
 
 def shortened(text: str, room: int) -> str:
@@ -193,7 +194,10 @@ class Window:
             # Cells, then one of them replaced: a wide character under the caret leaves a blank second cell.
             cells: list[str] = []
             for unit in text:
-                cells += [unit] if glyph(unit)[1] < 2 or glyph(unit)[2] else [unit, ""]
+                if is_mark(unit):
+                    cells[-1 if cells[-1] else -2] += unit
+                else:
+                    cells += [unit] if letter(unit)[1] < 2 or letter(unit)[2] else [unit, ""]
             cells += [" "] * (x + 1 - len(cells))
             if x + 1 < len(cells) and cells[x + 1] == "":
                 cells[x + 1] = " "

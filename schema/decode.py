@@ -80,6 +80,8 @@ def decode_texts(texts: pa.Array, cols: int, max_code_point: int | None = None) 
             np.minimum(codes, max_code_point - 1, out=codes)
         return codes.reshape(count, cols)
     where = total[:-1] + np.repeat(start_N - total[end_N - length_N], length_N)
+    if not cells.all():  # a combining mark has no cell: its base is the cell's code point
+        points, where, cells = points[cells > 0], where[cells > 0], cells[cells > 0]
     clamped = points if max_code_point is None else np.minimum(points, max_code_point - 1)
     codes[where] = clamped.astype(dtype)
     codes[where[cells == 2] + 1] = 0

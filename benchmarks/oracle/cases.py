@@ -3,6 +3,7 @@
 import random
 from typing import NamedTuple
 
+from pipeline.clusters import is_drawable
 from pipeline.keystrokes import Untypable, edit
 from pipeline.quoting import operands, quote
 from pipeline.terminal import Terminal
@@ -30,7 +31,9 @@ _WORDS = [
 _WIDE = "漢字仮名交じり文한국어😀🎉，。Ａ"
 _LATIN = "éüñßøÅ¿ ­"
 _ODD = "\u200b\u200e\ufeff\u2028\u0085\u009b\u00ad\u3000\u200d\U000e0001\ue000\uffff\U0010ffff"
+_CARRIERS = " \xa0eeao1#'\u0440\u0634\u05d0\u0e01\u0915❤☀漢😀é"
 _COMPOSING = "\u0301\u0302\u0e34\u05b0\u064b\ufe0f\u20d0"
+_MARKS = [chr(point) for point in range(0x110000) if CLASS[point] == COMPOSING]
 
 
 class Case(NamedTuple):
@@ -50,7 +53,7 @@ class Maker:
     def __init__(self, rng: random.Random, geometry: Geometry, *, composing: bool = False) -> None:
         self.rng = rng
         self.geometry = geometry
-        self.composing = composing
+        self.flavours = self.FLAVOURS + ("composing",) * (8 * composing)
 
     # -- text
 
@@ -71,7 +74,12 @@ class Maker:
         if flavour == "invalid":
             return rng.choice([b"\xe9", b"\xff", b"\xe6\xbc", b"caf\xe9 ", b"\x80", b"\xf0\x9f\x98"])
         if flavour == "composing":
-            return ("e" + "".join(rng.choices(_COMPOSING, k=rng.randint(1, 3)))).encode()
+            any_mark = rng.random() < 0.3
+            marks = "".join(rng.choices(_MARKS if any_mark else _COMPOSING, k=rng.choice([1, 1, 1, 2, 3])))
+            carrier = rng.choice(_CARRIERS) if rng.random() < 0.8 else chr(rng.randrange(0x21, 0x3100))
+            if not is_drawable(carrier + marks):
+                carrier = "x"
+            return (carrier + marks).encode() + rng.choice([b"", b"", b"a", b" "])
         if flavour == "any":
             point = rng.choice((0x300, 0x3000, 0x10000, 0x20000, 0x110000))
             character = chr(rng.randrange(0x20, point))
@@ -94,7 +102,7 @@ class Maker:
         elif shape < 0.2:
             size = rng.choice([20, 40])
         indent = rng.choice([b"", b"", b"    ", b"\t", b"\t\t", b"  "])
-        kinds = [flavour, flavour, flavour, "plain", rng.choice(self.FLAVOURS)]
+        kinds = [flavour, flavour, flavour, "plain", rng.choice(self.flavours)]
         line = indent + b"".join(self.piece(rng.choice(kinds)) for _ in range(size))
         if rng.random() < 0.1:  # to the very edge of the screen
             edge = self.geometry.cols * rng.choice([1, 2]) + rng.randint(-2, 2)
@@ -104,7 +112,7 @@ class Maker:
     def content(self) -> bytes:
         """A whole file."""
         rng = self.rng
-        flavour = rng.choice(self.FLAVOURS + (("composing",) if self.composing else ()))
+        flavour = rng.choice(self.flavours)
         count = rng.choice([0, 1, 1, 2, 3, 5, 8, 13, 30, 60, 150, self.geometry.rows - 2])
         ending = rng.choice([b"\n"] * 6 + [b"\r\n"])
         lines = [self.line(flavour if rng.random() < 0.8 else "code") for _ in range(count)]
@@ -117,7 +125,7 @@ class Maker:
         if rng.random() < 0.06:
             return self.content()
         lines = old.split(b"\n")
-        flavour = rng.choice(self.FLAVOURS)
+        flavour = rng.choice(self.flavours)
         for _ in range(rng.choice([1, 1, 2, 3, 6])):
             at = rng.randrange(len(lines))
             span = rng.choice([1, 1, 1, 2, 3, 7, 30])
@@ -218,7 +226,7 @@ class Maker:
     def text(self) -> bytes:
         """Insert-mode keys."""
         rng = self.rng
-        flavour = rng.choice([f for f in self.FLAVOURS if f != "invalid"])
+        flavour = rng.choice([f for f in self.flavours if f != "invalid"])
         out = b""
         for _ in range(rng.choice([0, 1, 2, 5, 12, 40])):
             for byte in self.piece(flavour if rng.random() < 0.7 else "code"):
