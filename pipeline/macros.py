@@ -3,17 +3,22 @@
 import numpy as np
 
 from schema.actions import VOCABULARY, Phase, action_name
-from schema.widths import CLASS, WIDE
+from schema.widths import CLASS, COMPOSING, WIDE
 
 
 def _names(names: list[str]) -> str:
     return "[" + ", ".join("'" + n.replace("'", "''") + "'" for n in names) + "]"
 
 
-def _wide_ranges() -> str:
-    """VALUES rows (first, last) of the code points that take two cells."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (CLASS == WIDE).astype(np.int8), [0]])))
-    return ", ".join(f"({a}, {b - 1})" for a, b in edges.reshape(-1, 2))
+def _ranges(kind: int) -> list[tuple[int, int]]:
+    """(first, last) of the code points of one class."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (kind == CLASS).astype(np.int8), [0]])))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
+
+
+_WIDE = ", ".join(f"({first}, {last})" for first, last in _ranges(WIDE))
+_MARKS = "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in _ranges(COMPOSING))
+_LETTERS = f"regexp_extract_all(line, '(?s).[{_MARKS}]*')"  # each with the marks in its cell
 
 
 ACTION_NAME = (
@@ -36,11 +41,11 @@ SCREEN = f"""
 CREATE MACRO screen(repo, step) AS TABLE
     WITH shown AS (SELECT frame, cursor_row, cursor_col FROM steps
                    WHERE repo_id = repo AND stream_step = step),
-    wide(first, last) AS (VALUES {_wide_ranges()}),
+    wide(first, last) AS (VALUES {_WIDE}),
     lines AS (SELECT unnest(frame) AS line, generate_subscripts(frame, 1) - 1 AS row, cursor_row, cursor_col
               FROM shown),
-    letters AS (SELECT unnest(string_split(line, '')) AS letter,
-                       generate_subscripts(string_split(line, ''), 1) AS place, cursor_col
+    letters AS (SELECT unnest({_LETTERS}) AS letter,
+                       generate_subscripts({_LETTERS}, 1) AS place, cursor_col
                 FROM lines WHERE row = cursor_row AND line <> ''),
     sized AS (SELECT *, CASE WHEN EXISTS (SELECT 1 FROM wide WHERE unicode(letter) BETWEEN first AND last)
                              THEN 2 ELSE 1 END AS cells

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.exact
 
 # geometry -> first seed, cases
+MARKED = {Geometry(24, 80): (2000, 20), Geometry(9, 33): (3000, 15)}
 ROUNDS = {
     Geometry(24, 80): (0, 60),
     Geometry(48, 160): (500, 14),
@@ -35,6 +36,13 @@ def test_random_edits_are_drawn_as_vim_draws_them(vim_here: str, geometry: Geome
     for seed, _, finding in found:
         assert finding is None, f"seed {seed}; {vim_here}\n{finding.case}\n{finding.shown}" if finding else ""
     assert found[-1][1] > 500
+
+
+@pytest.mark.parametrize("geometry", list(MARKED), ids=str)
+def test_combining_marks_are_drawn_as_vim_draws_them(vim_here: str, geometry: Geometry) -> None:
+    first, count = MARKED[geometry]
+    for seed, _, finding in search(geometry, range(first, first + count), composing=True):
+        assert finding is None, f"seed {seed}; {vim_here}\n{finding.case}\n{finding.shown}" if finding else ""
 
 
 @pytest.fixture(scope="module")

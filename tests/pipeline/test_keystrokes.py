@@ -86,6 +86,9 @@ def test_any_bytes_are_typed_right_or_refused_with_a_word(old: bytes, new: bytes
         ("    return x\n", "    return x  # why\n", b"A  # why\x1b"),
         ("    return x\n", "    yield\n", b"cc    yield\x1b"),
         ("keep this tail\n", "keep this\n", b"10|D"),
+        ("ab cafe\u0301 ab, ok\n", "ab cafe\u0301 aX, ok\n", b"10|clX\x1b"),  # cells, not code points
+        ("xe\u0301 of e, then\n", "xe\u0301 of i, then\n", b"7|cli\x1b"),  # vim's fe would stop at any e
+        ("see ❤\ufe0f it\n", "see ☀\ufe0f it\n", "5|cl☀\ufe0f\x1b".encode()),
         ("same\n", "same", b":set nobin noeol\r"),
         ("same", "same\n", b":set nobin eol\r"),
     ],
@@ -98,8 +101,11 @@ def test_a_developer_would_type_it_so(old: str, new: str, keys: bytes) -> None:
     ("old", "new", "reason"),
     [
         (b"", b"a\0b", "binary"),
-        (b"", "e\u0301\n".encode(), "combining"),
-        ("e\u0301\n".encode(), b"plain\n", "combining"),
+        (b"", "\u0301a\n".encode(), "combining"),  # at the start of a line, vim shows it on a blank
+        ("\u0301a\n".encode(), b"plain\n", "combining"),
+        (b"", "\t\u0301\n".encode(), "combining"),
+        (b"", "\u200b\u0301\n".encode(), "combining"),
+        (b"", "e\u0301\u0302\u0303\u0304\u0305\u0306\u0307\n".encode(), "combining"),
         (b"", b"caf\xe9\n", "invalid-utf8"),
         (b"\xed\xa0\x80\n", b"x\n", "invalid-utf8"),
         (b"", b"stop\x03\n", "control-c"),

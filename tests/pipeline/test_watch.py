@@ -16,6 +16,7 @@ from pipeline.scenes import Picture, find_reel, pictures
 from pipeline.warehouse import build
 from pipeline.watch import Player, main
 from schema.errors import WarehouseError
+from schema.geometry import Style
 from tests.repositories import make_repository
 
 HOSTILE = b"tab\there \x1b]0;owned\x07 \xc2\x9b31m \xe2\x80\xae rtl\nnext\n"
@@ -148,6 +149,12 @@ def test_without_a_terminal_watch_names_the_way_out(warehouse: Path, capsys: pyt
 def test_a_full_row_is_not_erased_at_its_last_cell() -> None:
     assert paint_row("x" * 24, (), 24).endswith("x")
     assert paint_row("x" * 23, (), 24).endswith("\x1b[K")
+
+
+def test_a_mark_is_painted_with_the_character_that_it_is_on() -> None:
+    assert paint_row("e\u0301漢\u0301x", ((1, 2, int(Style.BOLD)),), 4) == (
+        "\x1b[0me\u0301\x1b[0;1m漢\u0301\x1b[0mx"  # a full row
+    )
 
 
 def test_control_characters_never_pass() -> None:

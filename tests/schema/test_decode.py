@@ -131,3 +131,10 @@ def test_texts_of_every_kind() -> None:
     texts = ["", "abc", "漢字", "a漢b", "é", "😀", "x" * 24]
     codes = decode_texts(pa.array(texts), 24)
     assert codes.tolist() == [cells_of(text, 24) for text in texts]
+
+
+@pytest.mark.parametrize("limit", [None, 256])
+def test_a_combining_mark_takes_no_cell(limit: int | None) -> None:
+    marked = ["e\u0301", "", "x" * 23 + "e\u0301\u0302", "", "漢\u0301a❤\ufe0f", "", "a" * 22 + "漢\u0301"]
+    plain = ["e", "", "x" * 23 + "e", "", "漢a❤", "", "a" * 22 + "漢"]
+    assert (decode_texts(pa.array(marked), 24, limit) == decode_texts(pa.array(plain), 24, limit)).all()
