@@ -22,8 +22,6 @@ _ODD_UTF8 = re.compile(
     rb"|[\xf5-\xf7][\x80-\xbf]{3}|[\xf8-\xfb][\x80-\xbf]{4}|[\xfc-\xfd][\x80-\xbf]{5}"
 )
 
-_ASCII = bytes(range(0x80))
-
 
 def has_odd_utf8(content: bytes) -> bool:
     """Whether vim would read characters here that Unicode does not have."""
@@ -36,10 +34,7 @@ def has_odd_utf8(content: bytes) -> bool:
 
 def has_odd_marks(content: bytes) -> bool:
     """Whether there are combining marks that are not drawn as vim does; see `clusters.is_drawable`."""
-    beyond = set(content.translate(None, _ASCII).decode("utf-8", "surrogateescape"))
-    if not any(CLASS[ord(unit)] == COMPOSING or is_stand_in(unit) for unit in beyond):
-        return False
-    return not is_drawable(content.decode("utf-8", "surrogateescape"))
+    return not content.isascii() and not is_drawable(content.decode("utf-8", "surrogateescape"))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -17,8 +17,8 @@ Runs = tuple[tuple[int, int, int], ...]
 class RowTable:
     """Screen rows, numbered in the order they were first drawn.
 
-    `texts[i]` is the row's text (right-trimmed; a wide character is one character), `runs[i]` its style runs, if it has
-    any; `styled` are the numbers of those that do, rising.
+    `texts[i]` is the row's text (right-trimmed; a wide character is one character, a combining mark follows what it is
+    on and takes no cell), `runs[i]` its style runs, if it has any; `styled` are the numbers of those that do, rising.
     The same text in another style is another row. Rows with one number are equal; equal rows may have two, since those
     that a run of typed text passes through are not looked up (`pipeline.encode` finds them).
     """

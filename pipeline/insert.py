@@ -3,7 +3,7 @@
 import re
 
 from pipeline.cells import TAB_STOP, cell_count, draw, is_simple, letter
-from pipeline.clusters import fold, is_mark, is_stand_in, stand_in, unfold
+from pipeline.clusters import is_mark, is_stand_in, stand_in, unfold
 from pipeline.window import Window
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
@@ -75,7 +75,7 @@ class InsertMode(Window):
     def _put_typed(self, unit: str) -> None:
         """Type one code point: a mark goes to the character before the cursor."""
         if not is_mark(unit):
-            self._put_unit(fold(unit))
+            self._put_unit(stand_in(unit) if is_stand_in(unit) else unit)
             return
         if not self.unit:
             raise UnsupportedKeyError("vim: a combining mark at the start of a line is not drawn")

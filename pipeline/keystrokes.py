@@ -17,6 +17,7 @@ from pipeline.cells import display_column, has_odd_marks, has_odd_utf8, is_simpl
 from pipeline.clusters import bases, unfold
 from pipeline.window import split_lines
 from pipeline.words import next_word, word_end
+from schema.errors import UnsupportedKeyError
 
 ESC, ENTER, BACKSPACE, LITERAL = b"\x1b", b"\r", b"\x08", b"\x16"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -43,8 +44,11 @@ def edit(old: bytes | None, new: bytes) -> bytes:
     before = old or b""
     for content in (before, new):
         _check(content)
-    old_lines, old_ended = split_lines(before)
-    new_lines, new_ended = split_lines(new)
+    try:
+        old_lines, old_ended = split_lines(before)
+        new_lines, new_ended = split_lines(new)
+    except UnsupportedKeyError as full:  # of stand-ins; see pipeline.clusters
+        raise Untypable("combining") from full
     typist = _Typist(old_lines)
     if before == new:
         return b""
