@@ -45,10 +45,10 @@ def is_stand_in(unit: str) -> bool:
 
 
 def is_drawable(text: str) -> bool:
-    """Whether every mark in `text` is on a printable character, one of six at most.
+    """Whether every mark in `text` is on a printable character but a space, one of six at most.
 
-    Vim shows one at the start of a line on a blank, and what is typed before it takes it over; behind a tab or another
-    control character it shows `<09>` and leaves the mark out.
+    Vim shows one at the start of a line on a blank, and what is typed before it takes it over; going to the first word
+    of a line it skips a space and stops at the mark on it; on a tab or a control character it shows `<09>` and no mark.
     """
     pattern = _to_fold(text)
     found = set(pattern.findall(text)) if pattern else set()
@@ -56,7 +56,8 @@ def is_drawable(text: str) -> bool:
 
 
 def _is_drawn(character: str) -> bool:
-    return len(character) <= 1 + MAX_MARKS and int(CLASS[ord(character[0])]) in (NARROW, WIDE)
+    base = character[0]
+    return len(character) <= 1 + MAX_MARKS and base != " " and int(CLASS[ord(base)]) in (NARROW, WIDE)
 
 
 def fold(text: str) -> str:

@@ -48,7 +48,8 @@ def decode_texts(texts: pa.Array, cols: int, max_code_point: int | None = None) 
     """Rows of text -> code points [N, cols], blanks after the end.
 
     Wide characters take two cells, the second 0; combining marks take none and are left out. Code points from
-    `max_code_point` up become `max_code_point - 1` (None: kept). uint8 when `max_code_point` <= 256, else uint32. Raises CorruptError for a row wider than the screen.
+    `max_code_point` up become `max_code_point - 1` (None: kept). uint8 when `max_code_point` <= 256, else uint32.
+    Raises CorruptError for a row wider than the screen.
     """
     dtype = np.uint8 if max_code_point is not None and max_code_point <= 256 else np.uint32
     texts = texts.cast(pa.string())

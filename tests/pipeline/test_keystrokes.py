@@ -104,6 +104,7 @@ def test_a_developer_would_type_it_so(old: str, new: str, keys: bytes) -> None:
         (b"", "\u0301a\n".encode(), "combining"),  # at the start of a line, vim shows it on a blank
         ("\u0301a\n".encode(), b"plain\n", "combining"),
         (b"", "\t\u0301\n".encode(), "combining"),
+        (b"", " \u0301\n".encode(), "combining"),  # vim's I would go between the two
         (b"", "\u200b\u0301\n".encode(), "combining"),
         (b"", "e\u0301\u0302\u0303\u0304\u0305\u0306\u0307\n".encode(), "combining"),
         (b"", b"caf\xe9\n", "invalid-utf8"),
