@@ -20,6 +20,7 @@ _FIRST, _LAST = 0x40000, 0xDFFFF
 _texts: list[str] = []
 _codes: dict[str, str] = {}
 _lock = threading.Lock()
+_ASCII = bytes(range(0x80))
 
 
 _MARKS = frozenset(map(chr, np.flatnonzero(CLASS == COMPOSING).tolist()))
@@ -28,10 +29,11 @@ _RESERVED = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 
 def _to_fold(text: str) -> re.Pattern[str] | None:
     """What finds each character of `text` that needs a stand-in; None if none does."""
-    marks = _MARKS.intersection(text)
+    beyond = text.encode("utf-8", "surrogateescape").translate(None, _ASCII).decode("utf-8", "surrogateescape")
+    marks = _MARKS.intersection(beyond)
     if marks:  # these few alone: a class of all marks takes ten times as long
         return re.compile(f".?[{''.join(sorted(marks))}]+|{_RESERVED.pattern}", re.DOTALL)
-    return _RESERVED if _RESERVED.search(text) else None
+    return _RESERVED if _RESERVED.search(beyond) else None
 
 
 def is_mark(unit: str) -> bool:
