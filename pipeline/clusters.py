@@ -47,19 +47,23 @@ def is_stand_in(unit: str) -> bool:
 
 
 def is_drawable(text: str) -> bool:
-    """Whether every mark in `text` is on a printable character but a space, one of six at most.
+    """Whether every mark in `text` is on a printable character, one of six at most, not on blanks that start a line.
 
     Vim shows one at the start of a line on a blank, and what is typed before it takes it over; going to the first word
     of a line it skips a space and stops at the mark on it; on a tab or a control character it shows `<09>` and no mark.
     """
     pattern = _to_fold(text)
-    found = set(pattern.findall(text)) if pattern else set()
-    return len(found) <= MAX_CLUSTERS and all(map(_is_drawn, found))
+    if not pattern:
+        return True
+    found = set(pattern.findall(text))
+    if len(found) > MAX_CLUSTERS or not all(map(_is_drawn, found)):
+        return False
+    spaces = any(character[0] == " " for character in found)
+    return not spaces or not any(is_mark(line.lstrip(" \t")[:1]) for line in text.split("\n"))
 
 
 def _is_drawn(character: str) -> bool:
-    base = character[0]
-    return len(character) <= 1 + MAX_MARKS and base != " " and int(CLASS[ord(base)]) in (NARROW, WIDE)
+    return len(character) <= 1 + MAX_MARKS and int(CLASS[ord(character[0])]) in (NARROW, WIDE)
 
 
 def fold(text: str) -> str:
@@ -96,6 +100,14 @@ def unfold(text: str) -> str:
 
 def _unfold(match: re.Match[str]) -> str:
     return _texts[ord(match[0]) - _FIRST]
+
+
+def encoded(text: str, errors: str = "strict") -> bytes:
+    """UTF-8 of a folded text."""
+    data = text.encode("utf-8", errors)
+    if b"\xf1" in data or b"\xf2" in data or b"\xf3" in data:  # what stand-ins begin with
+        return unfold(text).encode("utf-8", errors)
+    return data
 
 
 def bases(text: str) -> str:

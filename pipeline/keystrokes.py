@@ -14,7 +14,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from pipeline.cells import display_column, has_odd_marks, has_odd_utf8, is_simple
-from pipeline.clusters import bases, unfold
+from pipeline.clusters import bases, encoded
 from pipeline.window import split_lines
 from pipeline.words import next_word, word_end
 from schema.errors import UnsupportedKeyError
@@ -80,7 +80,7 @@ def _check(content: bytes) -> None:
 def typed(lines: list[str]) -> bytes:
     """Insert-mode keys for these lines. Raises Untypable."""
     try:
-        text = unfold("\n".join(lines)).encode("utf-8")
+        text = encoded("\n".join(lines))
     except UnicodeEncodeError as error:
         raise Untypable("invalid-utf8") from error
     if text.isascii() and text.decode("ascii").isprintable():
@@ -211,7 +211,7 @@ class _Typist:
         elif not put:
             keys = self.to_unit(start, text)
             keys += b"D" if rest else _delete(text, start, cut)
-        elif cut == 0 and start == first_word(text) and text[start] not in " \t":
+        elif cut == 0 and start == first_word(text) and bases(text[start]) not in " \t":
             keys = b"I"
         elif cut == 0:
             keys = self.to_unit(start, text) + b"i"

@@ -214,6 +214,8 @@ class Vim(InsertMode):
 
     def _insert_first(self, count: int, counted: bool) -> None:
         text = self.lines[self.line]
+        if not text.isascii():
+            self._first_word()  # raises where a mark is on a space before it
         self.unit = len(text) - len(text.lstrip(" \t"))
         self._start_insert()
 

@@ -17,7 +17,7 @@ from pipeline.cells import (
     printable,
     unit_cells,
 )
-from pipeline.clusters import fold, is_mark, unfold
+from pipeline.clusters import bases, encoded, fold, is_mark
 from pipeline.film import Runs
 from pipeline.recorder import Recorder
 from schema.errors import UnsupportedKeyError
@@ -46,7 +46,7 @@ def _split(content: bytes) -> tuple[tuple[str, ...], bool]:
 
 def join_lines(lines: list[str], ended: bool) -> bytes:
     """The bytes that vim writes for these lines."""
-    return unfold("\n".join(lines) + ("\n" if ended else "")).encode("utf-8", "surrogateescape")
+    return encoded("\n".join(lines) + ("\n" if ended else ""), "surrogateescape")
 
 
 def shortened(text: str, room: int) -> str:
@@ -280,6 +280,8 @@ class Window:
         """Unit of the cursor line's first character that is not white; its last unit if all are."""
         text = self.lines[self.line]
         stripped = text.lstrip(" \t")
+        if not text.isascii() and bases(stripped[:1]) == " ":
+            raise UnsupportedKeyError("vim: the first word of a line where a mark is on a space is not drawn")
         return len(text) - len(stripped) if stripped else max(0, len(text) - 1)
 
     def _changed(self) -> None:

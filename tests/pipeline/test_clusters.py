@@ -17,8 +17,6 @@ TEXT = st.text(st.sampled_from("ae \t\n漢é❤\U0001f600\u0301\u0302\ufe0f\u065
 @given(TEXT)
 def test_what_is_folded_is_unfolded(text: str) -> None:
     if not is_drawable(text):
-        with pytest.raises(UnsupportedKeyError):
-            fold(text)
         return
     assert unfold(fold(text)) == text
     assert len(bases(fold(text))) == len(fold(text)) == len([c for c in text if c not in "\u0301\u0302\ufe0f\u0651"])
@@ -58,6 +56,19 @@ def test_a_mark_is_typed_into_the_cell_before_the_cursor() -> None:
     assert terminal.screen().cursor_col == 1
     terminal.play(b"x")
     assert terminal.screen().texts[0] == "a"
+
+
+def test_the_first_word_of_a_line_whose_blanks_carry_a_mark_is_refused() -> None:
+    terminal = Terminal(Geometry(8, 24))
+    with pytest.raises(UnsupportedKeyError, match="on a space"):
+        terminal.play(b"vim f\r\r", ["one\n \u0301two\n".encode()])
+
+
+@pytest.mark.parametrize("character", ["\n\u0301", "\t\u0301", "\u200b\u0301", "\udc80\u0301", "e" + "\u0301" * 7])
+def test_other_marks_have_no_unit(character: str) -> None:
+    assert not is_drawable(character)
+    with pytest.raises(UnsupportedKeyError):
+        fold(character)
 
 
 def test_a_mark_on_nothing_is_refused_not_drawn_wrong() -> None:
