@@ -73,7 +73,7 @@ def window_measure(axes: Axes, equal: Groups, windows: Groups) -> None:
     lengths = list(equal)
     means = fits.window_means(lengths, list(equal.values()))
     seeds_line(axes, lengths, means, COLOURS["lstm"], "mean over the window", hollow(equal))
-    seeds_line(axes, lengths, seed_means(equal), "#777777", "its last step (left panel)", hollow(equal), "s")
+    seeds_line(axes, lengths, seed_means(equal), "#777777", "its last step (first panel)", hollow(equal), "s")
     if windows:
         paper = fits.window_means(list(windows), list(windows.values()))
         seeds_line(axes, list(windows), paper, PALE, f"mean, {BATCH} windows an update", hollow(windows), "s")
