@@ -13,7 +13,7 @@ import torch
 
 from figures import SAME_ARITHMETIC
 from figures.__main__ import figure_names
-from figures.rows import ROOT, read_rows
+from figures.rows import ROOT, processor, read_rows
 from figures.sweep import Figure, main
 from figures.true_depth import config as true_depth
 from figures.true_depth.critical import critical_length
@@ -74,9 +74,9 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--check" in capsys.readouterr().out
 
 
-def test_a_committed_row_is_measured_again_to_the_last_bit_on_any_processor() -> None:
-    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-        pytest.skip("the rows were measured with AVX2, which this processor has not")
+def test_a_committed_row_is_measured_again_to_the_last_bit() -> None:
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512") or not processor().startswith("AMD"):
+        pytest.skip("the rows are known to come out again on AMD processors with AVX2 alone")
     smallest = min(
         (row for row in read_rows(ROOT / "frjt_lstm" / "results.csv") if row.config.model == "lstm"),
         key=lambda row: (row.result.cpu_seconds, row.key),
