@@ -31,9 +31,8 @@ from training.backbones import BACKBONES
 from training.checkpoint import checkpoints, load_weights
 from training.data import FilmReader, Sampler, collate, make_batch
 from training.dedup import distinct_fractions
-from training.fit import keep_freed_memory
 from training.model import FrameModel, ModelConfig, preset
-from training.plan import free_memory
+from training.plan import free_memory, keep_freed_memory
 from training.report import read_log
 from training.streaming import backpropagate, chunks, token_losses
 from training.streams import Warehouse

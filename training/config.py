@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_serializer, model_validator
 
 from schema.config import FrozenModel
 from schema.errors import ConfigError
@@ -88,6 +89,11 @@ class FitConfig(FrozenModel):
     overwrite: bool = Field(False, description="start anew where the run's folder holds a run already")
     cache_megabytes: int = Field(512, ge=16, description="film kept in memory, about 100 bytes a step")
 
+    @field_serializer("clip")
+    def _in_json(self, clip: float) -> float | str:
+        """JSON has no infinity; "inf" is read back as one."""
+        return clip if math.isfinite(clip) else "inf"
+
     @model_validator(mode="before")
     @classmethod
     def _as_published(cls, values: Any) -> Any:
@@ -154,6 +160,22 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
         return FitConfig.model_validate({**settings, "model": model})
     except ValidationError as error:
         raise ConfigError(f"{path or 'command line'}: {reason(error)}") from error
+
+
+def course_is_flat(settings: Mapping[str, Any]) -> bool:
+    """Whether no update depends on how many there will be: such a run can be made longer."""
+    held = settings["hold"] if settings["centre"] and settings["preset"] != "paper" else 0
+    return not (settings["warmup"] or settings["decay"] or settings["length_warmup"] or held)
+
+
+def saved_settings(saved: dict[str, Any], folder: Path) -> FitConfig:
+    """A checkpoint's settings. Raises ConfigError for those of another version of this program."""
+    try:
+        return FitConfig.model_validate(saved)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{folder}: begun by another version of this program ({reason(error)}); start anew with --overwrite"
+        ) from error
 
 
 def _file(path: Path) -> dict[str, Any]:

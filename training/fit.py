@@ -12,7 +12,6 @@ where the learning rate is constant (`--warmup 0 --decay 0 --hold 0`, as the pap
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import subprocess
@@ -26,11 +25,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from schema.errors import ConfigError, CorruptError, GitreelError
 from training.checkpoint import checkpoints, load_checkpoint, save_checkpoint, save_weights, write
-from training.config import FitConfig, parse, reason
+from training.config import FitConfig, course_is_flat, parse, saved_settings
 from training.data import Batch, FilmReader, Loader, Sampler, collate, make_batch
 from training.learner import Learner, has_bf16, pick_device, speaks_first, start_ranks
 from training.metrics import Held, run_windows, sample_text, scores, unigram_loss
@@ -40,7 +38,9 @@ from training.plan import (
     UPDATES,
     Cost,
     check_memory,
+    check_time,
     choose_window,
+    keep_freed_memory,
     model_configs,
     planned_updates,
     probe,
@@ -71,7 +71,7 @@ class Run:
         torch.set_num_threads(config.threads or max(1, processors() // self.world))
         resumed = self._resume_point(config)
         self.resumed = resumed is not None
-        self.config = _settings(resumed["config"], self.folder) if resumed else config
+        self.config = saved_settings(resumed["config"], self.folder) if resumed else config
         if self.config.bf16 is None:
             self.config = self.config.model_copy(update={"bf16": has_bf16(self.device)})
         self._open_film()
@@ -167,6 +167,9 @@ class Run:
             def loader(step: int) -> Batch:
                 return make_batch(self.reader, self.sampler, config.batch, step, self.rank, self.world)
 
+            if config.steps is None:
+                some = self.reader.window(*self.sampler.place(0), min(16, self.sampler.window))
+                check_time(self.models, collate([some]), config, self.world)
             spent = time.monotonic() - self.started
             cost = probe(self.models, loader, self.validate, self.held_share)
             if config.preset is None and planned_updates(config.minutes, spent, cost, config.evaluations) < UPDATES:
@@ -226,7 +229,7 @@ class Run:
             ours, theirs = config.model_dump(), state["asked"]
             other = [key for key in ours if ours[key] != theirs.get(key) and key not in ("threads", "overwrite")]
             other += [key for key in ("world",) if state["world"] != self.world]
-            if other == ["steps"] and config.steps and theirs["steps"] and _course_is_flat(state["config"]):
+            if other == ["steps"] and config.steps and theirs["steps"] and course_is_flat(state["config"]):
                 if config.steps < state["step"]:
                     raise ConfigError(
                         f"{self.folder} holds {state['step']} updates already; give more --steps, or --overwrite"
@@ -394,7 +397,7 @@ class Run:
             "git": _git_sha(),
             "torch": torch.__version__,
         }
-        write(self.folder / "config.json", json.dumps(resolved, indent=1).encode() + b"\n")
+        write(self.folder / "config.json", json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
         write(self.folder / "plan.txt", self.plan().encode())
 
     def _lineage(self) -> dict[str, str]:
@@ -444,31 +447,6 @@ class Run:
         """Print, from rank 0."""
         if self.rank == 0:
             print(words, flush=True)
-
-
-def keep_freed_memory() -> None:
-    """Keep freed memory in the process: large blocks that come and go every step cost more in page faults than sums."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, its largest
-            mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
-
-
-def _course_is_flat(settings: Mapping[str, Any]) -> bool:
-    """Whether no update depends on how many there will be: such a run can be made longer."""
-    held = settings["hold"] if settings["centre"] and settings["preset"] != "paper" else 0
-    return not (settings["warmup"] or settings["decay"] or settings["length_warmup"] or held)
-
-
-def _settings(saved: dict[str, Any], folder: Path) -> FitConfig:
-    """A checkpoint's settings. Raises ConfigError for those of another version of this program."""
-    try:
-        return FitConfig.model_validate(saved)
-    except ValidationError as error:
-        raise ConfigError(
-            f"{folder}: begun by another version of this program ({reason(error)}); start anew with --overwrite"
-        ) from error
 
 
 def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,15 @@ def free_memory(device: torch.device) -> int:
         return free
     except (OSError, StopIteration, ValueError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 33
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory in the process: large blocks that come and go every step cost more in page faults than sums."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, its largest
+            mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
 def memory_needed(model: ModelConfig, config: FitConfig, window: int, world: int) -> int:
@@ -123,6 +134,26 @@ def probe(
     for learner in learners.values():
         validate(learner)
     return Cost(1.05 * update, time.perf_counter() - start)
+
+
+def check_time(learners: dict[str, Learner], some: Batch, config: FitConfig, world: int) -> None:
+    """Raise ConfigError when one update would outlast the minutes, judged by `some` steps of one window.
+
+    Without this the probe itself would take that long before a word is said.
+    """
+    assert config.window is not None
+    for _ in range(2):  # the first loads libraries
+        start = time.perf_counter()
+        for learner in learners.values():
+            learner.gradients(some)
+        taken = time.perf_counter() - start
+    update = taken * config.batch / world * config.window / some.actions_BT.shape[1]
+    if update > 60 * config.minutes:
+        raise ConfigError(
+            f"an update of {config.batch} x {config.window} steps takes up to {update / 60:,.0f} minutes here, of "
+            f"{config.minutes:g} for the run; use --batch 4 --window 64, --preset small, or say how many updates "
+            "to make however long they take: --steps 10"
+        )
 
 
 def planned_updates(minutes: float, spent: float, cost: Cost, evaluations: int) -> int:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -75,7 +76,9 @@ class Warehouse:
             raise WarehouseError(f"{self.root}: not reachable ({why}); use a folder or s3://BUCKET/PREFIX") from error
         if not found:
             raise WarehouseError(f"{self.root}: no such warehouse; {HARVEST} --warehouse {self.root}")
+        self._local = self._fs.protocol in ("file", ("file", "local"))
         self._footer = lru_cache(maxsize=256)(self._read_footer)  # a window reads its shard again, not its footer
+        self._kept = lru_cache(maxsize=64)(lambda path, thread: self.open(path))  # nor opens it again; one a thread
         self._checked: dict[tuple[str, int, tuple[str, ...]], int] = {}  # steps of a row group found as they should be
         known = self._repositories()
         self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
@@ -117,7 +120,9 @@ class Warehouse:
         """A shard's Parquet file. Raises CorruptError, SchemaVersionError."""
         footer = self._footer(path)
         try:
-            return pq.ParquetFile(self._fs.open(f"{self._path}/{path}"), pre_buffer=True, metadata=footer)
+            name = f"{self._path}/{path}"
+            source = pa.OSFile(name) if self._local else self._fs.open(name)
+            return pq.ParquetFile(source, pre_buffer=not self._local, metadata=footer)  # where a request is slow: few
         except (OSError, pa.ArrowException) as error:
             raise CorruptError(f"{self.root}/{path}: not readable ({_line(error)}); {self.verify}") from error
 
@@ -133,15 +138,19 @@ class Warehouse:
 
     def read(self, group: Group, columns: Sequence[str], steps: int | None = None) -> pa.Table:
         """One row group's columns, or their first `steps` steps. Raises CorruptError, SchemaVersionError."""
-        with self.open(group.path) as file:
-            try:
-                if steps is None:
-                    table = file.read_row_group(group.row_group, columns=list(columns))
-                else:
-                    table = _first_steps(file, group.row_group, columns, steps)
-            except (OSError, pa.ArrowException, IndexError) as error:
-                where = f"{self.root}/{group.path}"
-                raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
+        # kept, a file of an object store would hold on to every range that it fetched
+        file = self._kept(group.path, threading.get_ident()) if self._local else self.open(group.path)
+        try:
+            if steps is None:
+                table = file.read_row_group(group.row_group, columns=list(columns), use_threads=False)
+            else:
+                table = _first_steps(file, group.row_group, columns, steps)
+        except (OSError, pa.ArrowException, IndexError) as error:
+            where = f"{self.root}/{group.path}"
+            raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
+        finally:
+            if not self._local:
+                file.close()
         if table.num_rows != (group.steps if steps is None else steps):
             raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group} changed; {self.verify}")
         read = (group.path, group.row_group, tuple(columns))
@@ -181,7 +190,7 @@ class Warehouse:
             return {}
         with tempfile.TemporaryDirectory() as folder:
             local = f"{self._path}/actions.db"
-            if self._fs.protocol not in ("file", ("file", "local")):
+            if not self._local:
                 local = f"{folder}/actions.db"
                 self._fs.get_file(f"{self._path}/actions.db", local)
             try:
@@ -246,9 +255,12 @@ class Warehouse:
 
 
 def _first_steps(file: pq.ParquetFile, row_group: int, columns: Sequence[str], steps: int) -> pa.Table:
-    """A row group read no further than its first steps: on average this saves a third of the reading."""
+    """A row group read no further than its first steps: on average this saves a third of the reading.
+
+    By one thread: the loader's own share the processors already.
+    """
     batches, rows = [], 0
-    for batch in file.iter_batches(steps, row_groups=[row_group], columns=list(columns)):
+    for batch in file.iter_batches(steps, row_groups=[row_group], columns=list(columns), use_threads=False):
         batches.append(batch)
         rows += batch.num_rows
         if rows >= steps:

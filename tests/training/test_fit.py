@@ -18,13 +18,12 @@ from flows.server import free_port
 from schema.errors import ConfigError, CorruptError, SchemaVersionError
 from tests.training.warehouse import write_warehouse
 from training.checkpoint import checkpoints, load_checkpoint, load_weights, save_checkpoint
-from training.config import PUBLISHED, FitConfig, parse
+from training.config import FitConfig, parse
 from training.data import FilmReader, Sampler, make_batch
 from training.fit import Run, fit, main
 from training.learner import Learner, has_bf16, pick_device, start_ranks
 from training.model import FrameModel, ModelConfig
 from training.optim import make_optimizers, rate
-from training.plan import Cost, check_memory, choose_window, planned_updates
 from training.report import read_log, verdict
 from training.streams import Segment, Warehouse
 from training.tokens import Tokenizer
@@ -234,21 +233,6 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.Capt
     assert "no such warehouse; harvest first" in error
 
 
-def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "run.toml"
-    file.write_text('batch = 4\nseed = 3\n[model]\nreduce = "mean"\n')
-    config = parse(["--config", str(file), "--seed", "5", "--set", "model.heads=2", "--no-dedup"])
-    assert (config.batch, config.seed, config.dedup) == (4, 5, False)
-    assert config.model == {"reduce": "mean", "heads": "2"}
-    file.write_text("bacth = 4\n")
-    with pytest.raises(ConfigError, match="bacth: unknown setting"):
-        parse(["--config", str(file)])
-    with pytest.raises(ConfigError, match=r"--set heads=2: write model.KEY=VALUE"):
-        parse(["--set", "heads=2"])
-    with pytest.raises(ConfigError, match="does not divide by accumulate"):
-        parse(["--batch", "3", "--accumulate", "2"])
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -278,27 +262,6 @@ def test_settings_that_cannot_work_are_one_clear_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
-
-
-def test_the_paper_preset_trains_as_published_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
-    paper = parse(["--preset", "paper"])
-    assert (paper.optimizer, paper.muon_learning_rate, paper.muon_momentum) == ("muon", 2e-3, 0.0)
-    assert (paper.learning_rate, paper.beta1, paper.beta2) == (2e-3, 0.9, 0.999)
-    assert (paper.batch, paper.window, paper.mode) == (32, 1024, "stream")
-    assert (paper.warmup, paper.decay, paper.hold, paper.clip) == (0, 0, 0, math.inf)
-    other = parse(["--preset", "paper", "--optimizer", "adamw", "--batch", "8"])
-    assert (other.optimizer, other.batch, other.window) == ("adamw", 8, 1024)
-    assert parse(["--preset", "small"]).model_dump(exclude={"preset"}) == parse([]).model_dump(exclude={"preset"})
-    assert PUBLISHED.keys() < FitConfig.model_fields.keys()
-    with pytest.raises(SystemExit):
-        parse(["--help"])
-    assert "muon_learning_rate 0.002" in " ".join(capsys.readouterr().out.split())
-
-
-def test_a_file_whose_model_is_no_table_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"model": 3}')
-    with pytest.raises(ConfigError, match="model: a table of model settings is needed"):
-        parse(["--config", str(tmp_path / "run.json")])
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_clear_line(
@@ -368,21 +331,6 @@ def test_a_checkpoint_of_another_format_is_refused(finished: Path, tmp_path: Pat
     torch.save({**state, "format": 2}, tmp_path / "step-0000006.pt")
     with pytest.raises(ConfigError, match="a checkpoint of format 2, this program's is 1"):
         load_checkpoint(tmp_path / "step-0000006.pt")
-
-
-def test_a_model_that_cannot_fit_is_refused_before_it_is_built() -> None:
-    model = ModelConfig(rows=48, cols=160, width=1024, attention_layers=3, heads=8)
-    with pytest.raises(ConfigError, match=r"needs about .* GB for windows of 1048576"):
-        check_memory(model, FitConfig(), 1 << 20, torch.device("cpu"), 1)
-
-
-def test_the_plan_keeps_to_the_minutes() -> None:
-    updates = planned_updates(2.0, spent=10.0, cost=Cost(0.5, 2.0), evaluations=4)
-    assert 10 + updates * 0.5 + 5 * 2.0 <= 120
-    assert updates > 100
-    assert choose_window(FitConfig(), 10_000) == 64
-    assert choose_window(FitConfig(), 100) < 50
-    assert choose_window(FitConfig(window=77), 10) == 77
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
