@@ -48,12 +48,29 @@ def compact(store: Store, small_steps: int) -> Compacted:
     return done
 
 
+def repack(store: Store) -> None:
+    """Pack anew what shares a file with rows that belong to no stream any more: those go with the next two builds.
+
+    Raises WarehouseError, CorruptError, SchemaVersionError.
+    """
+    with store.lock(".build.lock", wait=120.0):
+        everything = list(manifests(store))
+        full = set(full_packs(store, everything))
+        shared = [m for m in everything if any(_packed(ref.path) and ref.path not in full for ref in m.files())]
+        for batch in _batches(shared, families.read_registry(store), least=1):
+            _pack(store, batch, least=1)
+
+
+def _packed(path: str) -> bool:
+    return path.startswith(f"{PACKS}/")
+
+
 def full_packs(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
     """Packed files of which every row group belongs to a stream."""
     used: dict[str, int] = {}
     for stream in streams:
         for ref in stream.files():
-            if ref.path.startswith(f"{PACKS}/"):
+            if _packed(ref.path):
                 used[ref.path] = used.get(ref.path, 0) + ref.row_groups[1]
     for path, groups in used.items():
         with store.open(path) as file:
@@ -61,8 +78,8 @@ def full_packs(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
                 yield path
 
 
-def _batches(streams: Sequence[Manifest], splits: Mapping[str, str]) -> Iterator[list[Manifest]]:
-    """Streams of one setting and one split, by name, up to a pack's size; one alone is left as it is."""
+def _batches(streams: Sequence[Manifest], splits: Mapping[str, str], least: int = 2) -> Iterator[list[Manifest]]:
+    """Streams of one setting and one split, by name, up to a pack's size; fewer than `least` are left as they are."""
     settings: dict[tuple[str, str | None], list[Manifest]] = {}
     for stream in streams:
         settings.setdefault((stream.config.digest, splits.get(stream.repo_id)), []).append(stream)
@@ -73,11 +90,11 @@ def _batches(streams: Sequence[Manifest], splits: Mapping[str, str]) -> Iterator
                 yield batch
                 batch = []
             batch.append(stream)
-        if len(batch) > 1:
+        if len(batch) >= least:
             yield batch
 
 
-def _pack(store: Store, batch: Sequence[Manifest]) -> Compacted:
+def _pack(store: Store, batch: Sequence[Manifest], least: int = 2) -> Compacted:
     with ExitStack() as locks:
         members = []
         for stream in batch:
@@ -87,7 +104,7 @@ def _pack(store: Store, batch: Sequence[Manifest]) -> Compacted:
                 continue  # being written
             if load(store, f"{stream_folder(stream.repo_id)}/{MANIFEST}") == stream:
                 members.append(stream)
-        if len(members) < 2:
+        if len(members) < least:
             return Compacted(0, 0, 0)
         before = {ref.path for m in members for ref in m.files()}
         name = hashlib.sha256("".join(sorted(ref.sha256 for m in members for ref in m.files())).encode()).hexdigest()

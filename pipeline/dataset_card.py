@@ -160,8 +160,8 @@ def _privacy(streams: Sequence[Manifest]) -> str:
     )
     lines.append(
         "- Names that stand inside published source files are shown as they are, and so are e-mail addresses unless "
-        "the line above says otherwise (`show_emails` of the harvest's settings). To have a repository "
-        "removed, list its owner in the opt-out list of a harvest that names it: its stream is emptied."
+        "the line above says otherwise (`show_emails` of the harvest's settings). To have film "
+        "removed: `python -m pipeline.warehouse remove OWNER/NAME`; no later harvest into the warehouse films it again."
     )
     return "## Privacy\n\n" + "\n".join(lines)
 

@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl
 from pydantic import Field
 
 from pipeline.github import Client, Found, RepositoryGone
-from pipeline.harvest import opted_out
 from pipeline.licence import PERMISSIVE, licence_filter
+from pipeline.opt_out import RULE, opted_out
 from pipeline.source import printable
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
@@ -120,7 +120,7 @@ def find(query: GitHubQuery, client: Client) -> Finding:
 def found_filter(found: Found, query: GitHubQuery) -> tuple[bool, str]:
     """Reasons: 'opt-out', 'disabled', 'empty', 'fork', 'archived', 'too-large', and those of `licence_filter`."""
     if opted_out(found.name, query.opt_out):
-        return False, "opt-out"
+        return False, RULE
     if found.disabled:
         return False, "disabled"
     if found.size_kb == 0:
@@ -183,7 +183,7 @@ def _candidates(query: GitHubQuery, client: Client) -> Iterator[tuple[str, Found
     """(name, description or the rule why there is none)."""
     for name in named_repositories(query, client.config.clone_origin):
         if opted_out(name, query.opt_out):
-            yield name, "opt-out"
+            yield name, RULE
             continue
         try:
             yield name, client.repository(name)

@@ -22,6 +22,7 @@ from pipeline.catalogue import DATABASE
 from pipeline.clone import Clone, CloneConfig, cloned
 from pipeline.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.manifest import MANIFEST, TOOL_VERSION, Manifest, load, manifests, stream_folder
+from pipeline.opt_out import RULE, opt_out_list, opted_out
 from pipeline.plumbing import need_git
 from pipeline.replay import replay
 from pipeline.shards import StreamWriter, refuse
@@ -102,8 +103,8 @@ def harvest_repository(
     started = time.monotonic()
     need_git()
     source = parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
-    if opted_out(source.repo_id, config.opt_out):
-        return _refused(source, config, "opt-out", None)
+    if opted_out(source.repo_id, (*config.opt_out, *opt_out_list(Store(config.warehouse)))):
+        return _refused(source, config, RULE, None)
     with (
         cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone,
         _named_as(named, clone),
@@ -284,12 +285,6 @@ def author_key(replay: ReplayConfig) -> bytes | None:
     if not key:
         raise ConfigError(f"{AUTHOR_KEY}: not set, and the settings hash author ids; set it to the same key as before")
     return key
-
-
-def opted_out(repo_id: str, listed: tuple[str, ...]) -> bool:
-    """Whether the owner, or owner/name, is in the opt-out list; case does not matter."""
-    names = {name.strip().lower() for name in listed}
-    return repo_id.lower() in names or repo_id.lower().split("/")[0] in names
 
 
 def _token_for(source: Source, config: HarvestConfig, token: str | None) -> str | None:

@@ -1,9 +1,10 @@
-"""The warehouse as a whole: `python -m pipeline.warehouse {build,verify,compact,stats} [--warehouse FOLDER]`.
+"""The warehouse as a whole: `python -m pipeline.warehouse {build,verify,compact,stats,remove} [--warehouse FOLDER]`.
 
     build    register every stream (families, duplicates, splits) and swap in a new actions.db
     verify   checksums, counts, lineage; redraw a sample of episodes from their keys
     compact  pack small streams into shared files, without changing a row
     stats    what is in it
+    remove   take out an owner's film, or one repository's, for good
 
 A warehouse is a folder or s3://bucket/prefix. Errors are one line and exit code 2.
 """
@@ -20,6 +21,7 @@ from pipeline import families
 from pipeline.catalogue import DATABASE, build_database, open_database
 from pipeline.compact import PACKS, compact
 from pipeline.manifest import MANIFEST, PENDING, Manifest, load, manifests, stream_folder
+from pipeline.opt_out import OPT_OUT, remove
 from pipeline.shards import SHARD_STEPS
 from pipeline.stats import stats
 from pipeline.store import TEMPORARY, Store, one_line
@@ -32,6 +34,7 @@ COMMANDS = {
     "verify": "checksums, counts, lineage, and a sample redrawn from its keys",
     "compact": "pack small streams into shared files, then build",
     "stats": "what is in it",
+    "remove": "take out an owner's film, or one repository's; no later harvest films it again",
 }
 
 
@@ -122,7 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in COMMANDS.items():
         command = commands.add_parser(name, help=what)
-        command.add_argument("folder", nargs="?", help="the same as --warehouse")
+        if name == "remove":
+            command.add_argument("names", nargs="+", metavar="OWNER[/NAME]", help="whose film goes")
+        else:
+            command.add_argument("folder", nargs="?", help="the same as --warehouse")
         command.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
         if name == "verify":
             command.add_argument("--sample", type=int, default=3, help="episodes redrawn of each stream; 0: all")
@@ -133,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     options = parser.parse_args(arguments)
     try:
-        store = Store(options.folder or options.warehouse)
+        store = Store(getattr(options, "folder", None) or options.warehouse)
         if not store.exists():
             raise WarehouseError(
                 f"warehouse {store}: no such folder; make one with: python -m flows.harvest --repo PATH"
@@ -146,6 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "compact":
             packed = compact(store, options.small)
             print(f"{packed.streams} streams: {packed.files_before} files became {packed.files_after}")
+        if options.command == "remove":
+            removed = remove(store, options.names)
+            print(
+                f"{removed.streams} streams emptied ({removed.steps:,} steps); {store}/{OPT_OUT} names "
+                f"{', '.join(options.names)}: take a line out of it to film them again"
+            )
+            build(store)  # files leave the database with the first build, the disk with the second
         built = build(store)
         print(f"{store}/{DATABASE}: {built.streams} streams, {built.episodes:,} episodes, {built.steps:,} steps")
         for line in built.told:

@@ -9,8 +9,9 @@ import duckdb
 import pytest
 
 from pipeline import warehouse
-from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, opted_out, refuse_found
+from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, refuse_found
 from pipeline.manifest import MANIFEST, load, stream_folder
+from pipeline.opt_out import opted_out
 from pipeline.store import Store
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, WarehouseError
@@ -174,6 +175,9 @@ def test_opting_out(repository, config):
     assert (
         harvest_repository(str(repository.path), config.model_copy(update={"opt_out": ("Film",)})).reason == "opt-out"
     )
+    assert harvest_repository(str(repository.path), config).status == "complete"
+    (Path(config.warehouse) / "opt-out.txt").write_text("# asked us on a Monday\nfilm  # all of it\n")
+    assert harvest_repository(str(repository.path), config).reason == "opt-out"
     assert opted_out("Owner/name", ("owner",))
     assert not opted_out("owner/name", ("own", "owner/other"))
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import families, shards
+from pipeline.compact import full_packs
 from pipeline.manifest import MANIFEST, Manifest, load, manifests, stream_folder
 from pipeline.redraw import open_stream
 from pipeline.replay import replay
@@ -359,6 +361,63 @@ def test_a_packed_stream_grows_on(several: Path, history: Path, tmp_path: Path) 
     main(["build", "--warehouse", str(several / "warehouse")])
     assert ask(several, ORDERED) == rows
     assert main(["verify", "--warehouse", str(several / "warehouse")]) == 0
+
+
+def held(root: Path) -> set[str]:
+    """Repositories of which any file of the warehouse has a step, listed or not."""
+    files = [path for path in root.rglob("*.parquet") if path.name.endswith("steps.parquet")]
+    return {repo for path in files for repo in pq.read_table(path, columns=["repo_id"]).column(0).to_pylist()}
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "alone"])
+def test_removed_film_is_on_no_disk_and_its_neighbours_stay(
+    several: Path, packed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = several / "warehouse"
+    if packed:
+        main(["compact", "--warehouse", str(root)])
+        main(["build", "--warehouse", str(root)])
+    neighbours = "SELECT * FROM steps WHERE repo_id NOT IN ('a/a', 'd/d') ORDER BY repo_id, stream_step"
+    before = ask(several, neighbours)
+    assert held(root) == {"a/a", "b/b", "c/c", "d/d"}
+    capsys.readouterr()
+    assert main(["remove", "A", "d/d", "--warehouse", str(root)]) == 0
+    assert "2 streams emptied" in capsys.readouterr().out
+    assert held(root) == {"b/b", "c/c"}
+    assert ask(several, neighbours) == before
+    named = {ref.path for stream in manifests(Store(root)) for ref in stream.files()}  # of every kind, blobs too
+    assert {str(path.relative_to(root)) for path in root.rglob("*.parquet")} == named
+    packs = {path for path in named if path.startswith("packs/")}
+    assert bool(packs) is packed
+    assert set(full_packs(Store(root), list(manifests(Store(root))))) == packs
+    refused = "SELECT repo_id, status, reason, steps FROM repositories WHERE status = 'refused' ORDER BY 1"
+    assert ask(several, refused) == [("a/a", "refused", "opt-out", 0), ("d/d", "refused", "opt-out", 0)]
+    assert (root / "opt-out.txt").read_text() == "A\nd/d\n"
+    assert main(["verify", "--warehouse", str(root), "--sample", "0"]) == 0
+    assert main(["remove", "a", "--warehouse", str(root)]) == 0
+    assert (root / "opt-out.txt").read_text() == "A\nd/d\n"
+
+
+def test_a_removal_that_was_killed_goes_on(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = several / "warehouse"
+    main(["compact", "--warehouse", str(root)])
+    with monkeypatch.context() as killed:
+        killed.setattr("pipeline.opt_out.repack", lambda store: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main(["remove", "a/a", "--warehouse", str(root)])
+    assert "a/a" in held(root)
+    assert main(["remove", "a/a", "--warehouse", str(root)]) == 0
+    assert held(root) == {"b/b", "c/c", "d/d"}
+    assert main(["verify", "--warehouse", str(root), "--sample", "0"]) == 0
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "a b", "#a", "a\nb"])
+def test_only_owners_are_removed(several: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["remove", "a/a", name, "--warehouse", str(several / "warehouse")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (several / "warehouse/opt-out.txt").exists()
+    assert "a/a" in held(several / "warehouse")
 
 
 def stream(repo_id: str, family: str | None = None, steps: int = 1) -> Manifest:
