@@ -1,7 +1,7 @@
 """Which flow runs live on this host: one whose process was killed would stay 'Running' in Prefect for ever.
 
 The process of a deployment's run holds a lock on a small file, which the kernel lets go of however the process ends;
-the next `python -m flows.serve` tells Prefect of those that did not end by themselves.
+the next `python -m flows.serve` tells Prefect of those that did not end by themselves, and of their tasks.
 """
 
 import contextlib
@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import Crashed
 
+PAGE = 200  # Prefect's own limit
 _held: list[IO[str]] = []  # open until this process ends; a POSIX lock is not inherited by its workers
 
 
@@ -48,10 +51,21 @@ def tell_crashed() -> list[str]:
                 continue
             if run.state is not None and not run.state.is_final():
                 message = "The process of this run was killed; run it again, and it goes on where it was."
+                for task in _unfinished_tasks(client, run.id):
+                    client.set_task_run_state(task, Crashed(message=message), force=True)
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
                 told.append(run.name)
             note.unlink(missing_ok=True)
     return told
+
+
+def _unfinished_tasks(client: SyncPrefectClient, run: UUID) -> list[UUID]:
+    """Task runs of a flow run that have not ended."""
+    mine = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
+    found: list[TaskRun] = []
+    while page := client.read_task_runs(flow_run_filter=mine, limit=PAGE, offset=len(found)):
+        found += page
+    return [task.id for task in found if task.state is None or not task.state.is_final()]
 
 
 def _left() -> list[Path]:

@@ -20,7 +20,7 @@ HOLD = "import sys; from flows import runs; runs.hold(sys.argv[1]); print('held'
 
 def main():
     with prefect_api():
-        from prefect import flow
+        from prefect import flow, task
         from prefect.client.orchestration import get_client
         from prefect.states import Completed, Running
         from flows import runs
@@ -29,10 +29,19 @@ def main():
         def harvest():
             pass
 
+        @task
+        def film():
+            pass
+
         told = {}
         with get_client(sync_client=True) as client:
             kinds = {"killed": Running(), "alive": Running(), "ended": Completed(), "elsewhere": Running()}
             made = {name: client.create_flow_run(harvest, name=name, state=state) for name, state in kinds.items()}
+            states = {"done": Completed(), "playing": Running(), "waiting": None}
+            tasks = {
+                name: client.create_task_run(film, made["killed"].id, dynamic_key=name, name=name, state=state)
+                for name, state in states.items()
+            }
             holders = {}
             for name in ("killed", "alive", "ended"):
                 command = [sys.executable, "-c", HOLD, str(made[name].id)]
@@ -44,6 +53,7 @@ def main():
             told["first"] = runs.tell_crashed()
             told["again"] = runs.tell_crashed()
             told["states"] = {name: client.read_flow_run(run.id).state.name for name, run in made.items()}
+            told["tasks"] = {name: client.read_task_run(run.id).state.name for name, run in tasks.items()}
             told["noted"] = [path.name == str(made["alive"].id) for path in runs.folder().glob("*")]
             holders["alive"].communicate()
             told["later"] = runs.tell_crashed()
@@ -70,6 +80,7 @@ def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(tmp_path):
         "first": ["killed"],
         "again": [],
         "states": {"killed": "Crashed", "alive": "Running", "ended": "Completed", "elsewhere": "Running"},
+        "tasks": {"done": "Completed", "playing": "Crashed", "waiting": "Crashed"},
         "noted": [True],
         "later": ["alive"],
     }
