@@ -73,16 +73,26 @@ def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]
 
 
 def closing_table(outcomes: Sequence[Outcome], seconds: float) -> Table:
-    """Repositories, episodes, steps, new steps, bytes a frame, steps a second."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    """Repositories, episodes, steps, new steps, bytes a frame, steps a second; their status where one is not complete.
+
+    An owner and a name of usual length have room on a line of 80 cells.
+    """
+    unlike = any(outcome.status != "complete" for outcome in outcomes)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     table.add_column("repository", overflow="fold")
-    for name in ("status", "episodes", "steps", "new steps", "bytes/frame", "steps/s"):
-        table.add_column(name, justify="left" if name == "status" else "right")
+    if unlike:
+        table.add_column("status")
+    for name in ("episodes", "steps", "new steps", "B/frame", "steps/s"):
+        table.add_column(name, justify="right")
+
+    def add(name: str, outcome: Outcome) -> None:
+        table.add_row(escape(name), *([outcome.status] if unlike else []), *_numbers(outcome))
+
     for outcome in outcomes:
-        table.add_row(*_cells(outcome))
+        add(outcome.repo_id, outcome)
     if len(outcomes) > 1:
         table.add_section()
-        table.add_row(*_cells(totals(outcomes, seconds), f"{len(outcomes)} repositories"))
+        add(f"{len(outcomes)} repositories", totals(outcomes, seconds))
     return table
 
 
@@ -137,10 +147,7 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     return " ".join(sentences)
 
 
-def _cells(outcome: Outcome, name: str = "") -> list[str]:
+def _numbers(outcome: Outcome) -> list[str]:
     frame = f"{outcome.bytes / outcome.steps:.2f}" if outcome.steps else "-"
     rate = f"{outcome.new_steps / outcome.seconds:,.0f}" if outcome.new_steps and outcome.seconds else "-"
-    return [
-        escape(name or outcome.repo_id), outcome.status, f"{outcome.episodes:,}", f"{outcome.steps:,}",
-        f"{outcome.new_steps:,}", frame, rate,
-    ]  # fmt: skip
+    return [f"{outcome.episodes:,}", f"{outcome.steps:,}", f"{outcome.new_steps:,}", frame, rate]

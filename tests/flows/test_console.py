@@ -32,6 +32,21 @@ def test_several_repositories_have_a_sum():
     assert "2 repositories" in drawn(closing_table([FILMED, FAILED], 2.0))
 
 
+def test_names_of_usual_length_have_room_on_a_narrow_screen():
+    long = FILMED.model_copy(
+        update={"repo_id": "kelseyhightower/envconfig", "steps": 12_345_678, "new_steps": 9_876_543}
+    )
+    console = Console(file=io.StringIO(), width=80)
+    console.print(closing_table([long], 1.0))
+    assert "kelseyhightower/envconfig" in console.file.getvalue()
+    assert "status" not in console.file.getvalue()
+
+
+def test_one_that_is_not_complete_brings_the_status():
+    text = drawn(closing_table([FILMED, FILMED.model_copy(update={"status": "refused"})], 2.0))
+    assert "1 complete, 1 refused" in text
+
+
 def test_reasons_are_counted():
     assert drops_text({"file binary": 2, "commit bot": 9}) == "commit bot 9, file binary 2"
     assert reasons([FILMED, FAILED])[1].endswith("no such folder")

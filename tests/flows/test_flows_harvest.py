@@ -84,7 +84,7 @@ def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tm
 
     first = run()
     assert (first.returncode, first.stderr) == (0, "")
-    assert "complete" in first.stdout
+    assert "1 new episodes, " in first.stdout
     with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
         assert database.execute("SELECT sum(steps) FROM episodes").fetchone()[0] > 0
     second = run()
