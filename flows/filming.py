@@ -17,7 +17,8 @@ from flows import artifacts, worker
 from flows.board import Board
 from pipeline import warehouse
 from pipeline.clone import FetchError
-from pipeline.harvest import HarvestConfig, Outcome, harvest_repository, registered
+from pipeline.harvest import HarvestConfig, Outcome, harvest_repository, refuse_found, registered
+from pipeline.source import RefusedSource, parse_source
 from pipeline.store import Store
 from schema.errors import GitreelError, WarehouseError
 
@@ -41,18 +42,29 @@ def _passing(task: Any, run: Any, state: Any) -> bool:
     retry_jitter_factor=0.5,
     retry_condition_fn=_passing,
 )
-def film(named: str, config: HarvestConfig, place: int, board: str, licence: str | None = None) -> Outcome:
-    """Film what is new of one repository (`pipeline.harvest.harvest_repository`)."""
+def film(
+    named: str, config: HarvestConfig, place: int, board: str, licence: str | None = None, *, found: bool = False
+) -> Outcome:
+    """Film what is new of one repository (`pipeline.harvest.harvest_repository`).
+
+    One that a crawl `found`, and that turns out to be empty, gone or too large, is refused: no error, a row of `drops`.
+    """
     seen = Board(board)
     with worker.at_work():
-        return harvest_repository(
-            named,
-            config,
-            licence=licence,
-            token=artifacts.github_token() if "://" in named else None,
-            report=lambda progress: seen.tell(place, progress),
-            stop=lambda: seen.stopped or worker.orphaned(),
-        )
+        try:
+            return harvest_repository(
+                named,
+                config,
+                licence=licence,
+                token=artifacts.github_token() if "://" in named else None,
+                report=lambda progress: seen.tell(place, progress),
+                stop=lambda: seen.stopped or worker.orphaned(),
+            )
+        except RefusedSource as refusal:
+            if not found:
+                raise
+            source = parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
+            return refuse_found(source.repo_id, refusal.rule, config)
 
 
 def film_all(
@@ -62,12 +74,13 @@ def film_all(
     *,
     retries: int = 0,
     licences: dict[str, str] | None = None,
+    found: bool = False,
 ) -> list[Outcome]:
     """Film repositories, one task each, within a flow run; refresh the database now and then, and at the end."""
     with stopping(board):
         futures: list[Any] = [
             film.with_options(retries=retries).submit(
-                name, config, place, str(board.folder), (licences or {}).get(name)
+                name, config, place, str(board.folder), (licences or {}).get(name), found=found
             )
             for place, name in enumerate(named)
         ]

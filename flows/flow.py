@@ -33,7 +33,13 @@ RESULT = list[dict[str, Any]]
 Count = Annotated[int, Field(gt=0)]
 Number = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
-Screen = Annotated[str, Field(pattern=r"^[0-9]+x[0-9]+$", description="ROWSxCOLS, cells")]
+Screen = Annotated[
+    str,
+    Field(
+        pattern=r"^([4-9]|[1-9][0-9]|[1-4][0-9]{2}|500)x(2[4-9]|[3-9][0-9]|[1-9][0-9]{2}|1000)$",
+        description="ROWSxCOLS, cells: 4x24 to 500x1000",
+    ),
+]
 _BOTH = ("licences", "allow_unknown_licence")  # settings of the query and of the harvest alike
 
 
@@ -102,6 +108,8 @@ def harvest_github(
             finding = find_repositories(wanted, api, chosen)
         except RateLimitedError as limited:
             return _come_back(limited)
+        if not (finding.kept or finding.refused):
+            get_run_logger().warning("GitHub: no repository is like that; ask for less: fewer languages, fewer stars")
         refused = [refuse_found(name, rule, chosen) for name, rule in finding.refused]
         named = [found.clone_url for found in finding.kept]
         check_sources(named, chosen) if named else None
@@ -168,7 +176,8 @@ def _film(
     refused: Sequence[Outcome] = (),
 ) -> list[Outcome]:
     with artifacts.progress(board, named):
-        outcomes = [*film_all(named, config, board, retries=retries, licences=licences), *refused]
+        found = licences is not None
+        outcomes = [*film_all(named, config, board, retries=retries, licences=licences, found=found), *refused]
     artifacts.publish(outcomes, config)
     return outcomes
 

@@ -49,10 +49,10 @@ def tell_crashed() -> list[str]:
             except ObjectNotFound:
                 note.unlink(missing_ok=True)
                 continue
+            message = "The process of this run was killed; run it again, and it goes on where it was."
+            for task in _unfinished_tasks(client, run.id):  # Prefect's runner, if it lived on, told of the run alone
+                client.set_task_run_state(task, Crashed(message=message), force=True)
             if run.state is not None and not run.state.is_final():
-                message = "The process of this run was killed; run it again, and it goes on where it was."
-                for task in _unfinished_tasks(client, run.id):
-                    client.set_task_run_state(task, Crashed(message=message), force=True)
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
                 told.append(run.name)
             note.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from git.exc import GitError
 from git.refs import SymbolicReference
 from pydantic import Field
 
-from pipeline.source import LocalSource, RemoteSource, Source, loopback, printable
+from pipeline.source import LocalSource, RefusedSource, RemoteSource, Source, loopback, printable
 from pipeline.temporary import temporary_folder
 from schema.config import FrozenModel
 from schema.errors import SourceError, WarehouseError
@@ -158,7 +158,8 @@ def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | 
         raise _explained(failure, source, token)
     if (entry / "shallow").exists():
         shutil.rmtree(entry, ignore_errors=True)
-        raise SourceError(f"repository {printable(source.shown)}: it is shallow at its origin; clone its parent")
+        where = f"repository {printable(source.shown)}"
+        raise RefusedSource(f"{where}: it is shallow at its origin; clone its parent", "shallow")
     with git.Repo(entry) as repository:
         return str(SymbolicReference.dereference_recursive(repository, TIP))
 
@@ -252,21 +253,21 @@ def _credential(url: str, token: str) -> dict[str, str]:
 
 def _explained(failure: str, source: RemoteSource, token: str | None) -> SourceError:
     text = failure.replace(token, "***") if token else failure
-    low, where, kind = text.lower(), f"repository {printable(source.shown)}", SourceError
+    low, where = text.lower(), f"repository {printable(source.shown)}"
+    rule = ""  # of a refusal; what may pass by itself has none
     if "couldn't find remote ref head" in low:
-        why = "no commits yet (empty repository)"
+        why, rule = "no commits yet (empty repository)", "empty"
     elif low.startswith("timeout"):
-        kind, why = FetchError, f"{text}; allow more: --timeout SECONDS"
+        why = f"{text}; allow more: --timeout SECONDS"
     elif low.startswith("too-large"):
-        why = f"{text}; allow more: --max-clone-bytes BYTES"
+        why, rule = f"{text}; allow more: --max-clone-bytes BYTES", "too-large"
     elif any(sign in low for sign in ("could not read username", "askpass", "authentication failed", "error: 401")):
-        why = "not found, or private: set GITHUB_TOKEN, or check the address"
+        why, rule = "not found, or private: set GITHUB_TOKEN, or check the address", "not-found"
     elif "not found" in low or "does not appear to be a git repository" in low:
-        why = f"not found; check the address with: git ls-remote {source.url}"
+        why, rule = f"not found; check the address with: git ls-remote {source.url}", "not-found"
     else:
-        kind = FetchError
         why = f"cannot be fetched ({printable(text)[1:-1]}); check with: git ls-remote {source.url}"
-    return kind(f"{where}: {why}")
+    return RefusedSource(f"{where}: {why}", rule) if rule else FetchError(f"{where}: {why}")
 
 
 def _init(folder: Path) -> None:

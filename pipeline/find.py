@@ -19,10 +19,10 @@ from urllib.parse import parse_qsl
 
 from pydantic import Field
 
-from pipeline.github import Client, Found, RepositoryGone
+from pipeline.github import Client, Found
 from pipeline.licence import PERMISSIVE, licence_filter
 from pipeline.opt_out import RULE, opted_out
-from pipeline.source import printable
+from pipeline.source import RefusedSource, printable
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
 
@@ -187,7 +187,7 @@ def _candidates(query: GitHubQuery, client: Client) -> Iterator[tuple[str, Found
             continue
         try:
             yield name, client.repository(name)
-        except RepositoryGone as gone:
+        except RefusedSource as gone:
             yield name, gone.rule
     for kind, owners in (("orgs", query.organisations), ("users", query.users)):
         for owner in owners:
@@ -195,7 +195,7 @@ def _candidates(query: GitHubQuery, client: Client) -> Iterator[tuple[str, Found
             while path:
                 try:
                     answer = client.get(*_split(path), owner)
-                except RepositoryGone as gone:
+                except RefusedSource as gone:
                     yield f"{owner}/*", gone.rule
                     break
                 for fields in answer.data:

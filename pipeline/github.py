@@ -9,11 +9,11 @@ come back, so that a scheduler can do so instead of a sleeping worker.
     301           renamed                                followed; the answer has the new name
     401           the token is refused                   ConfigError
     403, 429      a rate limit, primary or secondary     waited for, or RateLimitedError
-    403           else: not for this token               RepositoryGone('forbidden')
-    404, 410      gone or private                        RepositoryGone('not-found')
-    409           empty                                  RepositoryGone('empty')
+    403           else: not for this token               RefusedSource('forbidden')
+    404, 410      gone or private                        RefusedSource('not-found')
+    409           empty                                  RefusedSource('empty')
     422           a query GitHub does not understand     ConfigError
-    451           blocked for legal reasons              RepositoryGone('blocked')
+    451           blocked for legal reasons              RefusedSource('blocked')
     5xx, none     a fault on the way                     tried again, then FetchError
 """
 
@@ -33,6 +33,7 @@ from github.GithubException import GithubException
 from pydantic import Field
 
 from pipeline.clone import FetchError
+from pipeline.source import RefusedSource
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
 
@@ -54,17 +55,6 @@ class RateLimitedError(SourceError):
 
     def __reduce__(self) -> tuple[type["RateLimitedError"], tuple[str, float]]:
         return type(self), (str(self), self.resets_at)
-
-
-class RepositoryGone(SourceError):
-    """A repository that GitHub does not give out; `rule` is the drop's fixed word."""
-
-    def __init__(self, message: str, rule: str) -> None:
-        super().__init__(message)
-        self.rule = rule
-
-    def __reduce__(self) -> tuple[type["RepositoryGone"], tuple[str, str]]:
-        return type(self), (str(self), self.rule)
 
 
 class ApiConfig(FrozenModel):
@@ -159,7 +149,7 @@ class Client:
         self.asked = 0
 
     def repository(self, name: str) -> Found:
-        """One repository by its name, old or new. Raises RepositoryGone, RateLimitedError, FetchError, ConfigError."""
+        """One repository by its name, old or new. Raises RefusedSource, RateLimitedError, FetchError, ConfigError."""
         if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", name) or name.split("/")[1] in (".", ".."):
             raise SourceError(f"GitHub repository {name!r}: write owner/name")
         return Found.of(self.get(f"/repos/{name}", {}, name).data)
@@ -197,14 +187,14 @@ class Client:
         status = error.status
         if status == 401:
             raise ConfigError(
-                "GITHUB_TOKEN: GitHub refuses it (401); make a new one at https://github.com/settings/tokens, "
-                "or unset it"
+                "GitHub refuses the token (401) of GITHUB_TOKEN or of Prefect's Secret block 'github-token'; "
+                "make a new one at https://github.com/settings/tokens, or go on without"
             ) from None
         if status >= 500:
             return self._fault(what, f"status {status}", failures)
         rule = {403: "forbidden", 404: "not-found", 410: "not-found", 409: "empty", 451: "blocked"}.get(status)
         if rule:
-            raise RepositoryGone(f"GitHub {what}: {rule} ({status}); check: https://github.com/{what}", rule) from None
+            raise RefusedSource(f"GitHub {what}: {rule} ({status}); check: https://github.com/{what}", rule) from None
         raise ConfigError(f"GitHub {what}: status {status}: {_message(error)[:200]!r}; check the query") from None
 
     def _limit(self, error: GithubException, what: str, times: int) -> float:

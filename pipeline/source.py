@@ -39,6 +39,17 @@ _GENERIC = frozenset(
 )
 
 
+class RefusedSource(SourceError):
+    """A repository that its host does not give out, or that is no use; `rule` is the drop's fixed word."""
+
+    def __init__(self, message: str, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+    def __reduce__(self) -> tuple[type["RefusedSource"], tuple[str, str]]:
+        return type(self), (str(self), self.rule)
+
+
 class LocalSource(NamedTuple):
     """A folder on this machine, used in place and never written to."""
 

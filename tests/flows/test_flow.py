@@ -53,12 +53,13 @@ def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_pa
     with GitHubServer(tmp_path, token=TOKEN) as hub:
         hub.add("o/one", tmp_path / "one")
         hub.add("o/two", tmp_path / "two", licence="GPL-3.0")
+        hub.add("o/empty", Repository(tmp_path / "empty").path)
         hub.renamed["o/old"] = "o/one"
         hub.fail("/repos/o/two", 502)
         script = tmp_path / "script.py"
         script.write_text(SCRIPT)
         parameters = {
-            "repositories": ["o/old", "o/two", "o/none"],
+            "repositories": ["o/old", "o/two", "o/none", "o/empty"],
             "api_url": hub.api,
             "warehouse": str(tmp_path / "warehouse"),
         }
@@ -77,11 +78,12 @@ def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_pa
         "o/one": ("complete", ""),
         "o/two": ("refused", "licence-refused"),
         "o/none": ("refused", "not-found"),
+        "o/empty": ("refused", "empty"),
     }
     assert {"harvest-summary", "harvest-drops", "harvest-frame", "harvest-progress"} <= set(told["artifacts"])
     with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
         rules = database.execute("SELECT repo_id, rule FROM drops WHERE scope = 'repository' ORDER BY ALL").fetchall()
-    assert rules == [("o/none", "not-found"), ("o/two", "licence-refused")]
+    assert rules == [("o/empty", "empty"), ("o/none", "not-found"), ("o/two", "licence-refused")]
     assert hub.seen_tokens == {TOKEN}
     assert TOKEN.encode() not in done.stdout + done.stderr
     assert not [f for f in tmp_path.rglob("*") if f.is_file() and TOKEN.encode() in f.read_bytes()]
@@ -100,6 +102,7 @@ def test_prefect_yaml_names_flows_that_are_there():
     [
         (harvest_github, {"limit": 0}), (harvest_github, {"min_stars": -1}), (harvest_github, {"retries": -1}),
         (harvest_github, {"max_wait_seconds": -1}), (harvest_github, {"geometry": "24"}),
+        (harvest_github, {"geometry": "3x80"}), (harvest_github, {"geometry": "24x23"}),
         (harvest_github, {"pushed_since": "yesterday"}), (harvest_github, {"query": {"serach": "x"}}),
         (harvest_local, {"geometry": "big"}), (harvest_local, {"config": {"clone": {"max_bytes": 0}}}),
     ],

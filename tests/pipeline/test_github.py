@@ -6,7 +6,8 @@ import time
 import pytest
 
 from pipeline.clone import FetchError
-from pipeline.github import ApiConfig, Client, RateLimitedError, RepositoryGone
+from pipeline.github import ApiConfig, Client, RateLimitedError
+from pipeline.source import RefusedSource
 from schema.errors import ConfigError, SourceError
 from tests.github_server import GitHubServer
 
@@ -59,7 +60,7 @@ def test_a_renamed_repository_has_its_new_name(hub, client):
 )
 def test_a_repository_that_is_not_given_out(hub, client, status, rule):
     hub.fail("/repos/", status)
-    with pytest.raises(RepositoryGone) as gone:
+    with pytest.raises(RefusedSource) as gone:
         client.repository("octo/film")
     assert pickle.loads(pickle.dumps(gone.value)).rule == gone.value.rule == rule
 
