@@ -41,8 +41,8 @@ def build_database(
     `reuse` takes the episodes and drops of streams that did not change from the present database instead of their
     Parquet files. Raises WarehouseError, CorruptError.
     """
-    for leftover in (target, target.with_name(f"{target.name}.wal")):  # of a build that was killed
-        leftover.unlink(missing_ok=True)
+    _discard(target)  # of a build that was killed
+    refusal = ""
     try:
         with duckdb.connect() as db:
             db.execute("SET threads = 2")
@@ -69,12 +69,21 @@ def build_database(
             db.execute("COMMIT")
             db.execute("USE memory")
             db.execute("DETACH film")
-    except duckdb.IOException as error:
-        target.unlink(missing_ok=True)
+    except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+        refusal = (
+            str(error).rpartition("Original error: ")[2].splitlines()[0]
+        )  # behind the block, nothing holds on to the broken connection
+    if refusal:
+        _discard(target)
         raise WarehouseError(
-            f"{target}: {str(error).splitlines()[0]}; make it writable or free some space, then run: "
-            "python -m pipeline.warehouse build"
-        ) from error
+            f"{target}: {refusal}; make it writable or free some space, then run: python -m pipeline.warehouse build"
+        )
+
+
+def _discard(target: Path) -> None:
+    """Remove a database in the making, with what DuckDB keeps beside it."""
+    for leftover in target.parent.glob(f"{target.name}*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _attach_before(db: duckdb.DuckDBPyConnection, store: Store) -> dict[str, set[tuple[str, str]]] | None:

@@ -1,5 +1,6 @@
 """The warehouse's command line and database, on film of a repository built here."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -418,6 +419,27 @@ def test_only_owners_are_removed(several: Path, name: str, capsys: pytest.Captur
     assert capsys.readouterr().err.count("\n") == 1
     assert not (several / "warehouse/opt-out.txt").exists()
     assert "a/a" in held(several / "warehouse")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("room", [64 << 10, 600 << 10], ids=["at the commit", "at the checkpoint"])
+def test_a_disk_that_is_full_at_the_database_is_one_line(several: Path, tmp_path: Path, room: int) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        shutil.copytree(several / "warehouse", disk / "warehouse")
+        before = (disk / "warehouse/actions.db").read_bytes()
+        (disk / "fill").write_bytes(bytes(shutil.disk_usage(disk).free - room))
+        command = [sys.executable, "-m", "pipeline.warehouse", "build", str(disk / "warehouse")]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "No space left on device; make it writable or free some space" in done.stderr
+        assert not list((disk / "warehouse").glob(".tmp*"))
+        assert (disk / "warehouse/actions.db").read_bytes() == before
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def stream(repo_id: str, family: str | None = None, steps: int = 1) -> Manifest:
