@@ -162,7 +162,7 @@ def _told(run: Callable[[], list[Outcome]]) -> RESULT | State[Any]:
             return Failed(message=failed[0].reason)
         return [outcome.model_dump() for outcome in outcomes]
     if not runtime.deployment.id:
-        raise refusal
+        raise refusal.with_traceback(None)  # Prefect keeps it to the end, and what its frames hold of DuckDB
     get_run_logger().error(str(refusal))
     return Failed(message=str(refusal))
 

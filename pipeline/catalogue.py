@@ -42,7 +42,15 @@ def build_database(
     Parquet files. Raises WarehouseError, CorruptError.
     """
     _discard(target)  # of a build that was killed
-    refusal = ""
+    if refusal := _write(store, streams, splits, target, reuse):
+        _discard(target)
+        raise WarehouseError(
+            f"{target}: {refusal}; make it writable or free some space, then run: python -m pipeline.warehouse build"
+        )
+
+
+def _write(store: Store, streams: Sequence[Manifest], splits: Mapping[str, str], target: Path, reuse: bool) -> str:
+    """Do so; why it could not be done, or "". An error raised here would keep the broken connection in its frames."""
     try:
         with duckdb.connect() as db:
             db.execute("SET threads = 2")
@@ -70,14 +78,8 @@ def build_database(
             db.execute("USE memory")
             db.execute("DETACH film")
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-        refusal = (
-            str(error).rpartition("Original error: ")[2].splitlines()[0]
-        )  # behind the block, nothing holds on to the broken connection
-    if refusal:
-        _discard(target)
-        raise WarehouseError(
-            f"{target}: {refusal}; make it writable or free some space, then run: python -m pipeline.warehouse build"
-        )
+        return str(error).rpartition("Original error: ")[2].splitlines()[0]
+    return ""
 
 
 def _discard(target: Path) -> None:
