@@ -17,7 +17,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +41,7 @@ from training.plan import (
     check_time,
     choose_window,
     keep_freed_memory,
+    longest_segments,
     model_configs,
     planned_updates,
     probe,
@@ -447,12 +448,6 @@ class Run:
         """Print, from rank 0."""
         if self.rank == 0:
             print(words, flush=True)
-
-
-def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
-    """Steps of the longest segment to learn and of the longest held-out one."""
-    train, held = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
-    return train, held
 
 
 def _git_sha() -> str:

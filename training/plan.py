@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from training.config import FitConfig
 from training.data import Batch
 from training.learner import Learner
 from training.model import FrameModel, ModelConfig, parameter_counts, preset
+from training.streams import Segment
 
 UPDATES = 300  # fewer than these teach little: a smaller preset is chosen
 RESERVE = 0.12  # fraction of the minutes kept for validations, checkpoints and the picture
@@ -102,6 +103,12 @@ def choose_window(config: FitConfig, shortest_split: int) -> int:
     if config.window is not None:
         return config.window
     return max(16, min(64, 1 << max(0, (shortest_split // 4)).bit_length() - 1)) if shortest_split >= 64 else 16
+
+
+def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
+    """Steps of the longest segment to learn and of the longest held-out one."""
+    train, held = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
+    return train, held
 
 
 def probe(
