@@ -49,7 +49,7 @@ def tell_crashed() -> list[str]:
             except ObjectNotFound:
                 note.unlink(missing_ok=True)
                 continue
-            message = "The process of this run was killed; run it again, and it goes on where it was."
+            message = "This run was killed, or its server ended first; run it again, and it goes on where it was."
             for task in _unfinished_tasks(client, run.id):  # Prefect's runner, if it lived on, told of the run alone
                 client.set_task_run_state(task, Crashed(message=message), force=True)
             if run.state is not None and not run.state.is_final():

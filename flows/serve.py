@@ -127,7 +127,7 @@ def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:
     github = {"api_url": api_url} if api_url else {}
     local = {"repositories": [str(Path.cwd())]}
     for name in runs.tell_crashed():
-        print(f"Prefect: run {name!r} was killed before, marked as crashed", flush=True)
+        print(f"Prefect: run {name!r} did not end before its server did, or was killed: marked as crashed", flush=True)
     serve(
         harvest_github.to_deployment("github", parameters=parameters | github),  # type: ignore[arg-type]
         harvest_local.to_deployment("local", parameters=parameters | local),  # type: ignore[arg-type]
