@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 
@@ -71,16 +72,16 @@ def child(target: str, repositories: Sequence[str], die_at: int, after: bool) ->
     renames = 0
     replace = os.replace
 
-    def dying(old: object, new: object) -> None:
+    def dying(old: str, new: str) -> None:
         nonlocal renames
         if renames == die_at and not after:
             os.kill(os.getpid(), signal.SIGKILL)
-        replace(old, new)  # type: ignore[arg-type]
+        replace(old, new)
         if renames == die_at:
             os.kill(os.getpid(), signal.SIGKILL)
         renames += 1
 
-    os.replace = dying  # type: ignore[assignment]
+    mock.patch("os.replace", dying).start()  # to the end of this process
     config = HarvestConfig(warehouse=target, replay=ReplayConfig.model_validate({}))
     for number, repository in enumerate(repositories):
         harvest_repository(repository, config)

@@ -31,7 +31,7 @@ from schema.config import ReplayConfig
 from schema.decode import decode_frames, decode_rows
 from schema.errors import GitreelError, WarehouseError
 from schema.geometry import Geometry
-from schema.records import Episode
+from schema.records import Drop, Episode
 
 COLUMNS = ["frame", "style", "cursor_row", "cursor_col"]
 
@@ -42,7 +42,7 @@ class _Take:
     def __init__(self, episode: Episode, film: Film, rows: RowTable) -> None:
         self.episode, self.film, self.table = episode, film, rows
         self.blobs: list[tuple[str, bytes]] = []
-        self.drops: list[object] = []
+        self.drops: list[Drop] = []
 
 
 def synthetic(folder: str, geometry: Geometry, steps: int) -> None:
@@ -76,7 +76,7 @@ def synthetic(folder: str, geometry: Geometry, steps: int) -> None:
                 lines=1, lines_typed=1, first_step=start, steps=len(part), tree="", opened=(), final_frame=("",) * rows,
                 final_style=(), final_cursor_row=0, final_cursor_col=0,
             )  # fmt: skip
-            writer.append(_Take(episode, film, rowtable))  # type: ignore[arg-type]
+            writer.append(_Take(episode, film, rowtable))
 
 
 def measure(reader: StreamReader, groups: int, repeats: int) -> dict[str, float]:

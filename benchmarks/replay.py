@@ -11,7 +11,6 @@ counts. Walking a history beside `git log -p` and PyDriller: `python -m benchmar
 """
 
 import cProfile
-import pstats
 import sys
 import tempfile
 import time
@@ -171,15 +170,17 @@ def profile(repo: Path, config: ReplayConfig, commits: int) -> str:
     shares: dict[str, float] = {}
     total = 0.0
     root = str(Path(__file__).resolve().parents[1]) + "/"
-    for (file, _, name), (_, _, own, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
-        total += own
-        if file.startswith(root) and "/.venv/" not in file:
-            where = file.removeprefix(root)
-        elif "pyarrow" in file or "parquet" in name:
+    for entry in profiler.getstats():
+        total += entry.inlinetime
+        if isinstance(entry.code, str):  # a built-in function's name
+            where = "pyarrow" if "pyarrow" in entry.code or "parquet" in entry.code else f"built-in {entry.code}"
+        elif "pyarrow" in (file := entry.code.co_filename) or "parquet" in entry.code.co_name:
             where = "pyarrow"
+        elif file.startswith(root) and "/.venv/" not in file:
+            where = file.removeprefix(root)
         else:
-            where = f"built-in {name}" if file == "~" else "other libraries"
-        shares[where] = shares.get(where, 0.0) + own
+            where = "other libraries"
+        shares[where] = shares.get(where, 0.0) + entry.inlinetime
     top = sorted(shares.items(), key=lambda item: -item[1])[:14]
     return table(["where", "% of time"], [[name, 100 * own / total] for name, own in top])
 

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from training.dedup import distinct_fractions
 from training.model import FrameModel, ModelConfig, preset
 from training.plan import free_memory, keep_freed_memory
 from training.report import read_log
-from training.streaming import backpropagate, chunks, token_losses
+from training.streaming import Mode, backpropagate, chunks, token_losses
 from training.streams import Warehouse
 
 # One thread; and what is freed goes back to the system at once, so that the peak is what was held, not what was kept.
@@ -60,9 +61,11 @@ def typed_film(batch: int, steps: int, rows: int, cols: int, seed: int = 0) -> T
     return torch.from_numpy(film)
 
 
-def gradients(model: FrameModel, cells: Tensor, actions: Tensor, *how: object) -> dict[str, Tensor]:
+def gradients(
+    model: FrameModel, cells: Tensor, actions: Tensor, mode: Mode, chunk: int, dedup: float
+) -> dict[str, Tensor]:
     model.zero_grad()
-    backpropagate(model, cells, actions, *how)  # type: ignore[arg-type]
+    backpropagate(model, cells, actions, mode, chunk, dedup)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -93,7 +96,9 @@ def exactness() -> tuple[list[list[object]], float, float]:
             for dtype in (torch.float64, torch.float32):
                 model.to(dtype)
                 full = gradients(model, cells, actions, "full", 37, False)
-                ways = [("stream", 8, False), ("stream", 8, 1.0), ("stream_embeddings", 8, 1.0), ("full", 37, 1.0)]
+                ways: list[tuple[Mode, int, float]] = [
+                    ("stream", 8, False), ("stream", 8, 1.0), ("stream_embeddings", 8, 1.0), ("full", 37, 1.0),
+                ]  # fmt: skip
                 worst_here = max(difference(gradients(model, cells, actions, *way), full) for way in ways)
                 worst[dtype] = max(worst[dtype], worst_here)
                 found.append(f"{worst_here:.1e}")
@@ -122,14 +127,16 @@ def step_equals_sequence() -> list[list[object]]:
 
 def plain_checkpointed(model: FrameModel, cells: Tensor, actions: Tensor, chunk: int) -> None:
     """The usual remedy: torch.utils.checkpoint around chunks of the plain model."""
-    state, losses = model.backbone.initial_state(len(cells)), []
+    state: tuple[Tensor, ...] = model.backbone.initial_state(len(cells))
+    losses = []
 
     def part_of(cells_BTRC: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         logits, after = model(cells_BTRC, state, False)
         return (logits, *after)
 
     for part in chunks(cells.shape[1], chunk):
-        logits, *state = checkpoint(part_of, cells[:, part], *state, use_reentrant=False)  # type: ignore[assignment]
+        logits, *after = checkpoint(part_of, cells[:, part], *state, use_reentrant=False)
+        state = tuple(after)
         losses.append(token_losses(logits, actions[:, part]).sum())
     torch.stack(losses).sum().backward()
 
@@ -151,7 +158,7 @@ def memory_worker(rows: int, cols: int, steps: int, way: str) -> None:
     elif way == "stream reuse":
         backpropagate(model, cells, actions, "stream", 16, True)
     else:
-        backpropagate(model, cells, actions, way, 16, False)  # type: ignore[arg-type]
+        backpropagate(model, cells, actions, cast("Mode", way), 16, False)
     print(json.dumps([_peak() - before, before, time.process_time() - start]))
 
 
@@ -245,11 +252,11 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
     frames = actions.numel()
     seconds = 3.0 if quick else 15.0
 
-    def ours(mode: str, dedup: bool | float, cast: bool = False) -> Callable[[], int]:
+    def ours(mode: Mode, dedup: bool | float, bf16: bool = False) -> Callable[[], int]:
         def work() -> int:
             model.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=cast):
-                backpropagate(model, cells, actions, mode, 64, dedup)  # type: ignore[arg-type]
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                backpropagate(model, cells, actions, mode, 64, dedup)
             return frames
 
         return work

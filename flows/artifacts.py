@@ -5,6 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
 
 from prefect.artifacts import (
     create_markdown_artifact,
@@ -39,7 +41,7 @@ def github_token() -> str | None:
 @contextmanager
 def progress(board: Board, named: Sequence[str]) -> Iterator[None]:
     """A progress artifact, in per cent of all commits of the repositories begun, refreshed until the block ends."""
-    artifact = create_progress_artifact(0.0, key="harvest-progress", description="Commits walked")
+    artifact = cast("UUID", create_progress_artifact(0.0, key="harvest-progress", description="Commits walked"))
     ended = threading.Event()
     shown = 0.0
 
@@ -53,7 +55,7 @@ def progress(board: Board, named: Sequence[str]) -> Iterator[None]:
         while not ended.wait(REFRESH_SECONDS):
             if (now := share()) > shown:
                 shown = now
-                update_progress_artifact(artifact, shown)  # type: ignore[arg-type]
+                update_progress_artifact(artifact, shown)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -62,7 +64,7 @@ def progress(board: Board, named: Sequence[str]) -> Iterator[None]:
     finally:
         ended.set()
         watcher.join()
-        update_progress_artifact(artifact, 100.0)  # type: ignore[arg-type]
+        update_progress_artifact(artifact, 100.0)
 
 
 def publish(outcomes: Sequence[Outcome], config: HarvestConfig) -> None:

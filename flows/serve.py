@@ -21,6 +21,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flows.server import answers
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:
     """Serve both deployments until interrupted."""
     from prefect import serve
+    from prefect.deployments.runner import RunnerDeployment
 
     from flows import runs
     from flows.flow import harvest_github, harvest_local
@@ -123,14 +125,14 @@ def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    parameters: dict[str, object] = {"warehouse": warehouse}
-    github = {"api_url": api_url} if api_url else {}
-    local = {"repositories": [str(Path.cwd())]}
+    parameters: dict[str, Any] = {"warehouse": warehouse}
+    github = parameters | ({"api_url": api_url} if api_url else {})
+    local = parameters | {"repositories": [str(Path.cwd())]}
     for name in runs.tell_crashed():
         print(f"Prefect: run {name!r} did not end before its server did, or was killed: marked as crashed", flush=True)
     serve(
-        harvest_github.to_deployment("github", parameters=parameters | github),  # type: ignore[arg-type]
-        harvest_local.to_deployment("local", parameters=parameters | local),  # type: ignore[arg-type]
+        cast("RunnerDeployment", harvest_github.to_deployment("github", parameters=github)),
+        cast("RunnerDeployment", harvest_local.to_deployment("local", parameters=local)),
         limit=limit,
     )
 

@@ -123,7 +123,8 @@ def _rules() -> Rules:
 
     def content_rule(entry: dict[str, object]) -> ContentRule:
         extensions, within, contains = entry["extensions"], entry["within"], entry["contains"]
-        assert isinstance(extensions, list) and isinstance(within, int)  # noqa: PT018
+        assert isinstance(extensions, list)
+        assert isinstance(within, int)
         assert isinstance(contains, list)
         assert within <= HEAD_LINES
         return ContentRule(frozenset(extensions), within, tuple(str(mark).encode() for mark in contains))

@@ -6,7 +6,7 @@ import pyarrow.fs as pafs
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 
-class S3Files(ArrowFSWrapper):  # type: ignore[misc]
+class S3Files(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
     """Arrow's S3 file system for what takes fsspec's: DuckDB then needs no extension."""
 
     protocol = "s3"

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from schema.columns import TABLES, arrow_schema
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
 from schema.records import Opened
+from tests.disk import small_disk
 from tests.takes import Take, make_takes
 
 REPO = "owner/name"
@@ -292,35 +292,22 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_small_disk_that_fills_up(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", "64k") as disk:
         with pytest.raises(WarehouseError, match="No space left"):
             write(disk, make_takes(200))
         assert temporary(disk) == []
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_disk_that_fills_up_while_the_tail_is_read_back(tmp_path: Path) -> None:
     """It is the disk that is at fault then, not the stored bytes."""
     write(tmp_path / "built", make_takes(8))
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", "64k") as disk:
         shutil.copytree(tmp_path / "built", disk / "w")
         (disk / "fill").write_bytes(bytes(shutil.disk_usage(disk).free))
         with pytest.raises(WarehouseError, match="No space left"):
             write(disk / "w", list(make_takes(9))[8:])
         assert listed(disk / "w") == listed(tmp_path / "built")
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_read_only_warehouse_is_one_clear_line(tmp_path: Path) -> None:

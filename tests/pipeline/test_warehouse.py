@@ -23,6 +23,7 @@ from schema.actions import VOCABULARY, Phase, action_name
 from schema.columns import TABLES
 from schema.config import ReplayConfig
 from schema.errors import CorruptError, SchemaVersionError
+from tests.disk import small_disk
 from tests.repositories import Repository
 from tests.takes import make_takes
 
@@ -423,11 +424,7 @@ def test_only_owners_are_removed(several: Path, name: str, capsys: pytest.Captur
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("room", [64 << 10, 600 << 10], ids=["at the commit", "at the checkpoint"])
 def test_a_disk_that_is_full_at_the_database_is_one_line(several: Path, tmp_path: Path, room: int) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", "16m") as disk:
         shutil.copytree(several / "warehouse", disk / "warehouse")
         before = (disk / "warehouse/actions.db").read_bytes()
         (disk / "fill").write_bytes(bytes(shutil.disk_usage(disk).free - room))
@@ -437,8 +434,6 @@ def test_a_disk_that_is_full_at_the_database_is_one_line(several: Path, tmp_path
         assert "No space left on device; make it writable or free some space" in done.stderr
         assert not list((disk / "warehouse").glob(".tmp*"))
         assert (disk / "warehouse/actions.db").read_bytes() == before
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_running_harvest_settles_no_split(tmp_path: Path) -> None:
