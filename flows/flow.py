@@ -175,6 +175,7 @@ def _film(
     licences: dict[str, str] | None = None,
     refused: Sequence[Outcome] = (),
 ) -> list[Outcome]:
+    """`licences`, as far as GitHub knows them, and `refused` are a crawl's; what is named by hand has neither."""
     with artifacts.progress(board, named):
         found = licences is not None
         outcomes = [*film_all(named, config, board, retries=retries, licences=licences, found=found), *refused]
