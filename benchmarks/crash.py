@@ -27,8 +27,9 @@ from unittest import mock
 import duckdb
 
 from benchmarks.report import finish, header, parser, table
-from pipeline import shards, warehouse
 from pipeline.harvest import HarvestConfig, harvest_repository
+from pipeline.shards import writer as shards
+from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig
 
 SHARD_STEPS = 8_000

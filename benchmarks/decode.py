@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.film import Film, RowTable
-from pipeline.manifest import manifests
-from pipeline.reader import StreamReader
-from pipeline.shards import StreamWriter
-from pipeline.store import Store
+from pipeline.film.frames import Film, RowTable
+from pipeline.shards.manifest import manifests
+from pipeline.shards.reader import StreamReader
+from pipeline.shards.store import Store
+from pipeline.shards.writer import StreamWriter
 from schema.config import ReplayConfig
 from schema.decode import decode_frames, decode_rows
 from schema.errors import GitreelError, WarehouseError

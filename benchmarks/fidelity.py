@@ -26,12 +26,12 @@ from pathlib import Path
 
 from benchmarks.oracle.compare import compare_film
 from benchmarks.oracle.machine import Oracle, OracleError, find_vim
-from pipeline.history import Commit, order, walk
-from pipeline.plumbing import Blobs
+from pipeline.git.checkout import Scratch, make_scratch
+from pipeline.git.history import Commit, order, walk
+from pipeline.git.objects import Blobs
 from pipeline.replay import play_commit
-from pipeline.scratch import Scratch, make_scratch
-from pipeline.story import Desk, Untold
-from pipeline.terminal import Terminal
+from pipeline.script.commit import SkippedCommit, Workspace
+from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import GitreelError
 from schema.geometry import Geometry
@@ -115,27 +115,27 @@ def judge(
     verdict = Verdict()
     with tempfile.TemporaryDirectory(prefix="film-") as root, Blobs(git_dir) as blobs:
         scratch = make_scratch(Path(root) / "work", git_dir)
-        desk = Desk(blobs, config)
+        workspace = Workspace(blobs, config)
         terminal = Terminal(config.geometry)
         with Oracle(config.geometry, scratch.folder, Path(root) / "support", scratch.environment) as oracle:
             for commit in sampled(git_dir, runs):
                 try:
-                    score, film = play_commit(commit, desk, terminal)
-                except Untold as refusal:
+                    script, film = play_commit(commit, workspace, terminal)
+                except SkippedCommit as refusal:
                     verdict.dropped[refusal.reason] += 1
                     verdict.lines += refusal.lines
                     continue
                 result = compare_film(film, terminal, oracle)
-                desk.tree = commit.tree
+                workspace.tree = commit.tree
                 verdict.commits += 1
                 verdict.frames += result.frames
                 verdict.mismatched_frames += result.wrong
-                verdict.lines += score.lines
-                verdict.lines_typed += score.lines_typed
-                verdict.not_typed.update(rule for _, rule in score.drops)
+                verdict.lines += script.lines
+                verdict.lines_typed += script.lines_typed
+                verdict.not_typed.update(rule for _, rule in script.drops)
                 if result.first and len(verdict.shown) < 3:
                     verdict.shown.append(f"commit {commit.sha}\n{result.first.draw(config.geometry)}")
-                _check_commit(verdict, scratch, commit, score.subject)
+                _check_commit(verdict, scratch, commit, script.subject)
                 if len(terminal.table) > TABLE_ROWS:
                     terminal.forget_rows()
                 report(verdict)

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.history import ahead, walk
-from pipeline.keystrokes import blocks, typed
-from pipeline.plumbing import Blobs
-from pipeline.recorder import Recorder
-from pipeline.story import Desk, OpenedFile, Untold, tell
-from pipeline.terminal import Terminal
-from pipeline.vim import Vim
-from pipeline.window import split_lines
+from pipeline.git.history import ahead, walk
+from pipeline.git.objects import Blobs
+from pipeline.script.commit import OpenedFile, SkippedCommit, Workspace, write_script
+from pipeline.script.edit import blocks, typed
+from pipeline.terminal.recorder import Recorder
+from pipeline.terminal.terminal import Terminal
+from pipeline.terminal.vim.normal import Vim
+from pipeline.text.lines import split_lines
 from schema.config import ReplayConfig
 from schema.errors import GitreelError
 from schema.geometry import Geometry
@@ -101,17 +101,17 @@ def count(repo: Path, commits: int, config: ReplayConfig) -> Tally:
     text: Counter[str] = Counter()
     shell = lines = edited = peer = 0
     with Blobs(repo) as blobs:
-        desk = Desk(blobs, config)
+        workspace = Workspace(blobs, config)
         for commit in islice(ahead(walk(repo), blobs, max_bytes=config.max_file_bytes), commits):
             try:
-                score = tell(commit, desk)
-            except Untold:
+                script = write_script(commit, workspace)
+            except SkippedCommit:
                 continue
-            desk.tree = commit.tree
-            shell += len(score.keys) - sum(file.stop - file.start for file in score.opened)
-            lines += score.lines_typed
-            for file in score.opened:
-                section = score.keys[file.start : file.stop]
+            workspace.tree = commit.tree
+            shell += len(script.keys) - sum(file.stop - file.start for file in script.opened)
+            lines += script.lines_typed
+            for file in script.opened:
+                section = script.keys[file.start : file.stop]
                 edited += len(section)
                 for name, said, put in commands(section):
                     times[name] += 1

@@ -24,14 +24,14 @@ import pyarrow as pa
 
 from benchmarks.oracle.machine import Oracle, OracleError
 from benchmarks.report import finish, header, parser, table
-from pipeline.film import Film, RowTable
-from pipeline.history import order, walk
-from pipeline.plumbing import Blobs
+from pipeline.film.frames import Film, RowTable
+from pipeline.git.checkout import make_scratch
+from pipeline.git.history import order, walk
+from pipeline.git.objects import Blobs
 from pipeline.replay import play_commit, replay
-from pipeline.scratch import make_scratch
-from pipeline.shards import StreamWriter
-from pipeline.story import Desk, Score, Untold
-from pipeline.terminal import Terminal
+from pipeline.script.commit import Script, SkippedCommit, Workspace
+from pipeline.shards.writer import StreamWriter
+from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.decode import decode_texts
 from schema.errors import GitreelError
@@ -43,34 +43,34 @@ class Sample(NamedTuple):
 
     first: int
     commits: int
-    scores: list[Score]
+    scripts: list[Script]
 
     @property
     def keys(self) -> int:
         """Keys of all of them."""
-        return sum(len(score.keys) for score in self.scores)
+        return sum(len(script.keys) for script in self.scripts)
 
 
 def take_sample(repo: Path, config: ReplayConfig, first: int, most_keys: int) -> Sample:
     """Commits from ordinal `first` on, until `most_keys` keys are reached."""
-    scores: list[Score] = []
+    scripts: list[Script] = []
     keys = commits = 0
     with Blobs(repo) as blobs:
-        desk, terminal = Desk(blobs, config), Terminal(config.geometry)
+        workspace, terminal = Workspace(blobs, config), Terminal(config.geometry)
         for commit in walk(repo, after=first - 1 if first else None):
             commits += 1
             try:
-                score, _ = play_commit(commit, desk, terminal)
-            except Untold:
+                script, _ = play_commit(commit, workspace, terminal)
+            except SkippedCommit:
                 continue
-            if scores and keys + len(score.keys) > most_keys:
+            if scripts and keys + len(script.keys) > most_keys:
                 continue  # too long for what is left; a sample has many commits, not one
-            desk.tree = commit.tree
-            scores.append(score)
-            keys += len(score.keys)
+            workspace.tree = commit.tree
+            scripts.append(script)
+            keys += len(script.keys)
             if keys > 0.9 * most_keys or commits > 400:
                 break
-    return Sample(first, commits, scores)
+    return Sample(first, commits, scripts)
 
 
 def real(repo: Path, sample: Sample, geometry: Geometry, read: str) -> float:
@@ -81,8 +81,8 @@ def real(repo: Path, sample: Sample, geometry: Geometry, read: str) -> float:
         support = Path(root) / "support"
         with Oracle(geometry, scratch.folder, support, scratch.environment, decode=decode) as oracle:
             started = time.perf_counter()
-            for score in sample.scores:
-                for key in score.keys:
+            for script in sample.scripts:
+                for key in script.keys:
                     oracle.send(key)
                     if read == "all" and oracle.decoder is not None:
                         oracle.decoder.read_all()
@@ -91,14 +91,14 @@ def real(repo: Path, sample: Sample, geometry: Geometry, read: str) -> float:
             return time.perf_counter() - started
 
 
-def film(scores: list[Score], geometry: Geometry, *, grids: bool) -> tuple[float, int]:
+def film(scripts: list[Script], geometry: Geometry, *, grids: bool) -> tuple[float, int]:
     """(seconds, frames) of our model playing the scores again and again, each time in a fresh terminal."""
     frames = 0
     started = time.perf_counter()
     while frames == 0 or time.perf_counter() - started < 1.0:
         terminal = Terminal(geometry)
-        for score in scores:
-            made = terminal.play(score.keys, [file.content for file in score.opened])
+        for script in scripts:
+            made = terminal.play(script.keys, [file.content for file in script.opened])
             frames += len(made.action_T)
             if grids:
                 for codes, _ in grid_chunks(made, terminal.table, geometry):
@@ -141,7 +141,7 @@ def measure(repo: Path, geometry: Geometry, options: "Options") -> dict[str, flo
     first = options.first if options.first is not None else len(order(repo)) // 3
     sample = take_sample(repo, config, first, options.keys)
     print(
-        f"\n{geometry}: {len(sample.scores)} commits from number {first} on, {sample.keys:,} keys;"
+        f"\n{geometry}: {len(sample.scripts)} commits from number {first} on, {sample.keys:,} keys;"
         f" the whole path on the oldest {options.commits}",
         flush=True,
     )
@@ -152,9 +152,9 @@ def measure(repo: Path, geometry: Geometry, options: "Options") -> dict[str, flo
 
     for _ in range(options.rounds):
         note("vim + pyte, screen read out", sample.keys, real(repo, sample, geometry, "all"))
-        note("keys -> film", *film(sample.scores, geometry, grids=False)[::-1])
+        note("keys -> film", *film(sample.scripts, geometry, grids=False)[::-1])
         note("vim + pyte, changed rows", sample.keys, real(repo, sample, geometry, "dirty"))
-        note("keys -> film -> grids", *film(sample.scores, geometry, grids=True)[::-1])
+        note("keys -> film -> grids", *film(sample.scripts, geometry, grids=True)[::-1])
         note("vim, not decoded", sample.keys, real(repo, sample, geometry, "none"))
         seconds, steps = whole(repo, config, options.commits)
         note("commit -> keys -> film -> Parquet", steps, seconds)

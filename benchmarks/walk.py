@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.report import PeerMissingError, finish, header, parser, table
-from pipeline.history import Blobs, ahead, order, walk
-from pipeline.plumbing import environment, locate
+from pipeline.git.history import Blobs, ahead, order, walk
+from pipeline.git.objects import environment, locate
 from schema.errors import GitreelError
 
 QUICK_COMMITS = 300

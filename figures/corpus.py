@@ -22,10 +22,10 @@ from typing import Literal
 from pydantic import Field
 
 from figures.rows import ROOT
-from pipeline import warehouse
-from pipeline.clone import cloned
+from pipeline.crawl.clone import cloned
+from pipeline.crawl.source import parse_source
 from pipeline.harvest import HarvestConfig, Outcome, harvest_repository
-from pipeline.source import parse_source
+from pipeline.warehouse import build as warehouse
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry

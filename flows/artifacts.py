@@ -20,8 +20,8 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows.board import Board
 from pipeline.harvest import HarvestConfig, Outcome
-from pipeline.manifest import MANIFEST, load, stream_folder
-from pipeline.store import Store
+from pipeline.shards.manifest import MANIFEST, load, stream_folder
+from pipeline.shards.store import Store
 
 SECRET = "github-token"
 REFRESH_SECONDS = 5.0

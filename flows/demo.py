@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from pipeline.example import make_example
-from pipeline.paint import safe
-from pipeline.scenes import Picture, find_reel, pictures
+from pipeline.watch.ansi import safe
+from pipeline.watch.recording import ShownScreen, find_recording, screens
 from schema.actions import action_name
 from schema.errors import GitreelError
 
@@ -50,17 +50,17 @@ def _run(*arguments: str) -> None:
         raise SystemExit(code)
 
 
-def _fullness(picture: Picture) -> int:
+def _fullness(screen: ShownScreen) -> int:
     """Rows with text, when the next key is a visible one."""
-    return sum(text not in ("", "~") for text in picture.texts) if picture.action > 0x20 else -1
+    return sum(text not in ("", "~") for text in screen.texts) if screen.action > 0x20 else -1
 
 
 def show_frame(warehouse: Path, repo_id: str) -> None:
     """Print the busiest screen of the first longer episode, with its cursor and the key pressed next."""
-    reel = find_reel(warehouse, repo_id, 12)
-    best = max(pictures(reel), key=_fullness)
-    chapter = next(c for c in reel.chapters if c.episode == best.episode)
-    rows, cols = reel.geometry
+    recording = find_recording(warehouse, repo_id, 12)
+    best = max(screens(recording), key=_fullness)
+    chapter = next(c for c in recording.chapters if c.episode == best.episode)
+    rows, cols = recording.geometry
     print(f"\nOne of its frames, {rows} x {cols} (commit {chapter.commit[:12]}, {safe(chapter.subject)}):")
     print("┌" + "─" * cols + "┐")
     for y, text in enumerate(best.texts):

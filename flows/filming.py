@@ -15,11 +15,11 @@ from prefect.tasks import exponential_backoff
 
 from flows import artifacts, worker
 from flows.board import Board
-from pipeline import warehouse
-from pipeline.clone import FetchError
+from pipeline.crawl.clone import FetchError
+from pipeline.crawl.source import RefusedSource, parse_source
 from pipeline.harvest import HarvestConfig, Outcome, harvest_repository, refuse_found, registered
-from pipeline.source import RefusedSource, parse_source
-from pipeline.store import Store
+from pipeline.shards.store import Store
+from pipeline.warehouse import build as warehouse
 from schema.errors import GitreelError, WarehouseError
 
 TAG = "gitreel-film"  # a concurrency limit by this tag holds over all machines: prefect concurrency-limit create

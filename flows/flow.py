@@ -21,9 +21,9 @@ from flows.board import Board
 from flows.filming import film_all
 from flows.harvest import author_setting
 from flows.runner import configured_runner
-from pipeline.clone import FetchError
-from pipeline.find import Finding, GitHubQuery, find
-from pipeline.github import API, ApiConfig, Client, RateLimitedError
+from pipeline.crawl.clone import FetchError
+from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
+from pipeline.crawl.search import Finding, GitHubQuery, find
 from pipeline.harvest import HarvestConfig, Outcome, check_sources, refuse_found
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
@@ -57,7 +57,7 @@ def _only_faults(task: Any, run: Any, state: Any) -> bool:
     retry_condition_fn=_only_faults,
 )
 def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig) -> Finding:
-    """Ask GitHub (`pipeline.find`), waits told in the log."""
+    """Ask GitHub (`pipeline.crawl.search`), waits told in the log."""
     told = get_run_logger().info
     client = Client(api, config.cache_folder.parent / "github", token=artifacts.github_token(), told=told)
     finding = find(query, client)

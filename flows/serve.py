@@ -25,7 +25,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flows.server import answers
-from pipeline.source import loopback
+from pipeline.crawl.source import loopback
 from schema.errors import ConfigError, GitreelError
 
 DEFAULT = "http://127.0.0.1:4200/api"

@@ -17,17 +17,17 @@ from typing import NamedTuple
 import duckdb
 from pydantic import Field
 
-from pipeline import history
-from pipeline.catalogue import DATABASE
-from pipeline.clone import Clone, CloneConfig, cloned
-from pipeline.licence import PERMISSIVE, licence_filter, licence_of
-from pipeline.manifest import MANIFEST, TOOL_VERSION, Manifest, load, manifests, stream_folder
-from pipeline.opt_out import RULE, opt_out_list, opted_out
-from pipeline.plumbing import need_git
+from pipeline.crawl.clone import Clone, CloneConfig, cloned
+from pipeline.crawl.licence import PERMISSIVE, licence_filter, licence_of
+from pipeline.crawl.opt_out import RULE, opt_out_list, opted_out
+from pipeline.crawl.source import LocalSource, RemoteSource, Source, parse_source, printable
+from pipeline.git import history
+from pipeline.git.objects import need_git
 from pipeline.replay import replay
-from pipeline.shards import StreamWriter, refuse
-from pipeline.source import LocalSource, RemoteSource, Source, parse_source, printable
-from pipeline.store import Store
+from pipeline.shards.manifest import MANIFEST, TOOL_VERSION, Manifest, load, manifests, stream_folder
+from pipeline.shards.store import Store
+from pipeline.shards.writer import StreamWriter, refuse
+from pipeline.warehouse.database import DATABASE
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError, SourceError
 from schema.records import Episode

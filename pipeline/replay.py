@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pipeline.choice import Verdicts
-from pipeline.film import Film, RowTable, Runs, Screen
-from pipeline.history import Commit, RewrittenHistoryError, ahead, order, walk
-from pipeline.plumbing import Blobs
-from pipeline.story import Desk, Score, Untold, tell
-from pipeline.terminal import Terminal
+from pipeline.film.frames import Film, RowTable, Runs, Screen
+from pipeline.git.history import Commit, RewrittenHistoryError, ahead, order, walk
+from pipeline.git.objects import Blobs
+from pipeline.script.commit import Script, SkippedCommit, Workspace, write_script
+from pipeline.script.selection import Verdicts
+from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, UnsupportedKeyError
 from schema.records import Drop, Episode, Opened, StyleRun
@@ -32,7 +32,7 @@ class _Stopped(Exception):
     """Nobody wants the commit at hand any more."""
 
 
-class Take(NamedTuple):
+class FilmedCommit(NamedTuple):
     """One episode as played. `film` is None and `blobs` empty when the commit was stepped over.
 
     `film.rows_TR` counts in `table`; `blobs` are (object id, content) of what vim opened, each once.
@@ -55,7 +55,7 @@ def replay(
     author_key: bytes | None = None,
     verdicts: Verdicts | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Take]:
+) -> Iterator[FilmedCommit]:
     """Yield a take for each commit up to `tip` (default: HEAD), oldest first, from behind `resume` on.
 
     The same repository, config and key give the same takes, wherever a replay was interrupted and resumed; it ends as
@@ -76,7 +76,7 @@ def replay(
         at=resume.episode if resume else None,
     )
     with Blobs(git_dir) as blobs:
-        desk = Desk(blobs, config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
+        workspace = Workspace(blobs, config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
         terminal = Terminal(config.geometry, final_screen(resume) if resume else None)
         next_step = resume.first_step + resume.steps if resume else 0
         for commit in ahead(commits, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
@@ -84,48 +84,48 @@ def replay(
                 terminal.forget_rows()
             author = _author(commit, author_key)
             try:
-                score, film = play_commit(commit, desk, terminal)
+                script, film = play_commit(commit, workspace, terminal)
             except _Stopped:
                 return
-            except Untold as refusal:
-                yield _stepped_over(repo_id, commit, refusal, next_step, desk, terminal, author)
+            except SkippedCommit as refusal:
+                yield _skipped_commit(repo_id, commit, refusal, next_step, workspace, terminal, author)
                 continue
-            desk.tree = commit.tree
-            yield _take(repo_id, commit, score, film, next_step, terminal, author)
-            next_step += len(score.keys)
+            workspace.tree = commit.tree
+            yield _filmed_commit(repo_id, commit, script, film, next_step, terminal, author)
+            next_step += len(script.keys)
 
 
-def play_commit(commit: Commit, desk: Desk, terminal: Terminal) -> tuple[Score, Film]:
+def play_commit(commit: Commit, workspace: Workspace, terminal: Terminal) -> tuple[Script, Film]:
     """What is typed for one commit, and its film; a file whose vim is not drawn is brought by checkout instead.
 
-    Raises Untold for a commit to be stepped over; the terminal is then as before.
+    Raises SkippedCommit for a commit to be stepped over; the terminal is then as before.
     """
     undrawn: set[bytes] = set()
     while True:  # at most once more than there are files, and nearly always once or twice
-        score = tell(commit, desk, undrawn)
-        film, refused = _play(score, desk, terminal)
+        script = write_script(commit, workspace, undrawn)
+        film, refused = _play(script, workspace, terminal)
         if film is not None:
-            return score, film
+            return script, film
         undrawn |= refused
 
 
-def _play(score: Score, desk: Desk, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
+def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
     """The film; or None and the files whose vim is not drawn, all of them, the terminal as before.
 
-    Raises Untold where it is the shell that is not drawn.
+    Raises SkippedCommit where it is the shell that is not drawn.
     """
-    before, keys, files = terminal.screen(), score.keys, score.opened
+    before, keys, files = terminal.screen(), script.keys, script.opened
     refused: set[bytes] = set()
     while True:
         try:
-            film = terminal.play(keys, [file.content for file in files], poll=desk.poll)
+            film = terminal.play(keys, [file.content for file in files], poll=workspace.poll)
         except UnsupportedKeyError as error:
             in_vim, number = terminal.vim is not None, terminal.opened
             terminal.stand_at(before)
             if not in_vim:
-                raise Untold("unsupported-key", score.lines) from error
+                raise SkippedCommit("unsupported-key", script.lines) from error
             refused.add(files[number - 1].path)
-            keys, files = score.keys[files[number - 1].stop :], files[number:]
+            keys, files = script.keys[files[number - 1].stop :], files[number:]
             continue
         if not refused:
             return film, refused
@@ -202,31 +202,31 @@ def _episode(repo_id: str, commit: Commit, first_step: int, screen: Screen, auth
     )
 
 
-def _take(
+def _filmed_commit(
     repo_id: str,
     commit: Commit,
-    score: Score,
+    script: Script,
     film: Film,
     first_step: int,
     terminal: Terminal,
     author: str | None,
-) -> Take:
-    opened = tuple(Opened(path=shown_path(file.path), blob=file.blob) for file in score.opened)
-    blobs = {file.blob: file.content for file in score.opened if file.blob and file.content is not None}
+) -> FilmedCommit:
+    opened = tuple(Opened(path=shown_path(file.path), blob=file.blob) for file in script.opened)
+    blobs = {file.blob: file.content for file in script.opened if file.blob and file.content is not None}
     episode = _episode(
         repo_id,
         commit,
         first_step,
         terminal.screen(),
         author,
-        subject=score.subject,
+        subject=script.subject,
         status="filmed",
         reason=None,
-        files=score.files,
-        files_typed=score.files_typed,
-        lines=score.lines,
-        lines_typed=score.lines_typed,
-        steps=len(score.keys),
+        files=script.files,
+        files_typed=script.files_typed,
+        lines=script.lines,
+        lines_typed=script.lines_typed,
+        steps=len(script.keys),
         tree=commit.tree,
         opened=opened,
     )
@@ -239,20 +239,20 @@ def _take(
             scope="file",
             rule=rule,
         )
-        for path, rule in score.drops
+        for path, rule in script.drops
     ]
-    return Take(episode, film, terminal.table, list(blobs.items()), drops)
+    return FilmedCommit(episode, film, terminal.table, list(blobs.items()), drops)
 
 
-def _stepped_over(
+def _skipped_commit(
     repo_id: str,
     commit: Commit,
-    refusal: Untold,
+    refusal: SkippedCommit,
     first_step: int,
-    desk: Desk,
+    workspace: Workspace,
     terminal: Terminal,
     author: str | None,
-) -> Take:
+) -> FilmedCommit:
     """A take without steps. The subject is left out: it may be why."""
     episode = _episode(
         repo_id,
@@ -268,13 +268,21 @@ def _stepped_over(
         lines=refusal.lines,
         lines_typed=0,
         steps=0,
-        tree=desk.tree or "",
+        tree=workspace.tree or "",
         opened=(),
     )
     drop = Drop(
         repo_id=repo_id, episode=commit.ordinal, commit=commit.sha, path=None, scope="commit", rule=refusal.reason
     )
-    return Take(episode, None, terminal.table, [], [drop])
+    return FilmedCommit(episode, None, terminal.table, [], [drop])
 
 
-__all__ = ["RewrittenHistoryError", "Take", "final_screen", "play_commit", "replay", "shown_path", "still_holds"]
+__all__ = [
+    "RewrittenHistoryError",
+    "FilmedCommit",
+    "final_screen",
+    "play_commit",
+    "replay",
+    "shown_path",
+    "still_holds",
+]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.oracle.machine import HERE
-from pipeline.scratch import make_scratch
-from pipeline.story import Score
+from pipeline.git.checkout import make_scratch
+from pipeline.script.commit import Script
 
 SETTINGS = HERE / "film.vim"
 
@@ -22,7 +22,9 @@ class Played(NamedTuple):
     subject: str
 
 
-def play_for_real(git_dir: Path, scores: Iterable[Score], work: Path, *, before: Iterable[bytes] = ()) -> list[Played]:
+def play_for_real(
+    git_dir: Path, scripts: Iterable[Script], work: Path, *, before: Iterable[bytes] = ()
+) -> list[Played]:
     """Type every score in one bash over a fresh scratch repository in `work`; what git recorded after each.
 
     `before`: commands run first. Raises AssertionError when any command fails or prints a single byte.
@@ -32,30 +34,30 @@ def play_for_real(git_dir: Path, scores: Iterable[Score], work: Path, *, before:
     scratch = make_scratch(work / "folder", git_dir)
     vim = shutil.which("vim")
     assert vim, "vim is not on PATH"
-    script = bytearray()
-    script += b"umask 022\nopened=0\n"
-    script += (
+    program = bytearray()
+    program += b"umask 022\nopened=0\n"
+    program += (
         f"vim() {{ opened=$((opened + 1)); {vim} -u {shlex.quote(str(SETTINGS))} -i NONE -N -n -b --not-a-term "
         f'--cmd "set nofsync" -s {shlex.quote(str(keys_folder))}/$opened "$@" </dev/null >/dev/null 2>&1; }}\n'
     ).encode()
     for line in before:
-        script += line + b"\n"
+        program += line + b"\n"
     opened = 0
-    for score in scores:
+    for script in scripts:
         at = 0
-        for file in score.opened:
-            script += score.keys[at : file.start].replace(b"\r", b"\n")
+        for file in script.opened:
+            program += script.keys[at : file.start].replace(b"\r", b"\n")
             opened += 1
-            (keys_folder / str(opened)).write_bytes(score.keys[file.start : file.stop])
+            (keys_folder / str(opened)).write_bytes(script.keys[file.start : file.stop])
             at = file.stop
-        script += score.keys[at:].replace(b"\r", b"\n")
-        script += b"git log -1 --format='%T %s' >&3\n"
-    (work / "script").write_bytes(script)
+        program += script.keys[at:].replace(b"\r", b"\n")
+        program += b"git log -1 --format='%T %s' >&3\n"
+    (work / "program").write_bytes(program)
     with (work / "said").open("wb") as said, (work / "recorded").open("wb") as recorded:
         descriptor = os.dup(recorded.fileno())
         try:
             done = subprocess.run(
-                ["bash", "--norc", "--noprofile", "-e", "-c", f"exec 3>&{descriptor} {descriptor}>&-; . ../script"],
+                ["bash", "--norc", "--noprofile", "-e", "-c", f"exec 3>&{descriptor} {descriptor}>&-; . ../program"],
                 cwd=scratch.folder,
                 env=scratch.environment | {"GIT_TEST_FSYNC": "0"},
                 stdin=subprocess.DEVNULL,

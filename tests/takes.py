@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.film import Film, RowTable
+from pipeline.film.frames import Film, RowTable
 from schema.records import Drop, Episode, Opened, StyleRun
 
 
-class Take(NamedTuple):
+class FilmedCommit(NamedTuple):
     """What `pipeline.replay` yields."""
 
     episode: Episode
@@ -35,7 +35,7 @@ def make_takes(
     keys: int = 40,
     seed: int = 0,
     new_table_every: int = 3,
-) -> Iterator[Take]:
+) -> Iterator[FilmedCommit]:
     """Deterministic takes; every fifth commit is dropped, every `new_table_every`-th starts a fresh RowTable."""
     random = np.random.default_rng(seed)
     table, step = RowTable(), 0
@@ -77,4 +77,4 @@ def make_takes(
         )  # fmt: skip
         drops = [Drop(repo_id=repo_id, episode=ordinal, commit=sha, path=None, scope="commit", rule="bot")]
         step += count
-        yield Take(episode, film, table, [(blob_id(c), c) for c in contents], drops if dropped else [])
+        yield FilmedCommit(episode, film, table, [(blob_id(c), c) for c in contents], drops if dropped else [])

@@ -25,7 +25,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pipeline.terminal import Terminal
+from pipeline.terminal.terminal import Terminal
 from schema.actions import Phase, action_name
 from schema.columns import FRAME, STYLE
 from schema.errors import ConfigError, CorruptError, GitreelError, UnsupportedKeyError

@@ -3,10 +3,10 @@
 import random
 from typing import NamedTuple
 
-from pipeline.clusters import is_drawable
-from pipeline.keystrokes import Untypable, edit
-from pipeline.quoting import operands, quote
-from pipeline.terminal import Terminal
+from pipeline.script.edit import Untypable, edit
+from pipeline.terminal.terminal import Terminal
+from pipeline.text.clusters import is_drawable
+from pipeline.text.quoting import operands, quote
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
 from schema.widths import CLASS, COMPOSING, SHELL_SAFE
@@ -162,7 +162,7 @@ class Maker:
     # -- keys
 
     def case(self) -> Case:
-        """An edit written by pipeline.keystrokes, or random keys."""
+        """An edit written by pipeline.script.edit, or random keys."""
         rng = self.rng
         while True:
             path = self.path()

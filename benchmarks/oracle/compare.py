@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.oracle.machine import Oracle
-from pipeline.film import Film, RowTable, Runs, Screen
-from pipeline.terminal import Terminal
+from pipeline.film.frames import Film, RowTable, Runs, Screen
+from pipeline.terminal.terminal import Terminal
 from schema.actions import action_name
 from schema.geometry import Geometry
 from schema.widths import CELLS

@@ -7,7 +7,7 @@ wide character that does not fit the row's last cell goes to the next row.
 import pyte
 import pyte.modes
 
-from pipeline.film import Runs, Screen
+from pipeline.film.frames import Runs, Screen
 from schema.geometry import Geometry
 from schema.widths import CELLS, COMPOSING
 

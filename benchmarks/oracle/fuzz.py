@@ -20,7 +20,7 @@ from typing import NamedTuple
 from benchmarks.oracle.cases import Case, Maker
 from benchmarks.oracle.compare import Comparison, play_both
 from benchmarks.oracle.machine import Oracle
-from pipeline.terminal import Terminal
+from pipeline.terminal.terminal import Terminal
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import ptyprocess
 
 from benchmarks.oracle.decode import Decoder
-from pipeline.film import Screen
+from pipeline.film.frames import Screen
 from schema.geometry import Geometry
 
 HERE = Path(__file__).resolve().parent

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from benchmarks.decode import measure, synthetic
-from pipeline.manifest import manifests
-from pipeline.reader import StreamReader
-from pipeline.store import Store
+from pipeline.shards.manifest import manifests
+from pipeline.shards.reader import StreamReader
+from pipeline.shards.store import Store
 from schema.geometry import Geometry
 
 

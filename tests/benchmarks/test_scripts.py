@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.keystrokes import commands, plain
-from pipeline.keystrokes import edit
+from pipeline.script.edit import edit
 from tests.repositories import make_repository
 
 ROOT = Path(__file__).resolve().parents[2]

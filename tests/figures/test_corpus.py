@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from figures import corpus
-from pipeline.licence import PERMISSIVE
+from pipeline.crawl.licence import PERMISSIVE
 from schema.errors import ConfigError
 from schema.geometry import Geometry
 from tests.repositories import make_repository

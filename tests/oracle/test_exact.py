@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from benchmarks.oracle import repositories
 from benchmarks.oracle.cases import Case
 from benchmarks.oracle.fuzz import Session, search
-from pipeline.keystrokes import edit
-from pipeline.story import _commands
+from pipeline.script.commit import _commands
+from pipeline.script.edit import edit
 from schema.geometry import Geometry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +85,7 @@ def test_a_wrong_tree_in_a_random_repository_is_found(
 ) -> None:
     """The search itself: modes that are not set do not go unseen."""
     monkeypatch.setattr(
-        "pipeline.story._commands",
+        "pipeline.script.commit._commands",
         lambda head, *rest, **named: iter(()) if b"chmod" in head else _commands(head, *rest, **named),
     )
     monkeypatch.setattr(sys, "argv", ["repositories", "--commits", "5", "--rows", "10", "--cols", "25", "--json"])
@@ -105,8 +105,8 @@ def test_fuzzing_from_the_command_line(vim_here: str) -> None:
 
 def test_a_wrong_cell_is_found(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison itself: one wrong rule in the model does not go unseen."""
-    monkeypatch.setattr("pipeline.cells.TAB_STOP", 4)
-    monkeypatch.setattr("pipeline.vim.TAB_STOP", 4)
+    monkeypatch.setattr("pipeline.text.cells.TAB_STOP", 4)
+    monkeypatch.setattr("pipeline.terminal.vim.normal.TAB_STOP", 4)
     shown = session.case(Case(b"g", b"a\tb\n", None, b"vim g\r:q\r"))
     session.restart()
     assert shown is not None

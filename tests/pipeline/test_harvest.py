@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline import warehouse
+from pipeline.crawl.opt_out import opted_out
 from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, refuse_found
-from pipeline.manifest import MANIFEST, load, stream_folder
-from pipeline.opt_out import opted_out
-from pipeline.store import Store
+from pipeline.shards.manifest import MANIFEST, load, stream_folder
+from pipeline.shards.store import Store
+from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, WarehouseError
 from tests.github_server import GitHubServer
@@ -89,7 +89,7 @@ def test_stopped_and_resumed_is_the_same(repository, config, tmp_path):
 
 
 def test_stopped_anywhere_in_a_commit_it_leaves_nothing_of_it(repository, config, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.terminal.POLL_KEYS", 50)
+    monkeypatch.setattr("pipeline.terminal.terminal.POLL_KEYS", 50)
     once = config.model_copy(update={"warehouse": str(tmp_path / "once")})
     asked = iter([False] * 1000)
     harvest_repository(str(repository.path), once, stop=asked.__next__)

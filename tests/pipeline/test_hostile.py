@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline import warehouse
-from pipeline.dataset_card import card
 from pipeline.harvest import HarvestConfig, Outcome, harvest_repository
-from pipeline.store import Store
+from pipeline.shards.store import Store
+from pipeline.warehouse import build as warehouse
+from pipeline.warehouse.dataset_card import card
 from schema.config import ReplayConfig
 from schema.errors import SourceError
 from tests.hostile import CANARY, HOSTILE

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline import replay as module
-from pipeline.history import RewrittenHistoryError, walk
-from pipeline.replay import Take, final_screen, replay, still_holds
-from pipeline.terminal import Terminal
+from pipeline.git.history import RewrittenHistoryError, walk
+from pipeline.replay import FilmedCommit, final_screen, replay, still_holds
+from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, UnsupportedKeyError
 from tests.repositories import Repository, make_repository
@@ -30,13 +30,13 @@ def repository(tmp_path: Path) -> Repository:
     return r
 
 
-def texts(take: Take) -> list[tuple[str, ...]]:
+def texts(take: FilmedCommit) -> list[tuple[str, ...]]:
     """Each frame as its rows."""
     assert take.film is not None
     return [tuple(take.table.texts[number] for number in frame) for frame in take.film.rows_TR]
 
 
-def same(take: Take, other: Take) -> bool:
+def same(take: FilmedCommit, other: FilmedCommit) -> bool:
     """Whether two takes would be stored alike."""
     if (take.episode, take.blobs, take.drops) != (other.episode, other.blobs, other.drops):
         return False
@@ -106,7 +106,7 @@ def test_forgetting_rows_changes_nothing(repository: Repository, monkeypatch: py
 
 
 def test_the_final_screen_is_where_the_next_take_starts(repository: Repository) -> None:
-    previous: Take | None = None
+    previous: FilmedCommit | None = None
     for take in replay(repository.path, "o/r", CONFIG):
         if previous and take.film is not None:
             screen = final_screen(previous.episode)
@@ -168,8 +168,10 @@ def test_files_whose_vim_is_not_drawn_come_by_checkout_and_the_commit_stays(
     r.commit("One", dict.fromkeys([*ODD, "plain"], b"1\n"))
     r.commit("Two", dict.fromkeys([*ODD, "plain"], b"2\n"))
     told: list[set[bytes]] = []
-    tell = module.tell
-    monkeypatch.setattr(module, "tell", lambda c, d, undrawn: (told.append(set(undrawn)), tell(c, d, undrawn))[1])
+    write_script = module.write_script
+    monkeypatch.setattr(
+        module, "write_script", lambda c, d, undrawn: (told.append(set(undrawn)), write_script(c, d, undrawn))[1]
+    )
     takes = list(replay(r.path, "o/r", CONFIG))
     assert told == [set(), {name.encode() for name in ODD}] * 2  # found at once, not one after the other
     for take in takes:

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import shardfile
-from pipeline.shards import StreamWriter
+from pipeline.shards import shard_file as shardfile
+from pipeline.shards.writer import StreamWriter
 from schema.config import ReplayConfig
 from schema.decode import decode_frames, decode_rows, decode_texts
 from schema.errors import CorruptError

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.replay import replay
-from pipeline.shards import StreamWriter
+from pipeline.shards.writer import StreamWriter
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
 from tests.repositories import Repository

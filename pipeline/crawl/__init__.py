@@ -1,0 +1,1 @@
+"""Which repositories to film, and their objects brought within reach: search, GitHub, sources, clones, licences."""

@@ -1,0 +1,26 @@
+"""Owners who want no film of theirs in a warehouse: its list `opt-out.txt`.
+
+One owner, or OWNER/NAME, a line; '#' starts a comment. Every harvest into the warehouse reads it.
+"""
+
+from collections.abc import Iterable
+
+from pipeline.shards.store import Store
+
+OPT_OUT = "opt-out.txt"
+RULE = "opt-out"
+
+
+def opted_out(repo_id: str, listed: Iterable[str]) -> bool:
+    """Whether the owner, or owner/name, is in the opt-out list; case does not matter."""
+    names = {name.strip().lower() for name in listed}
+    return repo_id.lower() in names or repo_id.lower().split("/")[0] in names
+
+
+def opt_out_list(store: Store) -> tuple[str, ...]:
+    """The warehouse's own list. Raises WarehouseError."""
+    try:
+        lines = store.read(OPT_OUT).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ()
+    return tuple(name for line in lines if (name := line.split("#")[0].strip()))

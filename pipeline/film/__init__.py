@@ -1,0 +1,1 @@
+"""Frames in memory, and as Arrow columns."""

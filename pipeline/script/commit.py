@@ -1,0 +1,423 @@
+"""One commit as a developer at a terminal would type it: a checkout if need be, files removed, moved and edited, a
+commit. After its keys the folder holds the commit's tree, byte for byte and mode for mode.
+
+Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` for a later root), `git rm`, `rm`,
+`mkdir -p` and `git mv`, `rmdir -p`, `mkdir -p`, `ln -sfn`, `vim`, `chmod`, `git checkout -q SHA -- PATHS` for what is
+not typed, `git add -Af && git commit -qm SUBJECT`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from posixpath import normpath
+from typing import NamedTuple
+
+from pipeline.git.attributes import ATTRIBUTES_BYTES, quiet_attributes
+from pipeline.git.history import Commit, FileChange
+from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs, Entry
+from pipeline.script.renames import find_renames, folder_of
+from pipeline.script.selection import Selection, Selector, Verdicts
+from pipeline.script.subject import subject_line
+from pipeline.text.quoting import arguments, operands, quote
+from schema.config import ReplayConfig
+
+# Commit ids are typed with 16 digits, never with git's own abbreviation, which grows with the repository. Among 10^8
+# objects (the largest public histories and our own commits) two share 64 bits with a probability of 3e-4; a stream is
+# typed the same whatever is added to its repository later.
+SHA_DIGITS = 16
+COMMAND_BYTES = 1_000  # longer lists of paths become several commands
+SAVE = b":w\r:q\r"
+_COUNTED_FILES = 5_000  # of a commit that has too many; a few seconds
+_SOUND_TREES = 1 << 17
+_UNPLAYABLE, _MISSING = (-1, 0), (-2, 0)  # instead of the files below a tree
+_UNSOUND = {_UNPLAYABLE: "unplayable", _MISSING: "missing"}
+_MAX_TREE_FILES = 1_000_000  # a tree of more is a bomb: no one can check it out
+_NAME_BYTES, _FULL_PATH_BYTES = 255, 4_000  # the file system's limits
+_EMPTY_TREES = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+
+
+class SkippedCommit(ValueError):
+    """This commit cannot be filmed and is stepped over.
+
+    `reason` is a fixed word, counted in `drops`; `lines` are those of its hand-written text, where a limit is why.
+    """
+
+    def __init__(self, reason: str, lines: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lines = lines
+
+
+class OpenedFile(NamedTuple):
+    """A file that vim opens: `keys[start:stop]` of the score are typed in it, the last `:q` and Enter included."""
+
+    path: bytes
+    blob: str | None
+    content: bytes | None
+    start: int
+    stop: int
+
+
+class Script(NamedTuple):
+    """What is typed for one commit, and what is needed to redraw it. `lines` as in schema.columns."""
+
+    keys: bytes
+    opened: tuple[OpenedFile, ...]
+    files: int
+    files_typed: int
+    lines: int
+    lines_typed: int
+    drops: tuple[tuple[bytes, str], ...]
+    subject: str
+
+
+class Workspace:
+    """What stands in the terminal's folder: `tree` (None: nothing yet). Its trees can be checked out, or it says so.
+
+    `poll` is called many times while a commit is told and played, and may raise to end that.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        config: ReplayConfig,
+        verdicts: Verdicts | None = None,
+        tree: str | None = None,
+        poll: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.blobs = blobs
+        self.config = config
+        self.verdicts = verdicts or Verdicts()
+        self.poll = poll
+        self.selector = Selector(blobs, config, self.verdicts, poll)
+        self.tree = tree
+        # (tree, at the top?) -> files below it, longest path; or why it is unsound
+        self._below: dict[tuple[str, bool], tuple[int, int]] = {}
+
+    def unsound(self, tree: str) -> str:
+        """Why git cannot check a tree out, a fixed word; empty if it can. Each tree object is read once.
+
+        'unplayable': forbidden or overlong names, a bomb, what git complains about at every command; 'missing': a file
+        whose content is not in this clone.
+        """
+        known = self._below
+        if len(known) > _SOUND_TREES:
+            known.clear()
+        stack = [(tree, True)]
+        while stack:
+            oid, top = at = stack[-1]
+            if at in known:
+                stack.pop()
+                continue
+            entries = self.blobs.tree(oid)
+            below = {(e.oid, False) for e in entries.values() if e.mode == DIRECTORY}
+            if waiting := below - known.keys():
+                stack += waiting
+                continue
+            stack.pop()
+            known[at] = self._look_at(entries, top)
+        return _UNSOUND.get(known[tree, True], "")
+
+    def _look_at(self, entries: Mapping[bytes, Entry], top: bool) -> tuple[int, int]:
+        """(files below a tree, its longest path), or why it is unsound; its folders are known."""
+        files = longest = 0
+        found = (0, 0)
+        for name, entry in entries.items():
+            below, length = self._below[entry.oid, False] if entry.mode == DIRECTORY else (1, -1)
+            if below < 0:
+                found = min(found, (below, 0))
+                continue
+            files += below
+            longest = max(longest, len(name) + 1 + length)
+            if (
+                _forbidden(name, entry.mode)
+                or self._bad_link(entry.mode, entry.oid)
+                or self._is_noisy(name, entry.mode, entry.oid, top)
+            ):
+                found = min(found, _UNPLAYABLE)
+        if self.lacks(entry.oid for entry in entries.values() if entry.mode not in (DIRECTORY, GITLINK)):
+            found = _MISSING
+        if found == (0, 0) and (files > _MAX_TREE_FILES or longest > _FULL_PATH_BYTES):
+            found = _UNPLAYABLE
+        return found if found < (0, 0) else (files, longest)
+
+    def lacks(self, oids: Iterable[str]) -> bool:
+        """Whether one of these files' contents is not in this clone."""
+        return None in self.blobs.sizes(oids).values()
+
+    def _is_noisy(self, name: bytes, mode: int, oid: str, top: bool) -> bool:
+        """Whether git, reading this file at nearly every command, complains about it on the screen."""
+        if mode == SYMLINK:
+            return name in (b".gitattributes", b".gitignore")  # git does not follow them
+        if name != b".gitattributes" or mode not in (REGULAR, EXECUTABLE):
+            return False
+        size = self.blobs.sizes([oid])[oid] or 0
+        return size > ATTRIBUTES_BYTES or not quiet_attributes(self.blobs.read(oid) or b"", top=top)
+
+    def _bad_link(self, mode: int, oid: str) -> bool:
+        """A symlink that no file system can hold: an empty target, or one that ends at a NUL."""
+        if mode != SYMLINK:
+            return False
+        size = self.blobs.sizes([oid])[oid]
+        if size is None:
+            return False
+        return not 0 < size <= _FULL_PATH_BYTES or b"\0" in (self.blobs.read(oid) or b"")
+
+
+def write_script(commit: Commit, workspace: Workspace, undrawn: Collection[bytes] = ()) -> Script:
+    """The score of one commit, played where `desk.tree` stands; the caller then sets `desk.tree` to the commit's.
+
+    `undrawn` are paths of files that the terminal model cannot show in vim: they come by checkout.
+    Raises SkippedCommit for a commit to be stepped over, SourceError when git cannot read on.
+    """
+    subject = subject_line(commit.subject, mask=workspace.config.mask_emails)
+    _refuse(commit, workspace, subject)
+    told = _ScriptWriter(commit, workspace, undrawn)
+    told.arrive()
+    told.rearrange()
+    told.edit()
+    told.commit(subject)
+    return told.script(subject)
+
+
+def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
+    config, verdicts = workspace.config, workspace.verdicts
+    keep, reason = verdicts.commit(commit, config)
+    if not keep:
+        raise SkippedCommit(reason)
+    if commit.truncated or len(commit.changes) > config.max_commit_files:
+        counted = [] if commit.truncated else commit.changes[:_COUNTED_FILES]
+        raise SkippedCommit("too-many-files", sum(workspace.selector.lines(change) for change in counted))
+    if why := workspace.selector.private([subject.encode(), *(c.path for c in commit.changes)], b""):
+        raise SkippedCommit(why)
+    if workspace.lacks(c.new for c in commit.changes if c.new and c.new_mode != GITLINK):
+        raise SkippedCommit("missing")  # git could not check it out, and refuses to commit a tree that names it
+    for change in commit.changes:
+        names = change.path.split(b"/")
+        if len(change.path) > _FULL_PATH_BYTES or any(_forbidden(n, change.new_mode) for n in names):
+            raise SkippedCommit("unplayable")
+        if change.new and (
+            workspace._bad_link(change.new_mode, change.new)
+            or workspace._is_noisy(names[-1], change.new_mode, change.new, len(names) == 1)
+        ):
+            raise SkippedCommit("unplayable")
+    arrives = commit.parent_tree is not None and commit.parent_tree != workspace.tree
+    if arrives and (why := workspace.unsound(commit.parent_tree or "")):
+        raise SkippedCommit(why)
+
+
+def _forbidden(name: bytes, mode: int) -> bool:
+    """What git refuses to check out, and what no file system holds."""
+    lower = name.lower()
+    return (
+        name in (b"", b".", b"..")
+        or lower == b".git"
+        or len(name) > _NAME_BYTES
+        or b"/" in name
+        or (mode in (SYMLINK, DIRECTORY) and lower == b".gitmodules")  # no link below such a folder either
+    )
+
+
+class _ScriptWriter:
+    """The keys of one commit as they grow."""
+
+    def __init__(self, commit: Commit, workspace: Workspace, undrawn: Collection[bytes]) -> None:
+        self.story = commit
+        self.workspace = workspace
+        self.undrawn = undrawn
+        self.blobs = workspace.blobs
+        self.sha = commit.sha[:SHA_DIGITS].encode()
+        self.keys = bytearray()
+        self.opened: list[OpenedFile] = []
+        self.drops: list[tuple[bytes, str]] = []
+        self.lines = self.lines_typed = 0
+        self.gone: set[bytes] = set()  # paths of the parent's tree that are no longer in the folder
+        self.added: list[bytes] = []  # paths moved into place
+        self.choices: list[Selection] = []
+        self.modes: list[FileChange] = []  # moved as they are, but to another mode
+
+    def type(self, *lines: bytes) -> None:
+        """Type lines at the prompt, each with Enter."""
+        for line in lines:
+            self.keys += line + b"\r"
+
+    def arrive(self) -> None:
+        """Bring the folder to the parent's tree."""
+        commit, tree = self.story, self.workspace.tree
+        empty = _EMPTY_TREES[len(commit.sha)]
+        if (commit.parent_tree or empty) == (tree or empty):
+            return
+        if commit.parent is None:
+            self.type(b"git switch -q --orphan r" + self.sha)
+        else:
+            self.type(b"git checkout -q " + commit.parent[:SHA_DIGITS].encode())
+
+    def rearrange(self) -> None:
+        """Remove, move, make folders."""
+        selector = self.workspace.selector
+        moves, rest = find_renames(self.story, self.blobs, selector)
+        removed = [c for c in rest if c.old_mode and _removed_first(c)]
+        self.choices = [selector.choose(change) for change in rest] + [m.edited for m in moves if m.edited]
+        self.choices.sort(key=lambda choice: choice.change.path)
+        for number, choice in enumerate(self.choices):
+            if choice.keys is not None and choice.change.path in self.undrawn:
+                self.choices[number] = choice._replace(reason="unsupported-key", keys=None)
+        self.type(*_commands(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
+        self.gone.update(c.path for c in removed)
+        for change in removed:
+            if change.old_mode == GITLINK:
+                self._remove_gitlink(change.path)
+        self.type(*_commands(b"rm ", (c.change.path for c in self.choices if self._replaced(c))))
+        self.make_folders(move.target.path for move in moves)
+        for move in moves:
+            self.type(b"git mv " + operands([move.source.path, move.target.path]))
+        self.gone.update(move.source.path for move in moves)
+        self.added += [move.target.path for move in moves]
+        emptied = dict.fromkeys(folder_of(move.source.path) for move in moves)
+        left = [folder for folder in emptied if folder and not self.alive(folder)]
+        self.type(*_commands(b"rmdir -p --ignore-fail-on-non-empty ", _deepest(left)))
+        exact = [move for move in moves if not move.edited]
+        self.modes = [m.target for m in exact if m.source.old_mode != m.target.new_mode]
+
+    def edit(self) -> None:
+        """Links, files and modes; what is not typed comes by checkout."""
+        added = [c.change.path for c in self.choices if not c.reason and c.change.new and not c.change.old]
+        self.make_folders(added)
+        for choice in self.choices:
+            if choice.target is not None:
+                self.type(b"ln -sfn " + operands([choice.target, choice.change.path]))
+        for number, choice in enumerate(self.choices):
+            if choice.keys is not None:
+                self.choices[number] = self._vim(choice)
+        typed = [c.change for c in self.choices if not c.reason and c.change.new]
+        typed += self.modes
+        for mode, letter in ((EXECUTABLE, b"+x"), (REGULAR, b"-x")):
+            before = REGULAR if mode == EXECUTABLE else EXECUTABLE
+            paths = [c.path for c in typed if c.new_mode == mode and self._mode_now(c) == before]
+            self.type(*_commands(b"chmod " + letter + b" ", paths))
+        for choice in self.choices:
+            self.lines += choice.lines
+            if choice.reason:
+                self.drops.append((choice.change.path, choice.reason))
+            else:
+                self.lines_typed += choice.lines
+        fetched = [path for path, _ in self.drops]
+        self.type(*_commands(b"git checkout -q " + self.sha + b" -- ", fetched, dashes=False))
+
+    def commit(self, subject: str) -> None:
+        """Record it."""
+        line = b"git add -Af && git commit -qm " + quote(subject.encode())
+        if not self.story.changes:
+            line += b" --allow-empty"
+        if not subject:
+            line += b" --allow-empty-message"
+        self.type(line)
+
+    def script(self, subject: str) -> Script:
+        """What was typed. Raises SkippedCommit when the shell's part alone is too long."""
+        files = len(self.story.changes)
+        in_vim = sum(file.stop - file.start for file in self.opened)
+        if len(self.keys) - in_vim > self.workspace.config.max_episode_keys:
+            raise SkippedCommit("episode-too-long", self.lines)
+        return Script(
+            bytes(self.keys),
+            tuple(self.opened),
+            files,
+            files - len(self.drops),
+            self.lines,
+            self.lines_typed,
+            tuple(self.drops),
+            subject,
+        )
+
+    def _vim(self, choice: Selection) -> Selection:
+        """Open, edit, save and leave; by checkout instead if the episode would get too long."""
+        assert choice.keys is not None
+        change = choice.change
+        line = b"vim " + operands([change.path]) + b"\r"
+        section = choice.keys + SAVE
+        if len(self.keys) + len(line) + len(section) > self.workspace.config.max_episode_keys:
+            return choice._replace(reason="episode-too-long", keys=None)
+        start = len(self.keys) + len(line)
+        self.keys += line + section
+        blob = change.old if choice.old is not None else None
+        self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys)))
+        return choice
+
+    def _replaced(self, choice: Selection) -> bool:
+        """Whether what was there is removed first: vim would follow a link, `ln` refuses to link a file to itself."""
+        old_mode, target = choice.change.old_mode, choice.target
+        if target is None or old_mode not in (REGULAR, EXECUTABLE):
+            return choice.keys is not None and old_mode == SYMLINK
+        seen = normpath(target)  # `ln` looks from the top folder
+        if seen == choice.change.path:
+            return True
+        ends = [at for at, byte in enumerate(seen) if byte == 0x2F] + [len(seen)]
+        above = (self.blobs.entry(self.story.parent_tree, seen[:end]) for end in ends)
+        return any(entry is not None and entry.mode == SYMLINK for entry in above)
+
+    def make_folders(self, paths: Iterable[bytes]) -> None:
+        """`mkdir -p` for the folders of `paths` that are not there."""
+        wanted = dict.fromkeys(folder for path in paths if (folder := folder_of(path)))
+        missing = [folder for folder in wanted if not self.alive(folder)]
+        self.type(*_commands(b"mkdir -p ", _deepest(missing)))
+
+    def alive(self, folder: bytes) -> bool:
+        """Whether a file is left below `folder`, so that it is there."""
+        inside = folder + b"/"
+        if any(path.startswith(inside) for path in self.added):
+            return True
+        top = self.blobs.entry(self.story.parent_tree, folder)
+        if top is None or top.mode != DIRECTORY:
+            return False
+        if not any(path.startswith(inside) for path in self.gone):
+            return True
+        stack = [(folder, top.oid)]
+        while stack:
+            above, oid = stack.pop()
+            for name, entry in self.blobs.tree(oid).items():
+                path = above + b"/" + name
+                if entry.mode == DIRECTORY:
+                    stack.append((path, entry.oid))
+                elif path not in self.gone:
+                    return True
+        return False
+
+    def _remove_gitlink(self, path: bytes) -> None:
+        """Git would edit .gitmodules too, so only the index entry and the empty folder go."""
+        folder = folder_of(path)
+        rmdir = b"rmdir " if not folder or self.alive(folder) else b"rmdir -p --ignore-fail-on-non-empty "
+        self.type(b"git rm -q --cached " + operands([path]) + b" && " + rmdir + operands([path]))
+
+    def _mode_now(self, change: FileChange) -> int:
+        """The mode of a file that was typed, before any chmod."""
+        if change in self.modes:
+            return REGULAR if change.new_mode == EXECUTABLE else EXECUTABLE
+        return change.old_mode if change.old_mode in (REGULAR, EXECUTABLE) else REGULAR
+
+
+def _deepest(folders: list[bytes]) -> list[bytes]:
+    """Those with no other of them below: `-p` makes and removes the ones above, and would say so if they were named."""
+    above = {folder[:at] for folder in folders for at, byte in enumerate(folder) if byte == 0x2F}
+    return [folder for folder in folders if folder not in above]
+
+
+def _removed_first(change: FileChange) -> bool:
+    """Deleted, or turned into another kind of thing that cannot simply take its place."""
+    return not change.new or (GITLINK in (change.old_mode, change.new_mode) and change.old_mode != change.new_mode)
+
+
+def _commands(head: bytes, paths: Iterable[bytes], *, dashes: bool = True) -> Iterator[bytes]:
+    """`head` with all paths, as several commands where one would get long."""
+    batch: list[bytes] = []
+    size = 0
+    for path in paths:
+        length = len(quote(path)) + 1
+        if batch and len(head) + size + length > COMMAND_BYTES:
+            yield head + (operands(batch) if dashes else arguments(*batch))
+            batch, size = [], 0
+        batch.append(path)
+        size += length
+    if batch:
+        yield head + (operands(batch) if dashes else arguments(*batch))

@@ -1,0 +1,149 @@
+"""What is not typed: bots, binary, generated, vendored, minified and lock files.
+
+Each filter returns (keep, reason). A reason is one fixed word that is counted and stored in `drops`; it never quotes
+what was matched. The rules for paths and content are data, with their source: `pipeline/generated.json`. The filter
+for secrets is `pipeline.script.secrets`.
+"""
+
+import json
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from pipeline.script.secrets import secret_filter
+from schema.config import ReplayConfig
+
+__all__ = ["binary", "commit_filter", "email_filter", "file_filter", "mask_emails", "path_filter", "secret_filter"]
+
+KEEP = (True, "")
+HEAD_BYTES = 8000  # git looks for a NUL in as many bytes to call a file binary
+HEAD_LINES = 40  # no content rule looks further
+EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_EMAIL_BYTES = re.compile(EMAIL.pattern.encode())
+
+
+class Authored(Protocol):
+    """What `commit_filter` needs of a commit."""
+
+    @property
+    def author_name(self) -> bytes | str: ...
+    @property
+    def author_email(self) -> bytes | str: ...
+
+
+class ContentRule(NamedTuple):
+    """One of `contains` within the first `within` lines of a file with one of `extensions`."""
+
+    extensions: frozenset[str]
+    within: int
+    contains: tuple[bytes, ...]
+
+
+class Rules(NamedTuple):
+    """`generated.json`, compiled."""
+
+    paths: tuple[tuple[str, re.Pattern[str]], ...]  # (reason, any of its paths)
+    content: tuple[ContentRule, ...]
+    cassette: ContentRule
+    minified_extensions: frozenset[str]
+    minified_mean_line: int
+    bot_email: re.Pattern[str]
+    bot_name: re.Pattern[str]
+
+
+def commit_filter(commit: Authored, config: ReplayConfig) -> tuple[bool, str]:
+    """Refuse commits by bots: a name or an address that says so. Reason: 'bot'."""
+    if not config.skip_bots:
+        return KEEP
+    rules = _rules()
+    if rules.bot_email.search(_text(commit.author_email)) or rules.bot_name.search(_text(commit.author_name).strip()):
+        return False, "bot"
+    return KEEP
+
+
+def file_filter(path: bytes, content: bytes, config: ReplayConfig) -> tuple[bool, str]:
+    """Refuse files no person types: 'binary', 'lock', 'minified', 'vendored', 'generated'."""
+    if binary(content):
+        return False, "binary"
+    if not config.skip_generated:
+        return KEEP
+    keep, reason = path_filter(path)
+    return (keep, reason) if not keep else _content_filter(path, content)
+
+
+def binary(content: bytes) -> bool:
+    """Whether git would call the content binary: a NUL within its first 8,000 bytes."""
+    return b"\0" in content[:HEAD_BYTES]
+
+
+@lru_cache(maxsize=1 << 16)
+def path_filter(path: bytes) -> tuple[bool, str]:
+    """The part of `file_filter` that needs the path alone."""
+    text = path.decode("utf-8", "replace")
+    for reason, pattern in _rules().paths:
+        if pattern.search(text):
+            return False, reason
+    return KEEP
+
+
+def email_filter(content: bytes) -> tuple[bool, str]:
+    """(False, 'email') if an e-mail address stands in what would be typed or shown, else (True, '')."""
+    return (False, "email") if b"@" in content and _EMAIL_BYTES.search(content) else KEEP
+
+
+def mask_emails(text: str) -> str:
+    """Remove e-mail addresses: 'thanks a@b.org!' -> 'thanks !', 'by A <a@b.org>' -> 'by A <>'."""
+    return EMAIL.sub("", text) if "@" in text else text
+
+
+def _content_filter(path: bytes, content: bytes) -> tuple[bool, str]:
+    rules = _rules()
+    extension = Path(path.decode("utf-8", "replace")).suffix
+    if extension.lower() in rules.minified_extensions and content:
+        newlines = content.count(b"\n")
+        if (len(content) - newlines) / (newlines + 1) > rules.minified_mean_line:
+            return False, "minified"
+    head = content[: 1 << 14].split(b"\n", HEAD_LINES)[:HEAD_LINES]
+    for rule in rules.content:
+        if extension in rule.extensions or "*" in rule.extensions:
+            shown = b"\n".join(head[: rule.within])
+            if any(mark in shown for mark in rule.contains):
+                return False, "generated"
+    if extension in rules.cassette.extensions:
+        tail = b"\n".join(content[-1024:].split(b"\n")[-rules.cassette.within :])
+        if any(mark in tail for mark in rules.cassette.contains):
+            return False, "generated"
+    return KEEP
+
+
+@cache
+def _rules() -> Rules:
+    data = json.loads(Path(__file__).with_name("generated.json").read_text(encoding="utf-8"))
+
+    def content_rule(entry: dict[str, object]) -> ContentRule:
+        extensions, within, contains = entry["extensions"], entry["within"], entry["contains"]
+        assert isinstance(extensions, list)
+        assert isinstance(within, int)
+        assert isinstance(contains, list)
+        assert within <= HEAD_LINES
+        return ContentRule(frozenset(extensions), within, tuple(str(mark).encode() for mark in contains))
+
+    def either(patterns: list[str], flags: int = 0) -> re.Pattern[str]:
+        # an inline (?i) is only legal at the very start: give each pattern its own scope
+        scoped = [f"(?i:{p[4:]})" if p.startswith("(?i)") else f"(?:{p})" for p in patterns]
+        return re.compile("|".join(scoped), flags)
+
+    return Rules(
+        paths=tuple((reason, either(data[reason])) for reason in ("lock", "minified", "vendored", "generated")),
+        content=tuple(content_rule(entry) for entry in data["content"]),
+        cassette=content_rule(data["vcr_cassette_last_lines"]),
+        minified_extensions=frozenset(data["minified_extensions"]),
+        minified_mean_line=int(data["minified_mean_line"]),
+        bot_email=either(data["bot_emails"], re.IGNORECASE),
+        bot_name=either(data["bot_names"], re.IGNORECASE),
+    )
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

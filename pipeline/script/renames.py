@@ -1,0 +1,127 @@
+"""Which deleted and added files of a commit are one file that was moved: `git mv`, and an edit where it changed too."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from pipeline.git.history import Commit, FileChange
+from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs
+from pipeline.script.selection import Selection, Selector
+
+SIMILAR = 0.5  # share of the larger file's bytes that stand in lines of both; git's own default
+MAX_PAIRS = 400  # of files with other names; a commit of more is only searched for the same names
+_FILES = (REGULAR, EXECUTABLE)
+
+
+class Rename(NamedTuple):
+    """`edited` is None for an exact one, else how the moved file is typed on."""
+
+    source: FileChange
+    target: FileChange
+    edited: Selection | None
+
+
+def find_renames(commit: Commit, blobs: Blobs, selector: Selector) -> tuple[list[Rename], list[FileChange]]:
+    """Moves that `git mv` can do one after the other, and all other changes. Raises SourceError."""
+    sources = [c for c in commit.changes if c.old and not c.new and c.old_mode != GITLINK]
+    targets = [c for c in commit.changes if c.new and not c.old and c.new_mode != GITLINK]
+    if not sources or not targets:
+        return [], list(commit.changes)
+    targets = [c for c in targets if not _occupied(commit.parent_tree, c.path, blobs)]
+    moves = _exact(sources, targets, blobs)
+    moves += _similar(
+        _without(sources, [move.source for move in moves]),
+        _without(targets, [move.target for move in moves]),
+        blobs,
+        selector,
+    )
+    moved = [change for move in moves for change in (move.source, move.target)]
+    return moves, _without(commit.changes, moved)
+
+
+def _exact(sources: list[FileChange], targets: list[FileChange], blobs: Blobs) -> list[Rename]:
+    left: dict[tuple[str | None, bool], list[FileChange]] = {}
+    for source in sources:
+        left.setdefault((source.old, source.old_mode == SYMLINK), []).append(source)
+    moves = []
+    for target in targets:
+        candidates = left.get((target.new, target.new_mode == SYMLINK))
+        if not candidates or not target.new:
+            continue
+        same_name = [c for c in candidates if name_of(c.path) == name_of(target.path)]
+        if not same_name and blobs.sizes([target.new])[target.new] == 0:
+            continue  # empty files are alike by accident
+        source = (same_name or candidates)[0]
+        candidates.remove(source)
+        moves.append(Rename(source, target, None))
+    return moves
+
+
+def _similar(sources: list[FileChange], targets: list[FileChange], blobs: Blobs, selector: Selector) -> list[Rename]:
+    sources = [c for c in sources if c.old_mode in _FILES]
+    targets = [c for c in targets if c.new_mode in _FILES]
+    any_name = len(sources) * len(targets) <= MAX_PAIRS
+    lines: dict[str, Counter[bytes] | None] = {}
+
+    def counted(oid: str) -> "Counter[bytes] | None":
+        if oid not in lines:
+            size = blobs.sizes([oid])[oid]
+            readable = size and size <= selector.config.max_file_bytes
+            lines[oid] = Counter((blobs.read(oid) or b"").split(b"\n")) if readable else None
+        return lines[oid]
+
+    pairs = []
+    for j, target in enumerate(targets):
+        for i, source in enumerate(sources):
+            same_name = name_of(source.path) == name_of(target.path)
+            if not (same_name or any_name):
+                continue
+            assert source.old
+            assert target.new
+            old, new = counted(source.old), counted(target.new)
+            share = _share(old, new) if old and new else 0.0
+            if share >= SIMILAR:
+                pairs.append((not same_name, -share, j, i))
+    moves = []
+    free_sources, free_targets = set(range(len(sources))), set(range(len(targets)))
+    for _, _, j, i in sorted(pairs):
+        if i not in free_sources or j not in free_targets:
+            continue
+        source, target = sources[i], targets[j]
+        edited = selector.choose(FileChange(target.path, source.old_mode, target.new_mode, source.old, target.new))
+        if not edited.reason:
+            free_sources.remove(i)
+            free_targets.remove(j)
+            moves.append((j, Rename(source, target, edited)))
+    return [move for _, move in sorted(moves, key=lambda item: item[0])]
+
+
+def _share(old: "Counter[bytes]", new: "Counter[bytes]") -> float:
+    """Bytes in lines of both over the bytes of the larger."""
+    larger = max(sum((len(line) + 1) * n for line, n in side.items()) for side in (old, new))
+    return sum((len(line) + 1) * n for line, n in (old & new).items()) / larger
+
+
+def _occupied(tree: str | None, path: bytes, blobs: Blobs) -> bool:
+    """Whether something stands at `path`, or a file above it, before the commit."""
+    at = path
+    while at:
+        entry = blobs.entry(tree, at)
+        if entry is not None:
+            return entry.mode != DIRECTORY or at == path
+        at = folder_of(at)
+    return False
+
+
+def _without(changes: "list[FileChange] | tuple[FileChange, ...]", taken: list[FileChange]) -> list[FileChange]:
+    paths = {change.path for change in taken}
+    return [change for change in changes if change.path not in paths]
+
+
+def folder_of(path: bytes) -> bytes:
+    """b'a/b/c' -> b'a/b'; b'' at the top."""
+    return path.rpartition(b"/")[0]
+
+
+def name_of(path: bytes) -> bytes:
+    """b'a/b/c' -> b'c'."""
+    return path.rpartition(b"/")[2]

@@ -1,0 +1,220 @@
+"""Which of a commit's files are typed, and which come by checkout, with one fixed word for why; lines are counted.
+
+Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, email, those of `pipeline.script.filters` and of
+`pipeline.script.edit`; the story adds episode-too-long and unsupported-key.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from rapidfuzz.distance import Indel
+
+from pipeline.git.history import Commit, FileChange
+from pipeline.git.objects import GITLINK, SYMLINK, Blobs
+from pipeline.script import filters
+from pipeline.script.edit import Untypable, edit
+from schema.config import ReplayConfig
+
+COUNT_BYTES = 16 << 20  # a larger file's lines are not counted: nobody wrote them by hand
+PATH_BYTES = 1_000  # vim and the shell get no longer names than this
+TARGET_BYTES = 1_000
+_STRIDE = 4_096
+_JUDGED = 1 << 14  # contents whose verdict is remembered: an old one was mostly judged when it was new
+
+PRIVATE = ("secret", "email")  # reasons found in the text itself: its lines are still counted
+
+Verdict = tuple[bool, str]
+
+
+class Verdicts(NamedTuple):
+    """The filters, each answering (keep, reason); replaced in tests."""
+
+    commit: Callable[[Commit, ReplayConfig], Verdict] = filters.commit_filter
+    path: Callable[[bytes], Verdict] = filters.path_filter
+    file: Callable[[bytes, bytes, ReplayConfig], Verdict] = filters.file_filter
+    secret: Callable[[Iterable[bytes | str], bytes], Verdict] = filters.secret_filter
+
+
+class Selection(NamedTuple):
+    """One change: typed with `keys` (vim's for a file, empty for what the shell does), or dropped for `reason`."""
+
+    change: FileChange
+    reason: str = ""  # empty: typed
+    keys: bytes | None = None  # None: vim is not needed
+    old: bytes | None = None  # what vim opens
+    target: bytes | None = None  # of a new symlink
+    lines: int = 0  # added and removed, if it is hand-written text
+
+
+class Selector:
+    """Chooses file by file; remembers its verdicts on contents. `poll`, called before each, may raise to end it."""
+
+    def __init__(
+        self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts, poll: Callable[[], None] = lambda: None
+    ) -> None:
+        self.blobs = blobs
+        self.config = config
+        self.verdicts = verdicts
+        self.poll = poll
+        self._verdicts: dict[tuple[str, bytes], str] = {}
+
+    def choose(self, change: FileChange) -> Selection:
+        """Decide about one added, changed or deleted path. Raises SourceError when git cannot read on."""
+        self.poll()
+        if GITLINK in (change.old_mode, change.new_mode):
+            return Selection(change, "" if change.new is None else "gitlink")
+        if change.new_mode == SYMLINK:
+            return self._symlink(change)
+        if change.old == change.new:
+            return Selection(change)  # its mode alone
+        oids = [oid for oid in (change.old, change.new) if oid]
+        sizes = self.blobs.sizes(oids)
+        if change.new is None:
+            return Selection(change, lines=0 if change.old_mode == SYMLINK else self._lines(change, sizes))
+        known = [size for size in sizes.values() if size is not None]
+        if self.config.skip_generated and not (verdict := self.verdicts.path(change.path))[0]:
+            return Selection(change, verdict[1])
+        if len(known) < len(sizes):
+            return Selection(change, "missing")
+        if max(known) > self.config.max_file_bytes:
+            lines = self._lines(change, sizes)
+            return Selection(change, "too-large", lines=lines)
+        return self._file(change)
+
+    def lines(self, change: FileChange) -> int:
+        """Its added and removed lines, if it is hand-written text, without choosing. Raises SourceError."""
+        self.poll()
+        kinds = (change.old_mode, change.new_mode)
+        if GITLINK in kinds or change.new_mode == SYMLINK or change.old == change.new:
+            return 0
+        return self._lines(change, self.blobs.sizes(oid for oid in (change.old, change.new) if oid))
+
+    def _symlink(self, change: FileChange) -> Selection:
+        assert change.new is not None
+        size = self.blobs.sizes([change.new])[change.new]
+        if size is None:
+            return Selection(change, "missing")
+        if size > TARGET_BYTES or len(change.path) > PATH_BYTES:
+            return Selection(change, "path-too-long")
+        target = self.blobs.read(change.new) or b""
+        if not target or b"\0" in target:
+            return Selection(change, "symlink")
+        if verdict := self.private([target], change.path):
+            return Selection(change, verdict)
+        return Selection(change, target=target)
+
+    def _file(self, change: FileChange) -> Selection:
+        """A regular file within the size limit, whose blobs are there."""
+        assert change.new is not None
+        contents = self.blobs.read_many([oid for oid in (change.old, change.new) if oid])
+        new = contents[change.new] or b""
+        # vim never opens a symlink: it is removed, and the file is new
+        old = contents[change.old] if change.old and change.old_mode != SYMLINK else None
+        middles = _middles(old or b"", new)
+        verdict = ""
+        if old is not None and change.old:
+            verdict = self._verdict(change.old, old, old, change.path)
+        if not verdict:  # then the lines of `old` need no second look
+            verdict = self._verdict(change.new, new, middles[1], change.path)
+        if verdict not in ("", *PRIVATE):
+            return Selection(change, verdict)
+        lines = count_changed(old or b"", new, middles)
+        if len(change.path) > PATH_BYTES:
+            return Selection(change, "path-too-long", lines=lines)
+        if verdict:
+            return Selection(change, verdict, lines=lines)
+        if old is None and len(new) > self.config.max_episode_keys:
+            return Selection(change, "episode-too-long", lines=lines)  # every byte is a key or more
+        try:
+            keys = edit(old, new)
+        except Untypable as untypable:
+            return Selection(change, untypable.reason, lines=lines)
+        return Selection(change, "", keys, old, lines=lines)
+
+    def _verdict(self, oid: str, content: bytes, unseen: bytes, path: bytes) -> str:
+        """Why this content is not typed; empty if it may be. Only `unseen` of it is searched for what is private."""
+        key = (oid, path)
+        known = self._verdicts.get(key)
+        if known is None:
+            keep, known = self.verdicts.file(path, content, self.config)
+            if keep:
+                known = self.private(unseen.split(b"\n"), path)
+            if len(self._verdicts) >= _JUDGED:
+                self._verdicts.clear()
+            self._verdicts[key] = known
+        return known
+
+    def private(self, lines: Sequence[bytes], path: bytes) -> str:
+        """Which of PRIVATE stands in lines to be typed or shown, as far as the settings ask; empty if none does."""
+        if self.config.scan_secrets and not self.verdicts.secret(lines, path)[0]:
+            return "secret"
+        if not self.config.show_emails and not filters.email_filter(b"\n".join(lines))[0]:
+            return "email"
+        return ""
+
+    def _lines(self, change: FileChange, sizes: dict[str, int | None]) -> int:
+        """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""
+        if any(size is None or size > COUNT_BYTES for size in sizes.values()):
+            return 0
+        if self.config.skip_generated and not self.verdicts.path(change.path)[0]:
+            return 0
+        contents = self.blobs.read_many([oid for oid in (change.old, change.new) if oid])
+        for content in contents.values():
+            if content is None or not self.verdicts.file(change.path, content, self.config)[0]:
+                return 0
+        old = contents[change.old] if change.old and change.old_mode != SYMLINK else b""
+        return count_changed(old or b"", (contents[change.new] if change.new else b"") or b"")
+
+
+def count_changed(old: bytes, new: bytes, middles: tuple[bytes, bytes] | None = None) -> int:
+    """Added plus removed lines; 0 unless both are UTF-8 without NUL. Past 1 MiB, moved lines count as unchanged."""
+    if not (_is_text(old) and _is_text(new)):
+        return 0
+    a, b = (io.BytesIO(middle).readlines() for middle in middles or _middles(old, new))
+    if not a or not b:
+        return len(a) + len(b)
+    if len(old) + len(new) > 2 << 20:
+        return (Counter(a) - Counter(b)).total() + (Counter(b) - Counter(a)).total()
+    return int(Indel.distance(a, b))
+
+
+def _middles(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """Both without the whole lines that they share at the start and at the end."""
+    limit = min(len(old), len(new))
+    head = _shared(old, new, limit)
+    if head == len(old) == len(new):
+        return b"", b""
+    head = old.rfind(b"\n", 0, head) + 1
+    limit -= head
+    tail = _shared(old[head:][::-1], new[head:][::-1], limit)
+    starts = all(len(side) - tail == head or side[-tail - 1 : len(side) - tail] == b"\n" for side in (old, new))
+    if tail and not starts:  # the first of the shared lines is not shared from its start
+        tail = len(old) - 1 - at if (at := old.find(b"\n", len(old) - tail)) >= 0 else 0
+    return old[head : len(old) - tail], new[head : len(new) - tail]
+
+
+def _shared(a: bytes, b: bytes, limit: int) -> int:
+    """Bytes of the common prefix, up to `limit`."""
+    at = 0
+    while at < limit and a[at : at + _STRIDE] == b[at : at + _STRIDE]:
+        at += _STRIDE
+    low, high = min(at, limit), min(at + _STRIDE, limit)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _is_text(content: bytes) -> bool:
+    if b"\0" in content:
+        return False
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""A commit's subject as it is typed behind `git commit -qm`."""
+
+import unicodedata
+
+from pipeline.script.filters import mask_emails
+from schema.widths import CLASS, COMPOSING, SHELL_SAFE
+
+
+def subject_line(raw: bytes, *, mask: bool = False) -> str:
+    """A commit's subject as it is typed: NFC, no control or zero-width characters, nothing drawn in doubt.
+
+    Bytes that are not UTF-8 are read as Latin-1. Control characters become spaces, characters of doubtful width '?',
+    and `mask` removes e-mail addresses. What git itself would strip from the ends is stripped.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_shown(character) for character in unicodedata.normalize("NFC", text))
+    return (mask_emails(text) if mask else text).strip(" ")
+
+
+def _shown(character: str) -> str:
+    point = ord(character)
+    if character.isascii():
+        return character if character.isprintable() else " "
+    if SHELL_SAFE[point]:
+        return character
+    category = unicodedata.category(character)
+    if category in ("Cc", "Zl", "Zp"):
+        return " "
+    return "" if category in ("Cf", "Mn", "Me", "Mc") or CLASS[point] == COMPOSING else "?"

@@ -1,0 +1,1 @@
+"""Streams as Parquet shards: where they lie, their manifests, writing and reading."""

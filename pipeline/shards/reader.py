@@ -1,0 +1,136 @@
+"""Reads one stored stream: episodes in order, ranges of steps, contents by id."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.shards.manifest import FileRef, Manifest
+from pipeline.shards.store import Store
+from schema.errors import CorruptError
+from schema.records import Episode, Opened, StyleRun
+from schema.version import check_version
+
+KEPT_GROUPS = 3  # row groups of blobs in memory, 32 MiB of contents each
+
+
+class Group(NamedTuple):
+    """One row group: its file, its number there, and its first row among the stream's."""
+
+    path: str
+    number: int
+    first: int
+    rows: int
+
+
+class StreamReader:
+    """One stream of a warehouse. Every method raises CorruptError, SchemaVersionError, WarehouseError."""
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self.store, self.manifest = store, manifest
+        self._files: OrderedDict[str, pq.ParquetFile] = OrderedDict()
+        self._contents: OrderedDict[Group, dict[str, bytes]] = OrderedDict()
+
+    def groups(self, kind: str) -> Iterator[Group]:
+        """Row groups of one kind, in the stream's order."""
+        first = 0
+        for shard in self.manifest.shards:
+            if ref := shard.files.get(kind):
+                for number in range(ref.row_groups[0], sum(ref.row_groups)):
+                    rows = self._file(ref.path).metadata.row_group(number).num_rows
+                    yield Group(ref.path, number, first, rows)
+                    first += rows
+
+    def table(self, group: Group, columns: list[str] | None = None) -> pa.Table:
+        """One row group."""
+        try:
+            return self._file(group.path).read_row_group(group.number, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise self._corrupt(group.path, error) from error
+
+    def stored_bytes(self, group: Group) -> int:
+        """Bytes of one row group in its file, every column, footer apart."""
+        found = self._file(group.path).metadata.row_group(group.number)
+        return sum(found.column(i).total_compressed_size for i in range(found.num_columns))
+
+    def steps(self, first: int, count: int, columns: list[str] | None = None) -> pa.Table:
+        """Steps [first, first + count) of the stream."""
+        parts = []
+        for group in self.groups("steps"):
+            start, stop = max(first, group.first), min(first + count, group.first + group.rows)
+            if start < stop:
+                parts.append(self.table(group, columns).slice(start - group.first, stop - start))
+        return pa.concat_tables(parts)
+
+    def episodes(self) -> Iterator[Episode]:
+        """Every episode, dropped ones included."""
+        for group in self.groups("episodes"):
+            for row in self.table(group).to_pylist():
+                yield _episode(row)
+
+    def content(self, blob: str) -> bytes:
+        """A content that was opened, by its id."""
+        group = self.blobs.get(blob)
+        if group is None:
+            raise CorruptError(
+                f"{self.store}/{self.manifest.folder}: content {blob[:12]} is not stored; "
+                "remove that folder and harvest the repository again: python -m flows.harvest --repo PATH"
+            )
+        if group not in self._contents:
+            table = self.table(group, ["blob", "content"])
+            self._contents[group] = dict(
+                zip(table.column("blob").to_pylist(), table.column("content").to_pylist(), strict=True)
+            )
+            if len(self._contents) > KEPT_GROUPS:
+                self._contents.popitem(last=False)
+        self._contents.move_to_end(group)
+        return self._contents[group][blob]
+
+    @cached_property
+    def blobs(self) -> dict[str, Group]:
+        """Where each content lies, by its id."""
+        found: dict[str, Group] = {}
+        for group in self.groups("blobs"):
+            found.update(dict.fromkeys(self.table(group, ["blob"]).column("blob").to_pylist(), group))
+        return found
+
+    def _file(self, path: str) -> pq.ParquetFile:
+        if path not in self._files:
+            try:
+                file = pq.ParquetFile(self.store.open(path))
+            except (pa.ArrowException, OSError) as error:
+                raise self._corrupt(path, error) from error
+            metadata = file.schema_arrow.metadata or {}
+            check_version(metadata.get(b"schema_version", b"").decode() or None, f"{self.store}/{path}")
+            self._files[path] = file
+            if len(self._files) > 16:
+                self._files.popitem(last=False)[1].close()
+        self._files.move_to_end(path)
+        return self._files[path]
+
+    def _corrupt(self, path: str, error: Exception) -> CorruptError:
+        reason = "missing" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
+        return CorruptError(
+            f"{self.store}/{path}: cannot be read ({reason}); remove {self.manifest.folder} and harvest the "
+            "repository again: python -m flows.harvest --repo PATH"
+        )
+
+
+def _episode(row: dict[str, Any]) -> Episode:
+    return Episode.model_validate(
+        {
+            **row,
+            "opened": tuple(Opened(**one) for one in row["opened"]),
+            "final_frame": tuple(row["final_frame"]),
+            "final_style": tuple(StyleRun(**run) for run in row["final_style"]),
+        }
+    )
+
+
+def files_of(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
+    """(kind, file) of every file that the manifest names."""
+    for shard in manifest.shards:
+        yield from shard.files.items()

@@ -1,0 +1,317 @@
+"""Writes one repository's stream: takes in, shards and a manifest out.
+
+    with StreamWriter("warehouse", "pallets/click", config, source=url) as writer:
+        for take in replay(git_dir, "pallets/click", config, resume=writer.resume_point):
+            writer.append(take)
+
+Shards close at the first episode end past SHARD_STEPS. Closed shards are `NNNNN.steps.parquet` and never change; the
+open one names its end, `NNNNN-EEEEEE.steps.parquet`, so that a longer one never overwrites what readers have open
+(`pipeline.warehouse build` removes it when nobody is told of it any more).
+"""
+
+from collections.abc import Callable, Iterable
+from errno import ENOENT
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.film.frames import Film, RowTable
+from pipeline.shards.manifest import (
+    MANIFEST,
+    PENDING,
+    TOOL_VERSION,
+    Manifest,
+    ShardEntry,
+    check,
+    load,
+    stream_folder,
+)
+from pipeline.shards.shard_file import ShardFile
+from pipeline.shards.store import TEMPORARY, Store, errno_of
+from schema.config import ReplayConfig
+from schema.errors import ConfigError, CorruptError, WarehouseError
+from schema.records import Drop, Episode
+from schema.version import SCHEMA_VERSION
+from schema.widths import VIM_VERSION, WIDTH_HASH
+
+SHARD_STEPS = 262_144
+WITHDRAWN = ("opt-out", "blocked")  # by the owner, by law: what was filmed before goes, too
+
+
+class CommitFilm(Protocol):
+    """What `pipeline.replay` yields: one episode's record, film, opened contents and drops."""
+
+    @property
+    def episode(self) -> Episode: ...
+    @property
+    def film(self) -> Film | None: ...
+    @property
+    def table(self) -> RowTable: ...
+    @property
+    def blobs(self) -> Iterable[tuple[str, bytes]]: ...
+    @property
+    def drops(self) -> Iterable[Drop]: ...
+
+
+class StreamWriter:
+    """Appends takes to one stream, under its lock, until `close`.
+
+    `holds` tells whether an episode is still part of the history (by default: always). When the last one written is
+    not, the history was rewritten: a new generation starts from nothing and replaces the stream at `close`, at once;
+    until then readers see the old one. Work on a replacement also resumes after a kill.
+
+    Raises WarehouseError (locked, read-only, full), ConfigError (the stream was written with other settings),
+    CorruptError, SchemaVersionError.
+    """
+
+    def __init__(
+        self,
+        warehouse: Path | str | Store,
+        repo_id: str,
+        config: ReplayConfig,
+        *,
+        source: str = "",
+        family: str | None = None,
+        licence: str | None = None,
+        holds: Callable[[Episode], bool] | None = None,
+    ) -> None:
+        self.store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
+        self.repo_id, self.config = repo_id, config
+        self.folder = stream_folder(repo_id)
+        self._facts: dict[str, Any] = {"source": source, "family": family, "licence": licence}
+        self._shard: ShardFile | None = None
+        self._lock = self.store.lock(f"{self.folder}/.lock")
+        self._lock.__enter__()
+        try:
+            self._open(holds or (lambda episode: True))
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+
+    def _open(self, holds: Callable[[Episode], bool]) -> None:
+        for name in self.store.names(self.folder, recursive=True):
+            if name.rsplit("/", 1)[-1].startswith(TEMPORARY):
+                self.store.delete(name)
+        current = load(self.store, f"{self.folder}/{MANIFEST}")
+        pending = load(self.store, f"{self.folder}/{PENDING}")
+        self.committed = current
+        self.replacing = False
+        for manifest, replacing in ((pending, True), (current, False)):
+            usable = manifest is not None and manifest.config == self.config
+            if usable and manifest and (manifest.resume is None or holds(manifest.resume)):
+                self.manifest, self.replacing = manifest, replacing
+                break
+        else:
+            if current is not None and current.config != self.config and current.shards:
+                raise ConfigError(
+                    f"{self.store}/{self.folder}: {self.repo_id} was filmed with settings {current.config.digest}, "
+                    f"not {self.config.digest}; use the same settings, or a new folder: "
+                    f"python -m flows.harvest --repo {self.repo_id} --warehouse NEW_FOLDER"
+                )
+            self.replacing = current is not None and bool(current.shards)
+            generation = current.generation + 1 if current and self.replacing else 0
+            self.manifest = Manifest(repo_id=self.repo_id, config=self.config, generation=generation)
+        if pending is not None and not (self.replacing and self.manifest is pending):
+            self.store.delete(f"{self.folder}/{PENDING}")
+        self._stored_blobs: set[bytes] | None = None
+        self._head = self.manifest.head
+
+    @property
+    def resume_point(self) -> Episode | None:
+        """The last episode that is safely stored; None at a stream's start."""
+        return self.manifest.resume
+
+    @property
+    def steps(self) -> int:
+        """Steps in the stream so far, those not yet committed included."""
+        return self._shard.first_step + self._shard.steps if self._shard else self.manifest.steps
+
+    def append(self, take: CommitFilm) -> None:
+        """Add one episode. It is safe after the shard closes, or after `close`."""
+        episode = take.episode
+        try:
+            shard = self._shard or self._begin()
+            assert episode.episode == shard.first_episode + shard.episodes, "episodes are gap-free"
+            assert episode.first_step == shard.first_step + shard.steps, "steps are gap-free"
+            shard.add(episode, take.film, take.table, self._new_blobs(take.blobs), take.drops)
+            self._last = episode
+            self._head = episode.commit if episode.status == "filmed" else self._head
+            if shard.steps >= SHARD_STEPS:
+                self._commit(closed=True)
+        except OSError as error:
+            self.abandon()
+            raise self._refused(error) from error
+
+    def close(self, status: str = "complete", reason: str | None = None, **facts: Any) -> Manifest:
+        """Commit the open shard, the repository's facts and its status; release the lock.
+
+        A stream that did not change is left as it is, byte for byte.
+        """
+        try:
+            if self._shard is not None:
+                self._commit(closed=False)
+            final = self.manifest.model_copy(
+                update={
+                    **self._facts,
+                    **facts,
+                    "status": status,
+                    "reason": reason,
+                    "tool_version": TOOL_VERSION,
+                }
+            )
+            if self.replacing and status != "complete":  # readers keep the old stream until the new one is whole
+                self.manifest = final
+                self._write_manifest(f"{self.folder}/{PENDING}")
+            elif final != self.committed:
+                self.manifest = final
+                self._write_manifest(f"{self.folder}/{MANIFEST}")
+                self.store.delete(f"{self.folder}/{PENDING}")
+                self.committed = final
+        except OSError as error:
+            raise self._refused(error) from error
+        finally:
+            self.abandon()
+        return self.manifest
+
+    def withdraw(self) -> None:
+        """Empty the stream; `close` commits that."""
+        generation = self.manifest.generation + bool(self.manifest.shards)
+        self.manifest = Manifest(repo_id=self.repo_id, config=self.config, generation=generation)
+        self.replacing = False
+
+    def abandon(self) -> None:
+        """Drop what is not committed and release the lock; closed shards stay."""
+        if self._shard is not None:
+            self._shard.discard()
+            self._shard = None
+        self._lock.__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def _begin(self) -> ShardFile:
+        """The shard that the next episode goes to: the open one read back, or a new one."""
+        closed = [s for s in self.manifest.shards if s.closed]
+        open_entries = [s for s in self.manifest.shards if not s.closed]
+        shard = ShardFile(
+            self.store,
+            f"{self.manifest.folder}/{len(closed):05d}",
+            self.repo_id,
+            self.config,
+            sum(s.steps for s in closed),
+            sum(s.episodes for s in closed),
+        )
+        self._shard = shard
+        for entry in open_entries:
+            try:
+                for ref in entry.files.values():
+                    check(self.store, ref)
+                shard.continue_from(entry)
+            except (pa.ArrowException, OSError) as error:
+                if errno_of(error) not in (None, ENOENT):
+                    raise
+                raise CorruptError(
+                    f"{self.store}/{self.manifest.folder}: shard {entry.shard} cannot be read ({error}); "
+                    "run: python -m pipeline.warehouse verify"
+                ) from error
+        return shard
+
+    def _new_blobs(self, blobs: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Those that the stream does not hold yet."""
+        if self._stored_blobs is None:
+            self._stored_blobs = set()
+            for entry in self.manifest.shards:
+                if ref := entry.files.get("blobs"):
+                    with self.store.open(ref.path) as source:
+                        groups = range(ref.row_groups[0], sum(ref.row_groups))
+                        names = pq.ParquetFile(source).read_row_groups(list(groups), columns=["blob"])
+                    self._stored_blobs.update(bytes.fromhex(b) for b in names.column("blob").to_pylist())
+        new = []
+        for blob, content in blobs:
+            if (key := bytes.fromhex(blob)) not in self._stored_blobs:
+                self._stored_blobs.add(key)
+                new.append((blob, content))
+        return new
+
+    def _commit(self, *, closed: bool) -> None:
+        shard = self._shard
+        assert shard is not None
+        name = shard.name if closed else f"{shard.name}-{shard.first_episode + shard.episodes:06d}"
+        files = shard.publish(name)
+        self._shard = None
+        kept = tuple(s for s in self.manifest.shards if s.closed)
+        entry = ShardEntry(
+            shard=len(kept),
+            closed=closed,
+            first_step=shard.first_step,
+            steps=shard.steps,
+            first_episode=shard.first_episode,
+            episodes=shard.episodes,
+            filmed=shard.filmed,
+            schema_version=SCHEMA_VERSION,
+            tool_version=TOOL_VERSION,
+            vim_version=VIM_VERSION,
+            width_hash=WIDTH_HASH,
+            files=files,
+        )
+        self.manifest = self.manifest.model_copy(
+            update={
+                **self._facts,
+                "shards": (*kept, entry),
+                "resume": self._last,
+                "head": self._head,
+                "status": "partial",
+                "tool_version": TOOL_VERSION,
+            }
+        )
+        if closed:
+            self._write_manifest(f"{self.folder}/{PENDING if self.replacing else MANIFEST}")
+            if not self.replacing:
+                self.committed = self.manifest
+
+    def _write_manifest(self, name: str) -> None:
+        self.store.write(name, self.manifest.dump())
+
+    def _refused(self, error: Exception) -> Exception:
+        if isinstance(error, WarehouseError | CorruptError):
+            return error
+        return self.store.refused(self.folder, error)
+
+
+def refuse(
+    warehouse: Path | str | Store,
+    repo_id: str,
+    config: ReplayConfig,
+    rule: str,
+    *,
+    source: str = "",
+    family: str | None = None,
+    licence: str | None = None,
+) -> None:
+    """Register a repository that is not filmed, and why (`rule`, a fixed word).
+
+    A stream it has is kept, as partial, with its own settings; one of WITHDRAWN is emptied: its files leave the
+    database with the next build and the disk with the one after it.
+    """
+    store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
+    current = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
+    if current is not None and current.shards:
+        config = current.config
+    writer = StreamWriter(store, repo_id, config, source=source, family=family, licence=licence)
+    if rule in WITHDRAWN:
+        writer.withdraw()
+    writer.close("partial" if writer.manifest.shards else "refused", rule)

@@ -1,0 +1,144 @@
+"""Writes film while keys are played: what changed on the screen, and when.
+
+Between keys only the changed rows are noted, as (step, row, number in the RowTable). `cut` spreads them over all
+frames at once. The frame of step t is the screen *before* key t, so a key's effect is noted for step t + 1.
+"""
+
+from array import array
+
+import numpy as np
+
+from pipeline.film.frames import Film, RowTable, Screen
+from schema.geometry import Geometry
+
+_RAMP = array("i", range(1 << 19))  # an array takes a slice of another one much faster than a list or a range
+_RAMP_H = array("h", range(1 << 15))
+
+
+def _ramp(start: int, stop: int) -> "array[int]":
+    return _RAMP[start:stop] if stop < len(_RAMP) else array("i", range(start, stop))
+
+
+class Recorder:
+    """The screen as it is now, and the film since the last `cut`.
+
+    `t` counts keys since the last cut, `now` holds one RowTable number a row, (`y`, `x`) is the cursor. `lines` is for
+    whoever draws: lines of text, by what they are, to the number of the row that shows them from their start;
+    `remembered` counts their units.
+    """
+
+    __slots__ = (
+        "table", "rows", "cols", "lines", "remembered", "now", "y", "x", "t",
+        "_first", "_step", "_row", "_number", "_cursor_y", "_cursor_x", "phase",
+    )  # fmt: skip
+
+    def __init__(self, geometry: Geometry, screen: Screen) -> None:
+        self.rows, self.cols = geometry
+        self.table = RowTable()
+        self.now = [self.table.intern(*row) for row in zip(screen.texts, screen.runs, strict=True)]
+        self.y, self.x = screen.cursor_row, screen.cursor_col
+        self.lines: dict[str, int] = {}
+        self.remembered = 0
+        self._start()
+
+    def _start(self) -> None:
+        self.t = 0
+        self._first = list(self.now)
+        self._step, self._row, self._number = array("i"), array("i"), array("i")
+        self._cursor_y, self._cursor_x = array("h"), array("h")
+        self.phase = bytearray()
+
+    def key(self, phase: int) -> None:
+        """One key is pressed on the screen as it is."""
+        self._cursor_y.append(self.y)
+        self._cursor_x.append(self.x)
+        self.phase.append(phase)
+        self.t += 1
+
+    def keys(self, count: int, phase: int) -> None:
+        """`count` keys are pressed that change nothing."""
+        self._cursor_y += array("h", (self.y,)) * count
+        self._cursor_x += array("h", (self.x,)) * count
+        self.phase += bytes((phase,)) * count
+        self.t += count
+
+    def put(self, row: int, number: int) -> None:
+        """Screen row `row` now shows row `number`."""
+        if self.now[row] != number:
+            self.now[row] = number
+            self._step.append(self.t)
+            self._row.append(row)
+            self._number.append(number)
+
+    def put_from(self, row: int, numbers: list[int]) -> None:
+        """Screen rows from `row` on now show `numbers`."""
+        count = len(numbers)
+        self.now[row : row + count] = numbers
+        self._step += array("i", (self.t,)) * count
+        self._row += _RAMP[row : row + count]
+        self._number += array("i", numbers)
+
+    def run(self, phase: int, row: int, texts: list[str], column: int) -> None:
+        """len(texts) keys, each of which changes only row `row`, to plain text texts[k], and the cursor's column.
+
+        The cursor is in column `column` + k before key k.
+        """
+        count = len(texts)
+        number = self.table.extend(texts)
+        t = self.t
+        self._cursor_y += array("h", (self.y,)) * count
+        self._cursor_x += _RAMP_H[column : column + count]
+        self.phase += bytes((phase,)) * count
+        self._step += _ramp(t + 1, t + 1 + count)
+        self._row += array("i", (row,)) * count
+        self._number += _ramp(number, number + count)
+        self.now[row] = number + count - 1
+        self.x = column + count
+        self.t = t + count
+
+    def scroll(self, number: int) -> None:
+        """The whole screen moves up by one; the last row shows `number`."""
+        self.put_from(0, [*self.now[1:], number])
+
+    def cut(self, keys: bytes) -> Film:
+        """The film of `keys`, pressed since the last cut; [T, rows]. Starts the next one."""
+        steps, rows = self.t, self.rows
+        assert steps == len(keys) == len(self.phase)
+        at = np.concatenate([np.zeros(rows, np.int32), np.frombuffer(self._step, np.int32)])
+        row = np.concatenate([np.arange(rows, dtype=np.int32), np.frombuffer(self._row, np.int32)])
+        number = np.concatenate([np.array(self._first, np.int32), np.frombuffer(self._number, np.int32)])
+        order = np.argsort(row.astype(np.int16), kind="stable")
+        at, number = at[order], number[order]
+        until = np.empty_like(at)
+        until[:-1] = at[1:]
+        ends = np.cumsum(np.bincount(row, minlength=rows)) - 1
+        until[ends] = steps
+        frames_RT = np.repeat(number, until - at).reshape(rows, steps)
+        film = Film(
+            rows_TR=np.ascontiguousarray(frames_RT.T),
+            cursor_row_T=np.frombuffer(self._cursor_y, np.int16),
+            cursor_col_T=np.frombuffer(self._cursor_x, np.int16),
+            action_T=np.frombuffer(keys, np.uint8),
+            phase_T=np.frombuffer(bytes(self.phase), np.uint8),
+        )
+        self._start()
+        return film
+
+    def screen(self) -> Screen:
+        """The screen as it is now, free of the table."""
+        return Screen(
+            tuple(self.table.texts[n] for n in self.now),
+            tuple(self.table.runs.get(n, ()) for n in self.now),
+            self.y,
+            self.x,
+        )
+
+    def forget_rows(self) -> None:
+        """Start a new RowTable, right after a cut: memory stays bounded, numbers start again."""
+        assert self.t == 0
+        screen = self.screen()
+        self.table = RowTable()
+        self.lines = {}
+        self.remembered = 0
+        self.now = [self.table.intern(*row) for row in zip(screen.texts, screen.runs, strict=True)]
+        self._start()

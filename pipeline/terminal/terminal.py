@@ -1,0 +1,80 @@
+"""The terminal world: one screen, bash at its prompt, vim when it is started. Keys in, film out.
+
+The screen is what the real programs would show in a real terminal, cell for cell; nothing is executed.
+"""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.film.frames import Film, RowTable, Screen
+from pipeline.terminal.recorder import Recorder
+from pipeline.terminal.shell import PROMPT, Shell
+from pipeline.terminal.vim.normal import Vim
+from pipeline.text.quoting import unquote
+from schema.errors import UnsupportedKeyError
+from schema.geometry import Geometry
+
+POLL_KEYS = 4_096  # keys between two calls of `poll`: some hundredths of a second
+
+
+class Terminal:
+    """One terminal that is never reset. `screen` resumes where another one was, at an empty prompt."""
+
+    def __init__(self, geometry: Geometry, screen: Screen | None = None) -> None:
+        if screen is None:
+            blank = ("",) * (geometry.rows - 1)
+            screen = Screen((PROMPT.rstrip(" "), *blank), ((),) * geometry.rows, 0, len(PROMPT))
+        self.geometry = geometry
+        self.opened = 0  # vims that the last call of `play` started
+        self.stand_at(screen)
+
+    def stand_at(self, screen: Screen) -> None:
+        """Go to an empty prompt on `screen`, whatever the terminal is in the middle of. The RowTable starts anew."""
+        self.recorder = Recorder(self.geometry, screen)
+        self.shell = Shell(self.recorder)
+        self.vim: Vim | None = None
+
+    @property
+    def table(self) -> RowTable:
+        """The rows that films refer to by number."""
+        return self.recorder.table
+
+    def play(
+        self, keys: bytes, contents: Sequence[bytes | None] = (), *, poll: Callable[[], None] = lambda: None
+    ) -> Film:
+        """The film of `keys`: len(keys) steps.
+
+        `contents[i]` is the file that the i-th vim opens, None where there is none yet. Keys may stop anywhere, and
+        go on in the next call. Raises UnsupportedKeyError for a key that is not drawn, and what `poll`, called every
+        POLL_KEYS keys, raises to end it.
+        """
+        self.opened = 0
+        for at in range(0, len(keys), POLL_KEYS):
+            poll()
+            self._feed(keys[at : at + POLL_KEYS], contents)
+        return self.recorder.cut(keys)
+
+    def _feed(self, keys: bytes, contents: Sequence[bytes | None]) -> None:
+        at = 0
+        while at < len(keys):
+            if self.vim is not None:
+                at = self.vim.feed(keys, at)
+                if self.vim.done:
+                    self.vim = None
+                    self.shell.prompt()
+                continue
+            at, line = self.shell.feed(keys, at)
+            if line is not None and line.startswith(b"vim "):
+                if self.opened >= len(contents):
+                    raise UnsupportedKeyError(f"{line!r}: no content was given for the file it opens")
+                name = unquote(line)[-1].decode("utf-8", "surrogateescape")
+                self.vim = Vim(self.recorder, name, contents[self.opened])
+                self.opened += 1
+
+    def screen(self) -> Screen:
+        """The screen as it is now."""
+        return self.recorder.screen()
+
+    def forget_rows(self) -> None:
+        """Start a new RowTable; only at the shell's prompt, between two calls of `play`."""
+        assert self.vim is None
+        self.recorder.forget_rows()

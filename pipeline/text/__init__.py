@@ -1,0 +1,1 @@
+"""Text as a terminal holds it: lines, character clusters, cells, words, shell quoting."""

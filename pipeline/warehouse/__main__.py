@@ -1,0 +1,102 @@
+"""The warehouse as a whole: `python -m pipeline.warehouse {build,verify,compact,stats,remove} [--warehouse FOLDER]`.
+
+    build    register every stream (families, duplicates, splits) and swap in a new actions.db
+    verify   checksums, counts, lineage; redraw a sample of episodes from their keys
+    compact  pack small streams into shared files, without changing a row
+    stats    what is in it
+    remove   take out an owner's film, or one repository's, for good
+
+A warehouse is a folder or s3://bucket/prefix. Errors are one line and exit code 2.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from pipeline.crawl.opt_out import OPT_OUT
+from pipeline.shards.manifest import manifests
+from pipeline.shards.store import Store, one_line
+from pipeline.shards.writer import SHARD_STEPS
+from pipeline.warehouse.build import build
+from pipeline.warehouse.compact import compact
+from pipeline.warehouse.database import DATABASE
+from pipeline.warehouse.remove import remove
+from pipeline.warehouse.stats import stats
+from pipeline.warehouse.verify import verify
+from schema.errors import GitreelError, WarehouseError
+
+COMMANDS = {
+    "build": "register every stream and swap in a new actions.db",
+    "verify": "checksums, counts, lineage, and a sample redrawn from its keys",
+    "compact": "pack small streams into shared files, then build",
+    "stats": "what is in it",
+    "remove": "take out an owner's film, or one repository's; no later harvest films it again",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.warehouse", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in COMMANDS.items():
+        command = commands.add_parser(name, help=what)
+        if name == "remove":
+            command.add_argument("names", nargs="+", metavar="OWNER[/NAME]", help="whose film goes")
+        else:
+            command.add_argument("folder", nargs="?", help="the same as --warehouse")
+        command.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
+        if name == "verify":
+            command.add_argument("--sample", type=int, default=3, help="episodes redrawn of each stream; 0: all")
+            command.add_argument("--seed", type=int, default=0, help="which ones")
+        if name == "compact":
+            command.add_argument(
+                "--small", type=int, default=SHARD_STEPS, help="steps; shorter streams are packed (default %(default)s)"
+            )
+    options = parser.parse_args(arguments)
+    try:
+        store = Store(getattr(options, "folder", None) or options.warehouse)
+        if not store.exists():
+            raise WarehouseError(
+                f"warehouse {store}: no such folder; make one with: python -m flows.harvest --repo PATH"
+            )
+        if options.command == "verify":
+            return _verify(store, options.sample, options.seed)
+        if options.command == "stats":
+            stats(store, Console())
+            return 0
+        if options.command == "compact":
+            packed = compact(store, options.small)
+            print(f"{packed.streams} streams: {packed.files_before} files became {packed.files_after}")
+        if options.command == "remove":
+            removed = remove(store, options.names)
+            print(
+                f"{removed.streams} streams emptied ({removed.steps:,} steps); {store}/{OPT_OUT} names "
+                f"{', '.join(options.names)}: take a line out of it to film them again"
+            )
+            build(store)  # files leave the database with the first build, the disk with the second
+        built = build(store)
+        print(f"{store}/{DATABASE}: {built.streams} streams, {built.episodes:,} episodes, {built.steps:,} steps")
+        for line in built.told:
+            print(one_line(line))
+    except GitreelError as error:
+        print(one_line(error), file=sys.stderr)
+        return 2
+    return 0
+
+
+def _verify(store: Store, sample: int, seed: int) -> int:
+    found = verify(store, list(manifests(store)), sample, seed)
+    for line in found.wrong:
+        print(one_line(line), file=sys.stderr)
+    print(
+        f"{store}: {found.streams} streams, {found.files} files ({found.bytes:,} bytes), {found.episodes:,} episodes, "
+        f"{found.steps:,} steps and {found.contents:,} contents checked; {found.redrawn_episodes} episodes "
+        f"({found.redrawn_steps:,} steps) redrawn from their keys; {len(found.wrong)} wrong"
+    )
+    return 2 if found.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

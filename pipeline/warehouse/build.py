@@ -1,0 +1,95 @@
+"""Registers every stream of a warehouse (families, duplicates, splits) and swaps in a new `actions.db`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.shards.manifest import MANIFEST, PENDING, Manifest, load, manifests, stream_folder
+from pipeline.shards.store import TEMPORARY, Store
+from pipeline.warehouse import splits as families
+from pipeline.warehouse.compact import PACKS
+from pipeline.warehouse.database import DATABASE, build_database, open_database
+from schema.errors import GitreelError, WarehouseError
+
+BUILD_WAIT = 120.0  # seconds, for another build of the same warehouse
+
+
+class Built(NamedTuple):
+    """What `build` registered, and what there is to tell about it."""
+
+    streams: int
+    episodes: int
+    steps: int
+    told: list[str]
+
+
+def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
+    """Register every stream and swap in a new `actions.db`; readers of the old one are not disturbed.
+
+    `settle=False`, for a harvest that is still running: repositories that have no split yet get none (null), because
+    an empty split is filled by what is there; and streams that did not change are taken over from the present
+    database, so that it costs little to build often. An assigned split never changes. An empty or new warehouse gives a
+    database of empty tables. Raises WarehouseError, CorruptError, SchemaVersionError.
+    """
+    store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
+    with store.lock(".build.lock", wait=BUILD_WAIT):
+        streams = list(manifests(store))
+        known = families.read_registry(store)
+        splits, told = families.assign(streams, known)
+        if settle and any(known.get(repo) != split for repo, split in splits.items()):
+            families.write_registry(store, {**known, **splits})
+        elif not settle:
+            splits, told = {repo: split for repo, split in splits.items() if repo in known}, []
+        before = _listed(store)
+        staged = store.stage(DATABASE)
+        build_database(store, streams, splits, staged, reuse=not settle)
+        store.publish(staged, DATABASE)
+        _sweep(store, streams, before)
+    return Built(len(streams), sum(m.episodes for m in streams), sum(m.steps for m in streams), told)
+
+
+def _listed(store: Store) -> set[str] | None:
+    """Files that readers of the present database may open; None when that cannot be known."""
+    if not store.exists(DATABASE):
+        return set()
+    try:
+        with open_database(store) as db:
+            return {row[0] for row in db.execute("SELECT path FROM files").fetchall()}
+    except GitreelError:  # damaged, or of another version: it is about to be replaced
+        return None
+
+
+def _sweep(store: Store, streams: Sequence[Manifest], before: set[str] | None) -> None:
+    """Remove files of superseded tails and generations, except those that the database replaced just now names.
+
+    A stream that is being written is left alone (on object storage, which has no lock: whatever is younger than a
+    day); so is everything when that database could not be read.
+    """
+    if before is None:
+        return
+    known = before | {ref.path for stream in streams for ref in stream.files()}
+    for name in _parquet(store, PACKS):  # only `compact` makes them, under the lock that the caller holds
+        if name not in known:
+            store.delete(name)
+    for stream in streams:
+        folder = stream_folder(stream.repo_id)
+        known = before | {ref.path for ref in stream.files()}
+        if all(name in known for name in _parquet(store, folder)):
+            continue
+        try:
+            with store.lock(f"{folder}/.lock"):
+                # read again under the lock: its writer may have committed since
+                now = load(store, f"{folder}/{MANIFEST}")
+                pending = load(store, f"{folder}/{PENDING}")
+                for manifest in (now, pending):
+                    known |= {ref.path for ref in manifest.files()} if manifest else set()
+                for name in _parquet(store, folder):
+                    if name not in known and (store.local or store.age(name) > 86_400):
+                        store.delete(name)
+        except WarehouseError:
+            continue  # its writer is at work; the next build removes them
+
+
+def _parquet(store: Store, folder: str) -> list[str]:
+    names = store.names(folder, recursive=True)
+    return [n for n in names if n.endswith(".parquet") and TEMPORARY not in n]

@@ -1,0 +1,154 @@
+"""Redraws film from its score: the keys, the names of the files opened and their contents. No clone, no frames read.
+
+python -m pipeline.redraw REPO [--warehouse FOLDER] [--episode N]     compare with the stored frames
+python -m pipeline.redraw REPO --geometry 48x160 --into FOLDER        film it again at another size
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.film.arrow import Piece, piece_of
+from pipeline.film.frames import Film, RowTable
+from pipeline.replay import TABLE_ROWS, FilmedCommit, final_screen
+from pipeline.shards.manifest import MANIFEST, Manifest, load, stream_folder
+from pipeline.shards.reader import StreamReader
+from pipeline.shards.store import Store, one_line
+from pipeline.shards.writer import StreamWriter
+from pipeline.terminal.terminal import Terminal
+from schema.errors import ConfigError, GitreelError, SourceError
+from schema.geometry import Geometry
+from schema.records import Drop, Episode, StyleRun
+
+
+def open_stream(store: Store, repo_id: str) -> Manifest:
+    """The stream of one repository. Raises SourceError when the warehouse has none."""
+    manifest = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
+    if manifest is None:
+        raise SourceError(
+            f"{repo_id}: not in warehouse {store}; see what is: python -m pipeline.warehouse stats --warehouse {store}"
+        )
+    return manifest
+
+
+def play(reader: StreamReader, episode: Episode, terminal: Terminal) -> Film:
+    """One episode's film from its keys and contents. `terminal` stands where the episode before it ended.
+
+    Raises UnsupportedKeyError, CorruptError.
+    """
+    keys = reader.steps(episode.first_step, episode.steps, ["action"]).column("action").to_numpy()
+    contents = [None if o.blob is None else reader.content(o.blob) for o in episode.opened]
+    return terminal.play(keys.astype(np.uint8).tobytes(), contents)
+
+
+def redrawn(reader: StreamReader, geometry: Geometry) -> Iterator[FilmedCommit]:
+    """The whole stream's takes at `geometry`, in one terminal, each with its score's contents."""
+    terminal = Terminal(geometry)
+    for episode in reader.episodes():
+        if len(terminal.table) > TABLE_ROWS:
+            terminal.forget_rows()
+        film = play(reader, episode, terminal) if episode.steps else None
+        screen = terminal.screen()
+        final = {
+            "final_frame": screen.texts,
+            "final_style": tuple(StyleRun(y, *run) for y, runs in enumerate(screen.runs) for run in runs),
+            "final_cursor_row": screen.cursor_row,
+            "final_cursor_col": screen.cursor_col,
+        }
+        contents = {o.blob: reader.content(o.blob) for o in episode.opened if o.blob is not None}
+        yield FilmedCommit(episode.model_copy(update=final), film, terminal.table, list(contents.items()), [])
+
+
+def stored(reader: StreamReader, episode: Episode) -> Piece:
+    """One episode's frames as they are stored."""
+    return piece_of(reader.steps(episode.first_step, episode.steps), reader.manifest.config.rows)
+
+
+def different(piece: Piece, film: Film, table: RowTable) -> npt.NDArray[np.bool_]:
+    """Which steps of `film` (numbered in `table`) are not `piece`'s, in text, style, cursor, action or phase [T]."""
+    used = np.unique(film.rows_TR)
+    number = np.full(len(table), -1, np.int64)
+    number[used] = [piece.table.intern(*table.row(i)) for i in used.tolist()]
+    wrong = (number[film.rows_TR] != piece.film.rows_TR).any(axis=1)
+    for drawn, kept in zip(film[1:], piece.film[1:], strict=True):
+        wrong |= drawn != kept
+    return np.asarray(wrong)
+
+
+def compare(reader: StreamReader, only: Sequence[int] | None = None) -> Iterator[tuple[Episode, int]]:
+    """(episode, steps that differ from the stored ones) for each filmed episode, or those whose ordinals are given.
+
+    Each starts from the stored final screen of the one before it. Raises UnsupportedKeyError, CorruptError.
+    """
+    wanted = None if only is None else set(only)
+    before: Episode | None = None
+    geometry = reader.manifest.config.geometry
+    for episode in reader.episodes():
+        if episode.steps and (wanted is None or episode.episode in wanted):
+            terminal = Terminal(geometry, final_screen(before) if before else None)
+            film = play(reader, episode, terminal)
+            wrong = int(different(stored(reader, episode), film, terminal.table).sum())
+            drawn, kept = terminal.screen(), final_screen(episode)
+            yield episode, wrong + (drawn != kept)
+        before = episode
+
+
+def refilm(reader: StreamReader, geometry: Geometry, into: Store) -> Manifest:
+    """Film the stream again at another size, into another warehouse."""
+    manifest = reader.manifest
+    config = manifest.config.model_copy(update={"rows": geometry.rows, "cols": geometry.cols})
+    with StreamWriter(
+        into, manifest.repo_id, config, source=manifest.source, family=manifest.family, licence=manifest.licence
+    ) as writer:
+        done = writer.resume_point.episode if writer.resume_point else -1
+        drops = _drops(reader)
+        for take in redrawn(reader, geometry):
+            if take.episode.episode > done:
+                writer.append(take._replace(drops=drops.get(take.episode.episode, [])))
+    return writer.manifest
+
+
+def _drops(reader: StreamReader) -> dict[int, list[Drop]]:
+    found: dict[int, list[Drop]] = {}
+    for group in reader.groups("drops"):
+        for row in reader.table(group).to_pylist():
+            found.setdefault(row["episode"], []).append(Drop(**row))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.redraw", description=__doc__.split("\n")[0])
+    parser.add_argument("repo", help="repository id, for example pallets/click")
+    parser.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
+    parser.add_argument("--episode", type=int, action="append", help="only this ordinal (may be repeated)")
+    parser.add_argument("--geometry", help="ROWSxCOLS to film at; needs --into")
+    parser.add_argument("--into", help="warehouse for the film at another size")
+    options = parser.parse_args(arguments)
+    try:
+        store = Store(options.warehouse)
+        reader = StreamReader(store, open_stream(store, options.repo))
+        if options.geometry or options.into:
+            if not (options.geometry and options.into):
+                raise ConfigError(
+                    "redraw: --geometry and --into go together, for example: --geometry 48x160 --into big"
+                )
+            made = refilm(reader, Geometry.parse(options.geometry), Store(options.into))
+            print(f"{options.into}: {one_line(options.repo)} filmed at {options.geometry}, {made.steps:,} steps")
+            print(f"next: python -m pipeline.warehouse build --warehouse {options.into}")
+            return 0
+        episodes = steps = wrong = 0
+        for episode, differing in compare(reader, options.episode):
+            episodes, steps, wrong = episodes + 1, steps + episode.steps, wrong + differing
+            if differing:
+                print(f"episode {episode.episode} ({episode.commit[:12]}): {differing} of {episode.steps} steps differ")
+        print(
+            f"{one_line(options.repo)}: {episodes:,} episodes, {steps:,} steps redrawn from keys alone, {wrong} differ"
+        )
+        return 2 if wrong else 0
+    except GitreelError as error:
+        print(one_line(error), file=sys.stderr)
+        return 2

@@ -1,0 +1,110 @@
+"""Families, duplicates and splits: decided once, when a stream is registered.
+
+A family is all repositories that share their oldest root commit (forks and copies). It belongs whole to one split, by
+a stable hash, so that nothing of a validation repository is ever trained on. Its canonical member is the one with the
+earliest commit, then the lowest repository id; the others are marked `duplicate_of` it, and loaders leave them out.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from pipeline.shards.manifest import Manifest
+from pipeline.shards.store import Store
+from schema.errors import CorruptError
+
+SPLITS = (("train", 0.8), ("validation", 0.1), ("test", 0.1))
+REGISTRY = "splits.json"
+_LATE = datetime.max.replace(tzinfo=UTC)
+
+
+def family_of(stream: Manifest) -> str:
+    """Its oldest root; its own id when the root is unknown."""
+    return stream.family or stream.repo_id
+
+
+def family_hash(family: str) -> float:
+    """A stable number in [0, 1)."""
+    digest = hashlib.sha256(f"gitreel split {family}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def natural_split(family: str) -> str:
+    """The split that a family's hash alone gives it: 80 % train, 10 % validation, 10 % test."""
+    place, edge = family_hash(family), 0.0
+    for name, share in SPLITS:
+        edge += share
+        if place < edge:
+            return name
+    return SPLITS[-1][0]
+
+
+def duplicates(streams: Sequence[Manifest], first_commit: Mapping[str, datetime | None]) -> dict[str, str]:
+    """repo_id -> canonical repo_id, for every member of a family but the canonical one, streams without steps apart."""
+    canonical: dict[str, str] = {}
+    ordered = sorted(
+        (s for s in streams if s.steps),
+        key=lambda s: (first_commit.get(s.repo_id) or _LATE, s.repo_id),
+    )
+    found = {}
+    for stream in ordered:
+        first = canonical.setdefault(family_of(stream), stream.repo_id)
+        if first != stream.repo_id:
+            found[stream.repo_id] = first
+    return found
+
+
+def assign(streams: Sequence[Manifest], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """(repo_id -> split for every stream with steps, what to tell the user).
+
+    `known` is what was assigned before, and never changes. A new family goes where a member of it already is, else
+    where its hash says. Then, for train, validation and test in turn: a split without any family takes the new family
+    of the lowest hash, out of a split that keeps another one.
+    """
+    splits: dict[str, str] = {}
+    fixed: set[str] = set()
+    filmed = sorted((s for s in streams if s.steps), key=lambda s: s.repo_id)
+    for stream in filmed:
+        if stream.repo_id in known:
+            splits.setdefault(family_of(stream), known[stream.repo_id])
+            fixed.add(family_of(stream))
+    for stream in filmed:
+        splits.setdefault(family_of(stream), natural_split(family_of(stream)))
+    told = []
+    for name, _ in SPLITS:
+        held = Counter(splits.values())
+        movable = [f for f in splits if f not in fixed and held[splits[f]] > 1]
+        if name == "train":  # one family alone is for training, whatever its hash
+            movable = movable or [f for f in splits if f not in fixed]
+        if not held[name] and movable:
+            taken = min(movable, key=family_hash)
+            told.append(
+                f"split {name} was empty: it takes the family with the lowest hash, "
+                f"{next(s.repo_id for s in filmed if family_of(s) == taken)} (from {splits[taken]})"
+            )
+            splits[taken] = name
+            fixed.add(taken)
+    if len(splits) == 1:
+        told.append("one family alone: trainers hold out the last 10 % of its steps, behind a gap of one window")
+    return {s.repo_id: known.get(s.repo_id, splits[family_of(s)]) for s in filmed}, told
+
+
+def read_registry(store: Store) -> dict[str, str]:
+    """repo_id -> split as assigned before. Raises CorruptError."""
+    try:
+        found = json.loads(store.read(REGISTRY))
+        return {str(repo): str(split) for repo, split in found["splits"].items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptError(
+            f"{store}/{REGISTRY}: not a list of splits; remove it to assign every repository anew, then run: "
+            "python -m pipeline.warehouse build"
+        ) from error
+
+
+def write_registry(store: Store, splits: Mapping[str, str]) -> None:
+    """Keep the assignment; a repository that has left the warehouse keeps its line."""
+    store.write(REGISTRY, json.dumps({"splits": dict(sorted(splits.items()))}, indent=1).encode() + b"\n")

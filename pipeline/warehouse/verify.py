@@ -1,0 +1,136 @@
+"""Checks a warehouse: files against checksums, counts, lineage, and a sample of film against its own score."""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.shards.manifest import FileRef, Manifest, check
+from pipeline.shards.reader import StreamReader, files_of
+from pipeline.shards.store import Store
+from pipeline.warehouse.database import DATABASE, open_database
+from pipeline.warehouse.redraw import compare
+from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
+
+
+class Verified(NamedTuple):
+    """What was checked, and one line for each thing that is wrong."""
+
+    streams: int
+    files: int
+    bytes: int
+    episodes: int
+    steps: int
+    contents: int
+    redrawn_episodes: int
+    redrawn_steps: int
+    wrong: list[str]
+
+
+def verify(store: Store, streams: Sequence[Manifest], sample: int = 3, seed: int = 0) -> Verified:
+    """Check every file and row of `streams`; redraw `sample` episodes of each (0: all of them)."""
+    wrong: list[str] = []
+    files = size = episodes = steps = contents = redrawn = redrawn_steps = 0
+    checked: dict[str, str | None] = {}  # packed files are shared
+    for stream in streams:
+        bad = []
+        for _, ref in files_of(stream):
+            if ref.path not in checked:
+                files, size = files + 1, size + ref.bytes
+                checked[ref.path] = _checksum(store, ref)
+            if problem := checked[ref.path]:
+                bad.append(problem)
+        if bad:
+            wrong += bad
+            continue  # its rows cannot be trusted
+        reader = StreamReader(store, stream)
+        try:
+            wrong += [f"{stream.repo_id}: {line}" for line in _lineage(stream, reader)]
+            episodes, steps, contents = episodes + stream.episodes, steps + stream.steps, contents + _contents(reader)
+            for episode, differing in compare(reader, _sample(reader, sample, f"{seed} {stream.repo_id}")):
+                redrawn, redrawn_steps = redrawn + 1, redrawn_steps + episode.steps
+                if differing:
+                    wrong.append(
+                        f"{stream.repo_id}: episode {episode.episode} ({episode.commit[:12]}): "
+                        f"{differing} of {episode.steps} steps are not what its keys draw"
+                    )
+        except (CorruptError, UnsupportedKeyError) as error:
+            wrong.append(f"{stream.repo_id}: {error}")
+    wrong = list(dict.fromkeys(wrong)) + list(_database(store, streams))
+    return Verified(len(streams), files, size, episodes, steps, contents, redrawn, redrawn_steps, wrong)
+
+
+def _checksum(store: Store, ref: FileRef) -> str | None:
+    try:
+        check(store, ref)
+    except CorruptError as error:
+        return str(error)
+    return None
+
+
+def _sample(reader: StreamReader, count: int, seed: str) -> list[int] | None:
+    filmed = [e.episode for e in reader.episodes() if e.steps]
+    if count == 0 or len(filmed) <= count:
+        return None
+    return random.Random(seed).sample(filmed, count)
+
+
+def _lineage(stream: Manifest, reader: StreamReader) -> Iterator[str]:
+    """Ordinals, step ranges, counts and contents agree between manifest, episodes, steps and blobs."""
+    step, last = 0, None
+    steps_of: list[int] = []
+    opened: set[str] = set()
+    for ordinal, episode in enumerate(reader.episodes()):
+        if (episode.repo_id, episode.episode, episode.first_step) != (stream.repo_id, ordinal, step):
+            yield f"episode {ordinal} says {episode.repo_id} {episode.episode}, first step {episode.first_step}"
+            return
+        step, last = step + episode.steps, episode
+        steps_of.append(episode.steps)
+        opened.update(o.blob for o in episode.opened if o.blob is not None)
+    if (len(steps_of), step) != (stream.episodes, stream.steps):
+        yield f"{len(steps_of)} episodes of {step} steps, its manifest says {stream.episodes} of {stream.steps}"
+    if stream.resume != last:
+        yield "its manifest resumes from another episode than the last one stored"
+    ends = np.cumsum(steps_of)
+    at = 0
+    for group in reader.groups("steps"):
+        table = reader.table(group, ["stream_step", "episode", "repo_id"])
+        numbers = np.arange(at, at + len(table))
+        if not np.array_equal(table.column("stream_step").to_numpy(), numbers):
+            yield f"{group.path}: stream_step is not gap-free from {at}"
+        if not np.array_equal(table.column("episode").to_numpy(), np.searchsorted(ends, numbers, side="right")):
+            yield f"{group.path}: steps from {at} on name the wrong episode"
+        if table.column("repo_id").unique().to_pylist() != [stream.repo_id]:
+            yield f"{group.path}: holds steps of another repository"
+        at += len(table)
+    yield from (f"content {b[:12]} was opened and is not stored" for b in sorted(opened - reader.blobs.keys()))
+
+
+def _contents(reader: StreamReader) -> int:
+    """Number of contents; each must have the id that git gives it. Raises CorruptError."""
+    count = 0
+    for group in reader.groups("blobs"):
+        for row in reader.table(group).to_pylist():
+            content, blob = row["content"], row["blob"]
+            kind = hashlib.sha1 if len(blob) == 40 else hashlib.sha256
+            if kind(b"blob %d\0" % len(content) + content).hexdigest() != blob or len(content) != row["size"]:
+                raise CorruptError(f"{group.path}: content {blob[:12]} is not what its id says")
+            count += 1
+    return count
+
+
+def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
+    """`actions.db` lists exactly these streams and files."""
+    try:
+        with open_database(store) as db:
+            listed = set(db.execute("SELECT path, sha256 FROM files").fetchall())
+            counts = set(db.execute("SELECT repo_id, steps FROM repositories").fetchall())
+    except GitreelError as error:
+        yield str(error)
+        return
+    if listed != {(ref.path, ref.sha256) for s in streams for ref in s.files()} or counts != {
+        (s.repo_id, s.steps) for s in streams
+    }:
+        yield f"{store}/{DATABASE} is older than the streams; run: python -m pipeline.warehouse build"

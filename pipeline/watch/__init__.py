@@ -1,0 +1,1 @@
+"""Stored episodes, shown again: in a terminal, or as an asciicast."""

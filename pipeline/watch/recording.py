@@ -1,0 +1,130 @@
+"""Stored episodes as scenes to show: the screens of consecutive commits, row by row, read from the warehouse."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from schema.errors import WarehouseError
+from schema.geometry import Geometry
+
+BATCH = 4096  # steps read at a time
+
+
+class ShownScreen(NamedTuple):
+    """One screen. `runs[y]` are row y's (start, length, style), cells. `action` is the next key, -1 at the end."""
+
+    texts: tuple[str, ...]
+    runs: tuple[tuple[tuple[int, int, int], ...], ...]
+    cursor: tuple[int, int]
+    action: int
+    episode: int
+
+
+class Chapter(NamedTuple):
+    """One commit: its ordinal, sha, subject, and number of steps."""
+
+    episode: int
+    commit: str
+    subject: str
+    first_step: int
+    steps: int
+
+
+class Recording(NamedTuple):
+    """Consecutive filmed episodes of one repository."""
+
+    database: Path
+    repo_id: str
+    geometry: Geometry
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def steps(self) -> int:
+        """Steps in all chapters."""
+        return sum(chapter.steps for chapter in self.chapters)
+
+
+def _connect(database: Path) -> duckdb.DuckDBPyConnection:
+    db = duckdb.connect(str(database), read_only=True)
+    db.execute("SET file_search_path = ?", [str(database.resolve().parent.parent)])
+    db.execute("SET threads = 2")
+    return db
+
+
+def find_recording(warehouse: Path, which: str, count: int = 1) -> Recording:
+    """`count` filmed episodes (0: all) from `which` on.
+
+    `which` is REPO_ID:ORDINAL, REPO_ID (its first episode) or a commit's sha or a prefix of it. Raises WarehouseError.
+    """
+    database = warehouse / "actions.db"
+    if not database.is_file():
+        raise WarehouseError(
+            f"{database}: no such database; run: python -m flows.harvest --repo PATH --warehouse {warehouse}"
+        )
+    with _connect(database) as db:
+        start = _start(db, which, warehouse)
+        repo_id, episode = start
+        rows = db.execute(
+            "SELECT episode, commit, subject, first_step, steps FROM episodes"
+            " WHERE repo_id = ? AND episode >= ? AND steps > 0 ORDER BY episode" + (f" LIMIT {count}" if count else ""),
+            [repo_id, episode],
+        ).fetchall()
+        size = db.execute("SELECT rows, cols FROM repositories WHERE repo_id = ?", [repo_id]).fetchone()
+    if not rows or size is None:
+        raise WarehouseError(f"{which}: no filmed episode there; list them: {_listing(warehouse)}")
+    return Recording(database, repo_id, Geometry(*size), tuple(Chapter(*row) for row in rows))
+
+
+def _listing(warehouse: Path) -> str:
+    return f"duckdb {warehouse}/actions.db 'SELECT repo_id, episode, commit, subject FROM episodes'"
+
+
+def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path) -> tuple[str, int]:
+    repo_id, _, ordinal = which.rpartition(":")
+    if repo_id and ordinal.isdigit():
+        return repo_id, int(ordinal)
+    if db.execute("SELECT 1 FROM repositories WHERE repo_id = ?", [which]).fetchone():
+        return which, 0
+    if re.fullmatch(r"[0-9a-f]{4,64}", which):
+        found = db.execute(
+            'SELECT repo_id, episode FROM episodes WHERE starts_with("commit", ?) ORDER BY ALL LIMIT 2', [which]
+        ).fetchall()
+        if len(found) > 1:
+            raise WarehouseError(f"{which}: more than one commit begins so; give more digits of it")
+        if found:
+            return str(found[0][0]), int(found[0][1])
+    raise WarehouseError(f"{which}: neither REPO_ID:ORDINAL nor a repository nor a commit; {_listing(warehouse)}")
+
+
+def screens(recording: Recording, first_step: int | None = None) -> Iterator[ShownScreen]:
+    """Every screen of the reel from stream step `first_step` on (default: its first), and last the final screen."""
+    last = recording.chapters[-1]
+    start = recording.chapters[0].first_step if first_step is None else first_step
+    height = recording.geometry.rows
+    with _connect(recording.database) as db:
+        while start < last.first_step + last.steps:
+            table = db.execute(
+                "SELECT frame, style, cursor_row, cursor_col, action, episode FROM steps"
+                " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
+                [recording.repo_id, start, min(start + BATCH, last.first_step + last.steps)],
+            ).fetchall()
+            for frame, style, row, col, action, episode in table:
+                yield ShownScreen(tuple(frame), _by_row(style, height), (row, col), action, episode)
+            start += BATCH
+        final = db.execute(
+            "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
+            " WHERE repo_id = ? AND episode = ?",
+            [recording.repo_id, last.episode],
+        ).fetchone()
+        assert final is not None
+        yield ShownScreen(tuple(final[0]), _by_row(final[1], height), (final[2], final[3]), -1, last.episode)
+
+
+def _by_row(style: list[dict[str, int]], height: int) -> tuple[tuple[tuple[int, int, int], ...], ...]:
+    rows: list[list[tuple[int, int, int]]] = [[] for _ in range(height)]
+    for run in style:
+        rows[run["row"]].append((run["start"], run["length"], run["style"]))
+    return tuple(tuple(runs) for runs in rows)

@@ -1,0 +1,261 @@
+"""Clones: fetched small, grown, bounded, evicted; nothing of a repository or of the host has a say."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.crawl.clone import TIP, CloneConfig, FetchError, cloned, environment, evict, folder_bytes, run_bounded
+from pipeline.crawl.source import parse_source
+from pipeline.git.history import order
+from schema.errors import SourceError, WarehouseError
+from tests.github_server import GitHubServer
+from tests.repositories import Repository
+
+CONFIG = CloneConfig.model_validate({})
+
+
+@pytest.fixture
+def origin(tmp_path):
+    repository = Repository(tmp_path / "origin")
+    repository.commit("one", {"a": b"1\n"})
+    return repository
+
+
+@pytest.fixture
+def hub(tmp_path):
+    with GitHubServer(tmp_path) as server:
+        yield server
+
+
+def fetch(hub, name, cache, config=CONFIG, token=None):
+    with cloned(parse_source(hub.url(name)), cache, config, token=token) as clone:
+        return clone
+
+
+def test_a_url_is_fetched_once_and_then_grown(hub, origin, tmp_path):
+    hub.add("a/b", origin.path)
+    first = fetch(hub, "a/b", tmp_path / "cache")
+    second_sha = origin.commit("two", {"a": b"2\n"})
+    hub.requests.clear()
+    second = fetch(hub, "a/b", tmp_path / "cache")
+    assert (first.repo_id, first.git_dir, first.local) == ("a/b", second.git_dir, False)
+    assert second.tip == second_sha
+    assert len(order(second.git_dir, second.tip)) == 2
+
+
+def test_only_the_one_branch_is_fetched(hub, origin, tmp_path):
+    origin.git("branch", "other", origin.head)
+    origin.git("tag", "v1", origin.head)
+    hub.add("a/b", origin.path)
+    clone = fetch(hub, "a/b", tmp_path / "cache")
+    refs = [str(p.relative_to(clone.git_dir)) for p in (clone.git_dir / "refs").rglob("*") if p.is_file()]
+    assert refs == [TIP]
+
+
+def test_a_branch_with_an_options_name_is_only_a_name(hub, origin, tmp_path):
+    evil = f"--upload-pack=touch {tmp_path}/canary"
+    (origin.path / "refs/heads/main").unlink()
+    name = "--upload-pack=touch"
+    (origin.path / "refs/heads" / name).write_text(origin.head + "\n")
+    (origin.path / "HEAD").write_text(f"ref: refs/heads/{name}\n")
+    hub.add("a/b", origin.path)
+    assert fetch(hub, "a/b", tmp_path / "cache").tip == origin.head
+    with pytest.raises(SourceError):
+        parse_source(evil)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_rewritten_history_moves_the_tip(hub, origin, tmp_path):
+    hub.add("a/b", origin.path)
+    fetch(hub, "a/b", tmp_path / "cache")
+    rewritten = origin.commit("other root", {"b": b"1\n"}, parents=[])
+    assert fetch(hub, "a/b", tmp_path / "cache").tip == rewritten
+
+
+@pytest.mark.parametrize("what", ["missing", "empty"])
+def test_nothing_there_is_one_line_and_leaves_nothing(hub, tmp_path, what):
+    if what == "empty":
+        hub.add("a/b", Repository(tmp_path / "empty").path)
+    with pytest.raises(SourceError, match=r"not found|no commits"):
+        fetch(hub, "a/b", tmp_path / "cache")
+    assert not [*(tmp_path / "cache").glob("*.git")]
+
+
+def test_an_unreachable_host_may_be_tried_again(tmp_path):
+    with (
+        pytest.raises(FetchError, match="git ls-remote"),
+        cloned(parse_source("http://127.0.0.1:1/a/b"), tmp_path, CONFIG),
+    ):
+        pass
+
+
+def test_a_clone_that_grows_too_large_is_killed(hub, origin, tmp_path):
+    origin.commit("big", {"big": os.urandom(1 << 20)})
+    hub.add("a/b", origin.path)
+    with pytest.raises(SourceError, match="too-large"):
+        fetch(hub, "a/b", tmp_path / "cache", CloneConfig.model_validate({"max_bytes": 1 << 19}))
+    assert folder_bytes(tmp_path / "cache") < 1000
+
+
+def test_a_timeout_kills_children_and_grandchildren(tmp_path):
+    script = f"sleep 3600 & echo $! > {tmp_path}/pid; wait"
+    verdict = run_bounded(["sh", "-c", script], dict(os.environ), tmp_path, 5, 1 << 30)
+    assert verdict.startswith("timeout")
+    grandchild = int((tmp_path / "pid").read_text())
+    while alive(grandchild):  # killed, and gone as soon as the kernel gets round to it
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_stalled_server_is_given_up(hub, origin, tmp_path):
+    hub.add("a/b", origin.path)
+    hub.open.clear()  # it answers nobody until we say so
+    with pytest.raises(FetchError, match="timeout"):
+        fetch(hub, "a/b", tmp_path / "cache", CloneConfig.model_validate({"timeout_seconds": 0.5}))
+    hub.open.set()
+
+
+def test_the_token_goes_to_its_host_and_nowhere_else(hub, origin, tmp_path):
+    hub.add("a/b", origin.path)
+    hub.token, hub.private = "marked-token", True
+    with pytest.raises(SourceError, match="GITHUB_TOKEN"):
+        fetch(hub, "a/b", tmp_path / "cache")
+    with pytest.raises(SourceError, match="GITHUB_TOKEN") as refused:
+        fetch(hub, "a/b", tmp_path / "cache", token="wrong-token")
+    assert "wrong-token" not in str(refused.value)
+    fetch(hub, "a/b", tmp_path / "cache", token="marked-token")
+    for file in (tmp_path / "cache").rglob("*"):
+        assert not file.is_file() or b"marked-token" not in file.read_bytes()
+    assert not [v for k, v in environment("ssh://h/a", "marked-token", tmp_path).items() if "marked" in v]
+
+
+def test_a_server_that_sends_elsewhere_does_not_send_the_token_there(origin, tmp_path):
+    with GitHubServer(tmp_path) as hub, GitHubServer(tmp_path) as other:
+        other.add("a/b", origin.path)
+        other.private = True
+        hub.fail("/a/b", 301, Location=f"{other.url('a/b')}/info/refs?service=git-upload-pack")
+        with pytest.raises(SourceError, match="GITHUB_TOKEN"):
+            fetch(hub, "a/b", tmp_path / "cache", token="marked-token")
+        assert not other.seen_tokens
+        other.private = False
+        hub.fail("/a/b", 301, Location=f"{other.url('a/b')}/info/refs?service=git-upload-pack")
+        assert fetch(hub, "a/b", tmp_path / "cache", token="marked-token").tip == origin.head
+        assert not other.seen_tokens
+
+
+def test_the_hosts_configuration_has_no_say(hub, origin, tmp_path, monkeypatch):
+    hub.add("a/b", origin.path)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(f'[url "file:///nowhere/"]\n\tinsteadOf = {hub.origin}/\n')
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_PROXY_COMMAND", f"touch {tmp_path}/canary")
+    assert fetch(hub, "a/b", tmp_path / "cache").tip == origin.head
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_local_repository_is_read_and_left_alone(origin, tmp_path):
+    canary = tmp_path / "canary"
+    (origin.path / "hooks").mkdir()
+    for name in ("post-checkout", "reference-transaction"):
+        hook = origin.path / "hooks" / name
+        hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
+        hook.chmod(0o755)
+    with (origin.path / "config").open("a") as config:
+        config.write(f"[core]\n\tfsmonitor = touch {canary}\n\tsshCommand = touch {canary}\n\tpager = touch {canary}\n")
+        config.write(f"[log]\n\tshowSignature = true\n[gpg]\n\tprogram = touch {canary}\n")
+        config.write(f'[remote "o"]\n\turl = ext::touch {canary}\n\tpromisor = true\n')
+    before = {p: p.stat().st_mtime_ns for p in origin.path.rglob("*")}
+    with cloned(parse_source(str(origin.path)), tmp_path / "cache", CONFIG) as clone:
+        assert clone.local
+        assert order(clone.git_dir, clone.tip) == [origin.head]
+        folder = clone.git_dir
+    assert not folder.exists()
+    assert {p: p.stat().st_mtime_ns for p in origin.path.rglob("*")} == before
+    assert not canary.exists()
+
+
+def test_a_working_tree_and_an_odd_folder_name(tmp_path):
+    folder = tmp_path / 'odd "näme"\n#1'
+    Repository(folder / ".git").commit("one", {"a": b"1\n"})
+    with cloned(parse_source(str(folder)), tmp_path / "cache", CONFIG) as clone:
+        assert len(order(clone.git_dir, clone.tip)) == 1
+        assert clone.repo_id.isprintable()
+
+
+def test_a_linked_working_tree(origin, tmp_path):
+    subprocess.run(
+        ["git", f"--git-dir={origin.path}", "worktree", "add", "-q", "-b", "side", str(tmp_path / "linked")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with cloned(parse_source(str(tmp_path / "linked")), tmp_path / "cache", CONFIG) as clone:
+        assert clone.tip == origin.head
+
+
+@pytest.mark.parametrize("what", ["plain", "empty", "shallow", "unborn", "corrupt"])
+def test_unusable_folders_are_one_line(origin, tmp_path, what):
+    folder = tmp_path / what
+    if what == "plain":
+        folder.mkdir()
+    elif what == "empty":
+        Repository(folder)
+    elif what == "shallow":
+        shutil.copytree(origin.path, folder)
+        (folder / "shallow").write_text(origin.head + "\n")
+    elif what == "unborn":
+        shutil.copytree(origin.path, folder)
+        (folder / "HEAD").write_text("ref: refs/heads/none\n")
+    else:
+        shutil.copytree(origin.path, folder)
+        (folder / "HEAD").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(SourceError) as refused, cloned(parse_source(str(folder)), tmp_path / "cache", CONFIG):
+        pass
+    assert "\n" not in str(refused.value)
+    assert str(folder.name) in str(refused.value)
+
+
+def test_a_cache_that_cannot_be_made(hub, origin, tmp_path):
+    hub.add("a/b", origin.path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WarehouseError, match="--cache"):
+        fetch(hub, "a/b", tmp_path / "file" / "cache")
+
+
+def test_eviction_takes_the_least_recently_used_that_nobody_holds(tmp_path):
+    for number, name in enumerate(["a", "b", "c"]):
+        entry = tmp_path / f"{name}.git"
+        entry.mkdir()
+        (entry / "pack").write_bytes(b"x" * 1000)
+        (entry / "last-used").touch()
+        os.utime(entry / "last-used", (number, number))
+    with (tmp_path / "a.git.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert evict(tmp_path, 2000, keep="c.git") == ["b.git"]
+    assert sorted(p.name for p in tmp_path.glob("*.git")) == ["a.git", "c.git"]
+
+
+def test_the_lock_lasts_as_long_as_gits_own_processes(tmp_path):
+    lock = (tmp_path / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.mkfifo(tmp_path / "end")  # git's process stays until somebody writes here
+    code = f"import subprocess; subprocess.Popen(['cat', {str(tmp_path / 'end')!r}], pass_fds=[{lock.fileno()}])"
+    subprocess.run([sys.executable, "-c", code], pass_fds=[lock.fileno()], check=True)
+    lock.close()
+    with (tmp_path / "lock").open("w") as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (tmp_path / "end").write_text("now\n")
+        fcntl.flock(other, fcntl.LOCK_EX)

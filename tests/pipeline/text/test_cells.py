@@ -1,0 +1,85 @@
+"""Lines as cells: what is measured from where it was left is what is measured from the start."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.script.edit import edit
+from pipeline.terminal.terminal import Terminal
+from pipeline.text.cells import Ruler, display_column, draw, glyph, unit_cells
+from schema.geometry import Geometry
+
+LINE = st.text(st.sampled_from("ab \t\x01\x7f\xe9\u6f22\U0001f600\udcff\r"), max_size=40)
+
+
+@given(st.lists(st.tuples(LINE, st.integers(0, 40)), min_size=1, max_size=8))
+def test_a_ruler_measures_every_line_as_if_it_were_its_first(lines: list[tuple[str, int]]) -> None:
+    ruler = Ruler()
+    for line, end in lines:
+        assert ruler.column(line, end) == sum(widths(line)[:end])
+
+
+@given(st.lists(st.tuples(LINE, st.integers(0, 80)), min_size=1, max_size=8))
+def test_a_ruler_finds_the_unit_that_covers_a_column(lines: list[tuple[str, int]]) -> None:
+    ruler = Ruler()
+    for line, column in lines:
+        cells = [(at, sum(widths(line)[:at])) for at, width in enumerate(widths(line)) for _ in range(width)]
+        expected = cells[column] if column < len(cells) else (len(line), len(cells))
+        assert ruler.cover(line, column) == expected
+
+
+@given(LINE, st.integers(0, 80), st.integers(4, 20))
+def test_a_line_drawn_from_its_left_edge_on_is_the_line_drawn_from_its_start(line: str, left: int, cols: int) -> None:
+    assert draw(line, left, cols, Ruler().cover(line, left)) == draw(line, left, cols)
+
+
+@given(LINE, st.integers(0, 40))
+def test_cells_of_units(line: str, end: int) -> None:
+    assert display_column(line, end) == sum(widths(line)[:end])
+
+
+def test_a_long_line_of_anything_is_drawn_without_measuring_it_for_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = 0
+
+    def counting(unit: str) -> tuple[str, int, bool]:
+        nonlocal measured
+        measured += 1
+        return glyph(unit)
+
+    monkeypatch.setattr("pipeline.text.cells.glyph", counting)
+    keys = b"vim x\r" + edit(None, ("a\tb\x01\xe9\u6f22" * 400).encode())
+    Terminal(Geometry(12, 40)).play(keys, [None])
+    assert measured < 4 * 40 * len(keys)  # a few windows' width a key; ten times that from the line's start
+
+
+@pytest.mark.parametrize("unit", ["h\xe9llo ", "\u6f22\u5b57", "a\tb", "a\x01b", "\x7f\u6f22\t", "plain text "])
+def test_forgetting_how_lines_were_drawn_changes_nothing(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    keys = b"vim a\r" + edit(None, (unit * 200 + "\nshort\n" + unit * 30 + "\n").encode()) + b":w\r:q\r"
+    shown = []
+    for memory in (1, 1 << 24):
+        monkeypatch.setattr("pipeline.terminal.vim.window.MEMORY", memory)
+        terminal = Terminal(Geometry(12, 40))
+        film = terminal.play(keys, [None])
+        shown.append([[terminal.table.row(number) for number in step] for step in film.rows_TR.tolist()])
+    assert shown[0] == shown[1]
+
+
+def test_memory_does_not_grow_with_the_square_of_a_line() -> None:
+    keys = b"vim a\r" + edit(None, b"h\xc3\xa9llo" * 1200)  # its growing line has 18 million units in all
+    tracemalloc.start()
+    try:
+        Terminal(Geometry(12, 40)).play(keys, [None])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 << 20
+
+
+def widths(line: str) -> list[int]:
+    """Cells of each unit, one after the other."""
+    found: list[int] = []
+    for at in range(len(line)):
+        found.append(unit_cells(line, at, sum(found)))
+    return found
