@@ -20,8 +20,9 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows.board import Board
 from pipeline.harvest import HarvestConfig, Outcome
-from pipeline.shards.manifest import MANIFEST, load, stream_folder
+from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
+from schema.manifest import MANIFEST, stream_folder
 
 SECRET = "github-token"
 REFRESH_SECONDS = 5.0

@@ -24,12 +24,13 @@ from pipeline.crawl.source import LocalSource, RemoteSource, Source, parse_sourc
 from pipeline.git import history
 from pipeline.git.objects import need_git
 from pipeline.replay import replay
-from pipeline.shards.manifest import MANIFEST, TOOL_VERSION, Manifest, load, manifests, stream_folder
+from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter, refuse
 from pipeline.warehouse.database import DATABASE
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError, SourceError
+from schema.manifest import MANIFEST, TOOL_VERSION, Manifest, stream_folder
 from schema.records import Episode
 
 REPORT_SECONDS = 0.2

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pipeline.film.frames import Film, RowTable, Runs, Screen
+from pipeline.film.frames import Film, RowTable
 from pipeline.git.history import Commit, RewrittenHistoryError, ahead, order, walk
 from pipeline.git.objects import Blobs
 from pipeline.script.commit import Script, SkippedCommit, Workspace, write_script
@@ -22,7 +22,8 @@ from pipeline.script.selection import Verdicts
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, UnsupportedKeyError
-from schema.records import Drop, Episode, Opened, StyleRun
+from schema.records import Drop, Episode, Opened, final_fields
+from schema.screen import Screen
 
 TABLE_ROWS = 400_000
 AUTHOR_DIGITS = 16
@@ -77,7 +78,7 @@ def replay(
     )
     with Blobs(git_dir) as blobs:
         workspace = Workspace(blobs, config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
-        terminal = Terminal(config.geometry, final_screen(resume) if resume else None)
+        terminal = Terminal(config.geometry, resume.final_screen if resume else None)
         next_step = resume.first_step + resume.steps if resume else 0
         for commit in ahead(commits, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
             if len(terminal.table) > TABLE_ROWS:
@@ -139,19 +140,6 @@ def still_holds(git_dir: str | os.PathLike[str], episode: Episode, tip: str | No
     return episode.episode < len(commits) and commits[episode.episode] == episode.commit
 
 
-def final_screen(episode: Episode) -> Screen:
-    """The screen that an episode left: where the next one starts."""
-    runs: list[list[tuple[int, int, int]]] = [[] for _ in episode.final_frame]
-    for run in episode.final_style:
-        runs[run.row].append((run.start, run.length, run.style))
-    return Screen(
-        episode.final_frame,
-        tuple(tuple(row) for row in runs),
-        episode.final_cursor_row,
-        episode.final_cursor_col,
-    )
-
-
 def shown_path(path: bytes) -> str:
     """A path as text: UTF-8, other bytes as \\xNN."""
     return path.decode("utf-8", "backslashreplace")
@@ -179,10 +167,6 @@ def _time(seconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _style(runs: tuple[Runs, ...]) -> tuple[StyleRun, ...]:
-    return tuple(StyleRun(row, *run) for row, found in enumerate(runs) for run in found)
-
-
 def _episode(repo_id: str, commit: Commit, first_step: int, screen: Screen, author: str | None, **told: Any) -> Episode:
     """The record of one commit that left `screen`; `told` are the fields that depend on whether it was filmed."""
     return Episode(
@@ -194,10 +178,7 @@ def _episode(repo_id: str, commit: Commit, first_step: int, screen: Screen, auth
         committed_at=_time(commit.committed_at),
         author=author,
         first_step=first_step,
-        final_frame=screen.texts,
-        final_style=_style(screen.runs),
-        final_cursor_row=screen.cursor_row,
-        final_cursor_col=screen.cursor_col,
+        **final_fields(screen),
         **told,
     )
 
@@ -280,7 +261,6 @@ def _skipped_commit(
 __all__ = [
     "RewrittenHistoryError",
     "FilmedCommit",
-    "final_screen",
     "play_commit",
     "replay",
     "shown_path",

@@ -1,18 +1,10 @@
 """One frozen model a table row; field for field the columns of schema.columns (a test holds them together)."""
 
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 from schema.config import FrozenModel
-
-
-class StyleRun(NamedTuple):
-    """`length` cells of row `row` from column `start` drawn in `style` (schema.geometry.Style)."""
-
-    row: int
-    start: int
-    length: int
-    style: int
+from schema.screen import Screen, StyleRun, runs_by_row, style_runs
 
 
 class Opened(FrozenModel):
@@ -47,6 +39,22 @@ class Episode(FrozenModel):
     final_style: tuple[StyleRun, ...]
     final_cursor_row: int
     final_cursor_col: int
+
+    @property
+    def final_screen(self) -> Screen:
+        """The screen that the episode left: where the next one starts."""
+        runs = runs_by_row(self.final_style, len(self.final_frame))
+        return Screen(self.final_frame, runs, self.final_cursor_row, self.final_cursor_col)
+
+
+def final_fields(screen: Screen) -> dict[str, Any]:
+    """The fields of an episode that left `screen`."""
+    return {
+        "final_frame": screen.texts,
+        "final_style": style_runs(screen.runs),
+        "final_cursor_row": screen.cursor_row,
+        "final_cursor_col": screen.cursor_col,
+    }
 
 
 class Drop(FrozenModel):

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.film.frames import Film, RowTable
-from schema.records import Drop, Episode, Opened, StyleRun
+from schema.records import Drop, Episode, Opened
+from schema.screen import style_runs
 
 
 class FilmedCommit(NamedTuple):
@@ -72,7 +73,7 @@ def make_takes(
             reason="bot" if dropped else None, files=1, files_typed=1, lines=2, lines_typed=2, first_step=step,
             steps=count, tree=sha, opened=tuple(Opened(path=f"f{ordinal % 4}", blob=blob_id(c)) for c in contents),
             final_frame=tuple(text for text, _ in now),
-            final_style=tuple(StyleRun(y, *run) for y, (_, runs) in enumerate(now) for run in runs),
+            final_style=style_runs(runs for _, runs in now),
             final_cursor_row=0, final_cursor_col=2,
         )  # fmt: skip
         drops = [Drop(repo_id=repo_id, episode=ordinal, commit=sha, path=None, scope="commit", rule="bot")]

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.oracle.machine import Oracle
-from pipeline.film.frames import Film, RowTable, Runs, Screen
+from pipeline.film.frames import Film, RowTable
 from pipeline.terminal.terminal import Terminal
 from schema.actions import action_name
 from schema.geometry import Geometry
+from schema.screen import Runs, Screen
 from schema.widths import CELLS
 
 

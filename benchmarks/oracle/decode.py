@@ -7,8 +7,8 @@ wide character that does not fit the row's last cell goes to the next row.
 import pyte
 import pyte.modes
 
-from pipeline.film.frames import Runs, Screen
 from schema.geometry import Geometry
+from schema.screen import Runs, Screen
 from schema.widths import CELLS, COMPOSING
 
 _WIDTH = CELLS.tolist()

@@ -27,8 +27,8 @@ from pathlib import Path
 import ptyprocess
 
 from benchmarks.oracle.decode import Decoder
-from pipeline.film.frames import Screen
 from schema.geometry import Geometry
+from schema.screen import Screen
 
 HERE = Path(__file__).resolve().parent
 MARK = b"\x1b]777;film\x07"

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.film.frames import Film, RowTable, Runs
+from pipeline.film.frames import Film, RowTable
 from schema.columns import FRAME, STYLE, STYLE_RUN
 from schema.decode import style_ids, text_ids
+from schema.screen import Runs
 
 Ints = npt.NDArray[Any]
 _STYLED = np.int32(-(2**31))

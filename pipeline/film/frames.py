@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-# style runs of one row, plain cells left out: (start, length, style), cells, by start
-Runs = tuple[tuple[int, int, int], ...]
+from schema.screen import Runs
 
 
 class RowTable:
@@ -59,15 +58,6 @@ class RowTable:
 
     def __len__(self) -> int:
         return len(self.texts)
-
-
-class Screen(NamedTuple):
-    """One screen, independent of any table: the resume point between episodes."""
-
-    texts: tuple[str, ...]
-    runs: tuple[Runs, ...]
-    cursor_row: int
-    cursor_col: int
 
 
 class Film(NamedTuple):

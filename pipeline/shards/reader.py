@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shards.manifest import FileRef, Manifest
 from pipeline.shards.store import Store
 from schema.errors import CorruptError
-from schema.records import Episode, Opened, StyleRun
+from schema.manifest import FileRef, Manifest
+from schema.records import Episode, Opened
+from schema.screen import StyleRun
 from schema.version import check_version
 
 KEPT_GROUPS = 3  # row groups of blobs in memory, 32 MiB of contents each

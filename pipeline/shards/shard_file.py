@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from pipeline.film.arrow import Piece, piece_of, row_group
 from pipeline.film.frames import Film, RowTable
-from pipeline.shards.manifest import KINDS, FileRef, ShardEntry, file_metadata
 from pipeline.shards.store import Store
 from schema.columns import arrow_schema
 from schema.config import ReplayConfig
+from schema.manifest import KINDS, FileRef, ShardEntry, file_metadata
 from schema.records import Drop, Episode
 
 GROUP_STEPS = 16_384

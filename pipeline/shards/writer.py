@@ -19,20 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.film.frames import Film, RowTable
-from pipeline.shards.manifest import (
-    MANIFEST,
-    PENDING,
-    TOOL_VERSION,
-    Manifest,
-    ShardEntry,
-    check,
-    load,
-    stream_folder,
-)
+from pipeline.shards.manifest import check, load
 from pipeline.shards.shard_file import ShardFile
 from pipeline.shards.store import TEMPORARY, Store, errno_of
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, WarehouseError
+from schema.manifest import MANIFEST, PENDING, TOOL_VERSION, Manifest, ShardEntry, stream_folder
 from schema.records import Drop, Episode
 from schema.version import SCHEMA_VERSION
 from schema.widths import VIM_VERSION, WIDTH_HASH

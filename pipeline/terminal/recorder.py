@@ -8,8 +8,9 @@ from array import array
 
 import numpy as np
 
-from pipeline.film.frames import Film, RowTable, Screen
+from pipeline.film.frames import Film, RowTable
 from schema.geometry import Geometry
+from schema.screen import Screen
 
 _RAMP = array("i", range(1 << 19))  # an array takes a slice of another one much faster than a list or a range
 _RAMP_H = array("h", range(1 << 15))

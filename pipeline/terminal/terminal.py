@@ -5,13 +5,14 @@ The screen is what the real programs would show in a real terminal, cell for cel
 
 from collections.abc import Callable, Sequence
 
-from pipeline.film.frames import Film, RowTable, Screen
+from pipeline.film.frames import Film, RowTable
 from pipeline.terminal.recorder import Recorder
 from pipeline.terminal.shell import PROMPT, Shell
 from pipeline.terminal.vim.normal import Vim
 from pipeline.text.quoting import unquote
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
+from schema.screen import Screen
 
 POLL_KEYS = 4_096  # keys between two calls of `poll`: some hundredths of a second
 

@@ -7,9 +7,9 @@ lone surrogate U+DC80-DCFF for a byte that is not valid UTF-8 (Python's surrogat
 import re
 from functools import lru_cache
 
-from pipeline.film.frames import Runs
 from pipeline.text.clusters import DRAWN, bases, is_drawable, is_stand_in, unfold
 from schema.geometry import Style
+from schema.screen import Runs
 from schema.widths import CLASS, COMPOSING
 
 TAB_STOP = 8

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.shards.manifest import MANIFEST, PENDING, Manifest, load, manifests, stream_folder
+from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import TEMPORARY, Store
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.compact import PACKS
 from pipeline.warehouse.database import DATABASE, build_database, open_database
 from schema.errors import GitreelError, WarehouseError
+from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 
 BUILD_WAIT = 120.0  # seconds, for another build of the same warehouse
 

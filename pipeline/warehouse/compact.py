@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from pipeline.shards.manifest import KINDS, MANIFEST, FileRef, Manifest, load, manifests, stream_folder
+from pipeline.shards.manifest import load, manifests
 from pipeline.shards.shard_file import TableFile
 from pipeline.shards.store import Store
 from pipeline.warehouse import splits as families
 from schema.errors import WarehouseError
+from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, stream_folder
 
 PACKS = "packs"
 PACK_STEPS = 4 << 20

@@ -14,7 +14,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shards.manifest import FileRef, Manifest
 from pipeline.shards.store import Store
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.compact import PACKS, full_packs
@@ -22,6 +21,7 @@ from pipeline.warehouse.macros import MACROS
 from schema.bucket import S3Files
 from schema.columns import TABLES, arrow_schema
 from schema.errors import CorruptError, WarehouseError
+from schema.manifest import FileRef, Manifest
 from schema.version import SCHEMA_VERSION, check_version
 
 DATABASE = "actions.db"

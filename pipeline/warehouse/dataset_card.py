@@ -10,12 +10,13 @@ from typing import Any
 
 import duckdb
 
-from pipeline.shards.manifest import Manifest, manifests
+from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store, one_line
 from pipeline.warehouse.database import open_database, prefix, sql_type
 from schema.actions import Phase
 from schema.columns import TABLES
 from schema.errors import GitreelError
+from schema.manifest import Manifest
 from schema.version import SCHEMA_VERSION
 
 CARD = "DATASET.md"

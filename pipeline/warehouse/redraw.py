@@ -13,15 +13,16 @@ import numpy.typing as npt
 
 from pipeline.film.arrow import Piece, piece_of
 from pipeline.film.frames import Film, RowTable
-from pipeline.replay import TABLE_ROWS, FilmedCommit, final_screen
-from pipeline.shards.manifest import MANIFEST, Manifest, load, stream_folder
+from pipeline.replay import TABLE_ROWS, FilmedCommit
+from pipeline.shards.manifest import load
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store, one_line
 from pipeline.shards.writer import StreamWriter
 from pipeline.terminal.terminal import Terminal
 from schema.errors import ConfigError, GitreelError, SourceError
 from schema.geometry import Geometry
-from schema.records import Drop, Episode, StyleRun
+from schema.manifest import MANIFEST, Manifest, stream_folder
+from schema.records import Drop, Episode, final_fields
 
 
 def open_stream(store: Store, repo_id: str) -> Manifest:
@@ -51,13 +52,7 @@ def redrawn(reader: StreamReader, geometry: Geometry) -> Iterator[FilmedCommit]:
         if len(terminal.table) > TABLE_ROWS:
             terminal.forget_rows()
         film = play(reader, episode, terminal) if episode.steps else None
-        screen = terminal.screen()
-        final = {
-            "final_frame": screen.texts,
-            "final_style": tuple(StyleRun(y, *run) for y, runs in enumerate(screen.runs) for run in runs),
-            "final_cursor_row": screen.cursor_row,
-            "final_cursor_col": screen.cursor_col,
-        }
+        final = final_fields(terminal.screen())
         contents = {o.blob: reader.content(o.blob) for o in episode.opened if o.blob is not None}
         yield FilmedCommit(episode.model_copy(update=final), film, terminal.table, list(contents.items()), [])
 
@@ -88,10 +83,10 @@ def compare(reader: StreamReader, only: Sequence[int] | None = None) -> Iterator
     geometry = reader.manifest.config.geometry
     for episode in reader.episodes():
         if episode.steps and (wanted is None or episode.episode in wanted):
-            terminal = Terminal(geometry, final_screen(before) if before else None)
+            terminal = Terminal(geometry, before.final_screen if before else None)
             film = play(reader, episode, terminal)
             wrong = int(different(stored(reader, episode), film, terminal.table).sum())
-            drawn, kept = terminal.screen(), final_screen(episode)
+            drawn, kept = terminal.screen(), episode.final_screen
             yield episode, wrong + (drawn != kept)
         before = episode
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from pipeline.shards.manifest import Manifest
 from pipeline.shards.store import Store
 from schema.errors import CorruptError
+from schema.manifest import Manifest
 
 SPLITS = (("train", 0.8), ("validation", 0.1), ("test", 0.1))
 REGISTRY = "splits.json"

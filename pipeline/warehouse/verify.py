@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.shards.manifest import FileRef, Manifest, check
+from pipeline.shards.manifest import check
 from pipeline.shards.reader import StreamReader, files_of
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import DATABASE, open_database
 from pipeline.warehouse.redraw import compare
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
+from schema.manifest import FileRef, Manifest
 
 
 class Verified(NamedTuple):

@@ -8,6 +8,7 @@ import unicodedata
 
 from pipeline.watch.recording import ShownScreen
 from schema.geometry import Style
+from schema.screen import Runs
 from schema.widths import CLASS, COMPOSING, WIDE
 
 _SGR = {Style.PLAIN: "0", Style.BOLD: "0;1", Style.REVERSE: "0;7", Style.BOLD_REVERSE: "0;1;7"}
@@ -20,7 +21,7 @@ def safe(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in text)
 
 
-def row_sequence(text: str, runs: tuple[tuple[int, int, int], ...], cols: int) -> str:
+def row_sequence(text: str, runs: Runs, cols: int) -> str:
     """One row from its left edge on, styled; the rest of it is blanked. Cells, not characters, are counted."""
     cells: list[str] = []
     for unit in safe(text):

@@ -9,6 +9,7 @@ import duckdb
 
 from schema.errors import WarehouseError
 from schema.geometry import Geometry
+from schema.screen import Runs, StyleRun, runs_by_row
 
 BATCH = 4096  # steps read at a time
 
@@ -17,7 +18,7 @@ class ShownScreen(NamedTuple):
     """One screen. `runs[y]` are row y's (start, length, style), cells. `action` is the next key, -1 at the end."""
 
     texts: tuple[str, ...]
-    runs: tuple[tuple[tuple[int, int, int], ...], ...]
+    runs: tuple[Runs, ...]
     cursor: tuple[int, int]
     action: int
     episode: int
@@ -103,7 +104,6 @@ def screens(recording: Recording, first_step: int | None = None) -> Iterator[Sho
     """Every screen of the reel from stream step `first_step` on (default: its first), and last the final screen."""
     last = recording.chapters[-1]
     start = recording.chapters[0].first_step if first_step is None else first_step
-    height = recording.geometry.rows
     with _connect(recording.database) as db:
         while start < last.first_step + last.steps:
             table = db.execute(
@@ -111,8 +111,7 @@ def screens(recording: Recording, first_step: int | None = None) -> Iterator[Sho
                 " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
                 [recording.repo_id, start, min(start + BATCH, last.first_step + last.steps)],
             ).fetchall()
-            for frame, style, row, col, action, episode in table:
-                yield ShownScreen(tuple(frame), _by_row(style, height), (row, col), action, episode)
+            yield from (_shown(*row) for row in table)
             start += BATCH
         final = db.execute(
             "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
@@ -120,11 +119,10 @@ def screens(recording: Recording, first_step: int | None = None) -> Iterator[Sho
             [recording.repo_id, last.episode],
         ).fetchone()
         assert final is not None
-        yield ShownScreen(tuple(final[0]), _by_row(final[1], height), (final[2], final[3]), -1, last.episode)
+        frame, style, row, col = final
+        yield _shown(frame, style, row, col, -1, last.episode)
 
 
-def _by_row(style: list[dict[str, int]], height: int) -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    rows: list[list[tuple[int, int, int]]] = [[] for _ in range(height)]
-    for run in style:
-        rows[run["row"]].append((run["start"], run["length"], run["style"]))
-    return tuple(tuple(runs) for runs in rows)
+def _shown(frame: list[str], style: list[dict[str, int]], row: int, col: int, action: int, episode: int) -> ShownScreen:
+    runs = runs_by_row((StyleRun(**run) for run in style), len(frame))
+    return ShownScreen(tuple(frame), runs, (row, col), action, episode)

@@ -10,11 +10,12 @@ import pytest
 
 from pipeline.crawl.opt_out import opted_out
 from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, refuse_found
-from pipeline.shards.manifest import MANIFEST, load, stream_folder
+from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, WarehouseError
+from schema.manifest import MANIFEST, stream_folder
 from tests.github_server import GitHubServer
 from tests.repositories import Repository
 

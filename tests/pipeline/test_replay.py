@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import replay as module
 from pipeline.git.history import RewrittenHistoryError, walk
-from pipeline.replay import FilmedCommit, final_screen, replay, still_holds
+from pipeline.replay import FilmedCommit, replay, still_holds
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, UnsupportedKeyError
@@ -109,7 +109,7 @@ def test_the_final_screen_is_where_the_next_take_starts(repository: Repository) 
     previous: FilmedCommit | None = None
     for take in replay(repository.path, "o/r", CONFIG):
         if previous and take.film is not None:
-            screen = final_screen(previous.episode)
+            screen = previous.episode.final_screen
             assert texts(take)[0] == screen.texts
             assert (take.film.cursor_row_T[0], take.film.cursor_col_T[0]) == (screen.cursor_row, screen.cursor_col)
         previous = take

@@ -5,7 +5,6 @@ All rows, columns and lines count from 0. `top` is the buffer line in screen row
 
 from typing import cast
 
-from pipeline.film.frames import Runs
 from pipeline.terminal.recorder import Recorder
 from pipeline.text.cells import (
     Ruler,
@@ -22,6 +21,7 @@ from pipeline.text.clusters import bases, is_mark
 from pipeline.text.lines import split_lines
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Style
+from schema.screen import Runs
 
 _TILDE = ("~", ((0, 1, int(Style.BOLD)),))
 MEMORY = 1 << 24  # units of the lines whose drawing is remembered

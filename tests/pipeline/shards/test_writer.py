@@ -14,12 +14,13 @@ import pytest
 
 from pipeline.shards import shard_file as shardfile
 from pipeline.shards import writer as shards
-from pipeline.shards.manifest import MANIFEST, PENDING, Manifest, load, stream_folder
+from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter, refuse
 from schema.columns import TABLES, arrow_schema
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
+from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 from schema.records import Opened
 from tests.disk import small_disk
 from tests.takes import FilmedCommit, make_takes

@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.film.arrow import piece_of
 from pipeline.replay import replay
-from pipeline.shards.manifest import Manifest
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
@@ -15,6 +14,7 @@ from pipeline.warehouse.redraw import compare, different, main, open_stream, red
 from schema.config import ReplayConfig
 from schema.errors import CorruptError, SourceError
 from schema.geometry import Geometry
+from schema.manifest import Manifest
 from tests.repositories import Repository
 
 REPO = "owner/name"

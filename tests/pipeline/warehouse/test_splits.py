@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from pipeline.shards.manifest import Manifest
 from pipeline.warehouse import splits as families
 from schema.config import ReplayConfig
+from schema.manifest import Manifest
 
 CONFIG = ReplayConfig(rows=8, cols=40)
 

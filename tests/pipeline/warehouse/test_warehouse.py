@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.replay import replay
 from pipeline.shards import writer as shards
-from pipeline.shards.manifest import MANIFEST, Manifest, load, manifests, stream_folder
+from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter, refuse
 from pipeline.warehouse import splits as families
@@ -25,6 +25,7 @@ from schema.actions import VOCABULARY, Phase, action_name
 from schema.columns import TABLES
 from schema.config import ReplayConfig
 from schema.errors import CorruptError, SchemaVersionError
+from schema.manifest import MANIFEST, Manifest, stream_folder
 from tests.disk import small_disk
 from tests.repositories import Repository
 from tests.takes import make_takes

@@ -1,0 +1,171 @@
+"""A stream's manifest, `shards/<slug>/stream.json`: its files, their checksums and where to go on.
+
+It is the commit point. A file that it does not name is no part of the warehouse; the file is put in place last and
+atomically, so that a kill at any moment leaves the stream as it was or as it will be. It holds no times: the same
+repository, config and version give the same bytes.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from schema.config import FrozenModel, ReplayConfig
+from schema.errors import CorruptError
+from schema.records import Episode, Repository, Shard
+from schema.version import SCHEMA_VERSION, check_version
+from schema.widths import VIM_VERSION, WIDTH_HASH
+
+KINDS = ("steps", "episodes", "blobs", "drops")
+TOOL_VERSION = version("gitreel")
+MANIFEST = "stream.json"
+PENDING = "stream.next.json"  # a rewritten history on its way to replace the stream
+
+
+class FileRef(FrozenModel):
+    """A Parquet file, or some row groups of a packed one. `path` is relative to the warehouse."""
+
+    path: str
+    sha256: str
+    bytes: int
+    rows: int
+    row_groups: tuple[int, int]  # first, count
+
+
+class ShardEntry(FrozenModel):
+    """One shard: consecutive episodes, at most one file of each kind; a kind without rows has none."""
+
+    shard: int
+    closed: bool
+    first_step: int
+    steps: int
+    first_episode: int
+    episodes: int
+    filmed: int
+    schema_version: str
+    tool_version: str
+    vim_version: str
+    width_hash: str
+    files: dict[str, FileRef]
+
+
+class Manifest(FrozenModel):
+    """One repository's stream. `generation` counts rewritten histories; `resume` is the last episode."""
+
+    schema_version: str = SCHEMA_VERSION
+    repo_id: str
+    source: str = ""
+    family: str | None = None
+    licence: str | None = None
+    head: str | None = None
+    status: str = "partial"
+    reason: str | None = None
+    tool_version: str = TOOL_VERSION
+    config: ReplayConfig
+    generation: int = 0
+    shards: tuple[ShardEntry, ...] = ()
+    resume: Episode | None = None
+
+    @property
+    def steps(self) -> int:
+        """Length of the stream."""
+        return sum(s.steps for s in self.shards)
+
+    @property
+    def episodes(self) -> int:
+        """Episodes in the stream, dropped ones included."""
+        return sum(s.episodes for s in self.shards)
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie, relative to the warehouse."""
+        folder = stream_folder(self.repo_id)
+        return f"{folder}/g{self.generation:04d}" if self.generation else folder
+
+    def files(self) -> Iterator[FileRef]:
+        """Every file of every shard."""
+        for shard in self.shards:
+            yield from shard.files.values()
+
+    def dump(self) -> bytes:
+        """Its bytes: sorted keys, one line a key."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode() + b"\n"
+
+    def repository(self, split: str | None, duplicate_of: str | None) -> Repository:
+        """Its row of the `repositories` table."""
+        return Repository.model_validate(
+            {
+                **self.model_dump(include={"repo_id", "source", "head", "family", "licence", "status"}),
+                "split": split,
+                "duplicate_of": duplicate_of,
+                "reason": self.reason,
+                "episodes": sum(s.filmed for s in self.shards),
+                "steps": self.steps,
+                "rows": self.config.rows,
+                "cols": self.config.cols,
+                "tool_version": self.tool_version,
+                "config_hash": self.config.digest,
+            }
+        )
+
+    def shard_rows(self) -> Iterator[Shard]:
+        """Its rows of the `shards` table: shards that hold steps."""
+        for entry in self.shards:
+            if "steps" not in entry.files:
+                continue
+            file = entry.files["steps"]
+            yield Shard(
+                repo_id=self.repo_id,
+                path=file.path,
+                sha256=file.sha256,
+                bytes=file.bytes,
+                config_hash=self.config.digest,
+                rows=self.config.rows,
+                cols=self.config.cols,
+                **entry.model_dump(exclude={"filmed", "files"}),
+            )
+
+
+def slug(repo_id: str) -> str:
+    """A folder name for a repository, one to one: 'pallets/click' -> 'pallets+click'. At most 200 bytes."""
+    text = quote(repo_id, safe="/").replace("~", "%7E").replace("/", "+")
+    text = re.sub(r"^\.", "%2E", text)
+    if len(text) <= 200:
+        return text
+    return f"{text[:160]}%{hashlib.sha256(repo_id.encode()).hexdigest()[:32]}"
+
+
+def stream_folder(repo_id: str) -> str:
+    """The stream's folder, relative to the warehouse."""
+    return f"shards/{slug(repo_id)}"
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """A manifest from its bytes; `where` names the file. Raises CorruptError, SchemaVersionError."""
+    try:
+        fields = json.loads(data)
+        check_version(fields.get("schema_version"), where)
+        return Manifest.model_validate_json(data)
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError) as error:
+        raise CorruptError(
+            f"{where}: not a stream's manifest; remove its folder and harvest the repository again: "
+            "python -m flows.harvest --repo PATH"
+        ) from error
+
+
+def file_metadata(config: ReplayConfig, table: str) -> dict[str, str]:
+    """Key-value metadata of every Parquet file."""
+    return {
+        "table": table,
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": TOOL_VERSION,
+        "config_hash": config.digest,
+        "rows": str(config.rows),
+        "cols": str(config.cols),
+        "vim_version": VIM_VERSION,
+        "width_hash": WIDTH_HASH,
+    }
