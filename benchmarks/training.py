@@ -28,15 +28,18 @@ from torch.utils.checkpoint import checkpoint
 
 from benchmarks import report
 from flows.server import free_port
-from training.backbones import BACKBONES
-from training.checkpoint import checkpoints, load_weights
-from training.data import FilmReader, Sampler, collate, make_batch
-from training.dedup import distinct_fractions
-from training.model import FrameModel, ModelConfig, preset
-from training.plan import free_memory, keep_freed_memory
-from training.report import read_log
-from training.streaming import Mode, backpropagate, chunks, token_losses
-from training.streams import Warehouse
+from training.data.batches import Sampler, collate, make_batch
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.loop.checkpoint import checkpoints
+from training.loop.plan import free_memory, keep_freed_memory
+from training.loop.report import read_log
+from training.model.backbones import BACKBONES
+from training.model.config import ModelConfig, preset
+from training.model.frame_model import FrameModel
+from training.model.gradients import Mode, backpropagate, chunks, token_losses
+from training.model.reuse import distinct_fractions
+from training.model.weights import load_weights
 
 # One thread; and what is freed goes back to the system at once, so that the peak is what was held, not what was kept.
 USUAL = {"OMP_NUM_THREADS": "1"}

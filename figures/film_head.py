@@ -33,13 +33,17 @@ from figures import corpus
 from figures.rows import ROOT
 from schema.config import FrozenModel
 from schema.errors import ConfigError, GitreelError
-from training.data import FilmReader, Sampler, make_batch
-from training.memory import stored_certificates
-from training.model import FrameModel, parameter_counts, preset
-from training.streaming import token_losses
-from training.streams import Segment, Warehouse
+from training.analysis.word_lags import stored_certificates
+from training.data.batches import Sampler, make_batch
+from training.data.splits import Segment
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.model.config import preset
+from training.model.counts import parameter_counts
+from training.model.frame_model import FrameModel
+from training.model.gradients import token_losses
 from training.tasks import recall
-from training.tasks.film import Film, Reel
+from training.tasks.frozen_head import Film, Reel
 
 CACHE = ROOT.parent / "runs" / "film"
 VERSION = 1  # of this file: another one makes other vectors

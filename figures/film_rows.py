@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.rows import ROOT, Kind, Row, read_rows
-from training.tasks.film import Film, FilmConfig, FilmResult, fit
+from training.tasks.frozen_head import Film, FilmConfig, FilmResult, fit
 
 RESAMPLES = 2000
 LEVEL = 0.95

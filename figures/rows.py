@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_origin
 import torch
 from pydantic import BaseModel
 
-from training.tasks.fit import TaskConfig, TaskResult, fit
+from training.tasks.train import TaskConfig, TaskResult, fit
 
 ROOT = Path(__file__).parent
 

@@ -2,6 +2,7 @@
 
     python -m training.fit --shards warehouse/                 # about ten minutes, everything chosen for the machine
     torchrun --nproc-per-node 2 -m training.fit --shards warehouse/ --steps 500 --folder runs/two
+    python -m training.fit --config run.toml --preset small --minutes 2 --set model.reduce=mean
 
 Trains the model and, on the same batches for as many updates, the same model without memory (frame-only). In the run's
 folder: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png,
@@ -12,457 +13,77 @@ where the learning rate is constant (`--warmup 0 --decay 0 --hold 0`, as the pap
 
 from __future__ import annotations
 
+import argparse
 import json
-import math
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from importlib.metadata import version
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from pydantic import ValidationError
 
-from schema.errors import ConfigError, CorruptError, GitreelError
-from training.checkpoint import checkpoints, load_checkpoint, save_checkpoint, save_weights, write
-from training.config import FitConfig, course_is_flat, parse, saved_settings
-from training.data import Batch, FilmReader, Loader, Sampler, collate, make_batch
-from training.learner import Learner, has_bf16, pick_device, speaks_first, start_ranks
-from training.metrics import Held, run_windows, sample_text, scores, unigram_loss
-from training.model import FrameModel, check_weights, parameter_counts
-from training.optim import rate
-from training.plan import (
-    UPDATES,
-    Cost,
-    check_memory,
-    check_time,
-    choose_window,
-    keep_freed_memory,
-    longest_segments,
-    model_configs,
-    planned_updates,
-    probe,
-    processors,
-)
-from training.report import Log, draw_loss, verdict
-from training.streams import Segment, Warehouse
-from training.tokens import Tokenizer
-
-UNIGRAM_GROUPS = 64  # row groups whose keys give the unigram frequencies and the tokenizer
+from schema.errors import ConfigError, GitreelError
+from training.loop.config import PUBLISHED, FitConfig, reason
+from training.loop.distributed import speaks_first
+from training.loop.run import fit
 
 
-class Run:
-    """One training run: film, models, plan, and the loop. `rank` 0 writes and speaks."""
-
-    def __init__(self, config: FitConfig) -> None:
-        self.started = time.monotonic()
-        self.device = pick_device(config.device)
-        self.rank, self.world = start_ranks(self.device)
-        self.folder = Path(config.run)
-        if config.batch % self.world:
-            raise ConfigError(
-                f"batch {config.batch} does not divide by {self.world} ranks; "
-                f"use --batch {config.batch // self.world * self.world or self.world}"
-            )
-        self.asked = config
-        keep_freed_memory()
-        torch.set_num_threads(config.threads or max(1, processors() // self.world))
-        resumed = self._resume_point(config)
-        self.resumed = resumed is not None
-        self.config = saved_settings(resumed["config"], self.folder) if resumed else config
-        if self.config.bf16 is None:
-            self.config = self.config.model_copy(update={"bf16": has_bf16(self.device)})
-        self._open_film()
-        self.models = self._build(self.config.preset or "small")
-        self.done = 0
-        if resumed:
-            self._restore(resumed)
-        else:
-            self._choose()
-
-    # film ------------------------------------------------------------------------------------------------------
-
-    def _open_film(self) -> None:
-        config = self.config
-        self.warehouse = Warehouse(config.shards, config.repo)
-        self.reader = FilmReader(self.warehouse, self._max_code_point(), config.cache_megabytes << 20)
-        self.tokenizer = None
-        if config.tokens:
-            self.tokenizer = self._tokenizer(config.tokens)
-            self.reader = FilmReader(
-                self.warehouse, self._max_code_point(), config.cache_megabytes << 20, self.tokenizer
-            )
-        window = self._window()
-        self.segments, self.split_words = self.reader.segments(window)
-        self.sampler = Sampler(self.segments["train"], window, config.seed)
-        self.held_sampler = Sampler(self.segments["validation"], window)
-        places = self.held_sampler.spread(config.validation_windows)
-        windows = [self.reader.window(*place, window) for place in places]
-        self.held_batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
-        vocabulary = len(self.tokenizer) if self.tokenizer else 256
-        train_keys = np.concatenate([self.reader.actions(s) for s in self._some(self.segments["train"])])
-        held_keys = np.concatenate([batch.actions_BT.numpy().ravel() for batch in self.held_batches])
-        self.unigram = unigram_loss(train_keys, held_keys, vocabulary)
-        self.vocabulary = vocabulary
-        self.config = config.model_copy(update={"window": window})
-
-    def _window(self) -> int:
-        """Steps of a window: as asked, or what suits the film. Raises ConfigError where no stream is that long."""
-        longest = longest_segments(self.reader.segments(2)[0])
-        window = fitting = choose_window(self.config, min(longest))
-        while fitting > 1 and min(longest_segments(self.reader.segments(fitting)[0])) < fitting:
-            fitting //= 2
-        if fitting < 2 or (fitting < window and self.config.window is not None):
-            raise ConfigError(
-                f"window of {window} steps, but the longest stream to learn has {longest[0]} and the longest held-out "
-                f"one {longest[1]}; {f'use --window {fitting}, or ' if fitting > 1 else ''}harvest more commits"
-            )
-        return fitting
-
-    def _max_code_point(self) -> int:
-        return int(self.config.model.get("max_code_point", 256))
-
-    def _some(self, segments: Sequence[Segment]) -> list[Segment]:
-        """The segments, or of a large split evenly spread pieces of them."""
-        total = sum(s.stop - s.start for s in segments)
-        share = min(1.0, UNIGRAM_GROUPS * 16_384 / total)
-        return [s._replace(stop=s.start + max(1, int((s.stop - s.start) * share))) for s in segments]
-
-    def _tokenizer(self, size: int) -> Tokenizer:
-        """A resumed run's own; otherwise fitted on the keys to learn, by rank 0 for all."""
-        path = self.folder / "tokenizer.jsonl"
-        if not self.resumed and self.rank == 0:
-            segments, _ = self.reader.segments(self.config.window or 128)
-            keys = (self.reader.actions(s).astype(np.uint8).tobytes() for s in self._some(segments["train"]))
-            Tokenizer.fit(keys, size).save(path)
-        if self.world > 1:
-            torch.distributed.barrier()
-        return Tokenizer.load(path)
-
-    # plan ------------------------------------------------------------------------------------------------------
-
-    def _build(self, preset: str) -> dict[str, Learner]:
-        learners = {}
-        configs = model_configs(self.config, preset, self.reader.geometry, self.vocabulary)
-        assert self.config.window is not None
-        for name, model_config in configs.items():
-            check_memory(model_config, self.config, self.config.window, self.device, self.world)
-            torch.manual_seed(self.config.seed)
-            model = FrameModel(model_config)
-            if self.config.centre and preset != "paper":
-                batch = make_batch(self.reader, self.sampler, 8, 1 << 30)  # no training step's windows
-                model.frame_head.centre(batch.cells_BTRC[:, :: max(1, self.sampler.window // 4)])
-            learners[name] = Learner(model, self.config, self.device)
-        return learners
-
-    def _choose(self) -> None:
-        """Preset and number of updates, by a short probe."""
-        config = self.config
-        cost = Cost(math.nan, math.nan)
-        name = config.preset or "small"
-        if config.steps is None or config.preset is None:
-
-            def loader(step: int) -> Batch:
-                return make_batch(self.reader, self.sampler, config.batch, step, self.rank, self.world)
-
-            if config.steps is None:
-                some = self.reader.window(*self.sampler.place(0), min(16, self.sampler.window))
-                check_time(self.models, collate([some]), config, self.world)
-            spent = time.monotonic() - self.started
-            cost = probe(self.models, loader, self.validate, self.held_share)
-            if config.preset is None and planned_updates(config.minutes, spent, cost, config.evaluations) < UPDATES:
-                name, self.models = "tiny", self._build("tiny")
-                cost = probe(self.models, loader, self.validate, self.held_share)
-        spent = time.monotonic() - self.started
-        steps = config.steps or planned_updates(config.minutes, spent, cost, config.evaluations)
-        if self.world > 1:  # every rank measured its own time
-            shared = torch.tensor([steps], device=self.device)
-            torch.distributed.broadcast(shared, 0)
-            steps = int(shared)
-        self.cost = cost
-        self.config = config.model_copy(update={"preset": name, "steps": steps})
-
-    def plan(self) -> str:
-        """What will be done, in words."""
-        config, main = self.config, next(iter(self.models.values()))
-        counts = parameter_counts(main.model)
-        parts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if name != "total")
-        steps = sum(s.stop - s.start for s in self.segments["train"])
-        said = self.warehouse.notes[:5]
-        if self.tokenizer and len(self.tokenizer) < config.tokens:
-            most = len(self.tokenizer)
-            said = [*said, f"the keys to learn hold no more than {most} tokens, {config.tokens} were asked"]
-        notes = [f"  note        {note}\n" for note in said]
-        unit = f"tokens of {self.vocabulary}" if self.tokenizer else "steps"
-        time_words = (
-            f"about {self.asked.minutes:.3g} minutes ({self.cost.update:.2f} s an update, measured)"
-            if self.asked.steps is None and self.done == 0
-            else f"from update {self.done:,}"
-        )
-        names = " and of ".join(name.replace("_", "-") for name in self.models)
-        return (
-            f"  film        {len(self.reader.streams)} streams at {self.reader.geometry}, {steps:,} {unit} to learn\n"
-            f"  splits      {self.split_words}\n"
-            f"  model       {config.preset}, {config.backbone}: {counts['total']:,} parameters ({parts})\n"
-            f"  windows     {config.batch} x {config.window} {unit} an update; {self.sampler.starts:,} starts, "
-            f"{self.sampler.skipped} streams too short\n"
-            f"  machine     {self.device}, {torch.get_num_threads()} threads, {self.world} ranks, "
-            f"{'bf16' if config.bf16 else 'fp32'}\n"
-            f"  plan        {config.steps:,} updates of {names}, {time_words}; into {self.folder}/\n" + "".join(notes)
-        )
-
-    # checkpoints -----------------------------------------------------------------------------------------------
-
-    def _resume_point(self, config: FitConfig) -> dict[str, Any] | None:
-        """The newest whole checkpoint of an unfinished run with the same settings. Raises ConfigError."""
-        found = checkpoints(self.folder / "checkpoints")
-        if config.overwrite or not found:
-            return None
-        for path in reversed(found):
-            try:
-                state = load_checkpoint(path)
-            except CorruptError as error:
-                self.say(f"{error}")
-                continue
-            ours, theirs = config.model_dump(), state["asked"]
-            other = [key for key in ours if ours[key] != theirs.get(key) and key not in ("threads", "overwrite")]
-            other += [key for key in ("world",) if state["world"] != self.world]
-            if other == ["steps"] and config.steps and theirs["steps"] and course_is_flat(state["config"]):
-                if config.steps < state["step"]:
-                    raise ConfigError(
-                        f"{self.folder} holds {state['step']} updates already; give more --steps, or --overwrite"
-                    )
-                state["config"]["steps"] = config.steps
-                return state
-            if other:
-                length = "the learning rate falls towards a run's end, so that a longer run is another one; "
-                raise ConfigError(
-                    f"{self.folder} holds a run with another {', '.join(other)}; "
-                    f"{length if {'steps', 'minutes'} & {*other} else ''}give this one its own --run FOLDER, "
-                    "or --overwrite"
-                )
-            return state
-        raise CorruptError(f"{self.folder}/checkpoints: no whole checkpoint; start anew with --overwrite")
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        if state["film"] != self._film():
-            raise ConfigError(f"{self.config.shards}: the film has changed since {self.folder} began; use --overwrite")
-        for name, learner in self.models.items():
-            saved = state["models"].get(name)
-            if saved is None:
-                raise ConfigError(f"{self.folder}: its checkpoint holds no {name}; start anew with --overwrite")
-            check_weights(learner.model, saved["model"], f"{self.folder}/checkpoints")
-            try:
-                learner.restore(saved)
-            except (KeyError, ValueError) as error:
-                raise ConfigError(
-                    f"{self.folder}/checkpoints: the optimizer's state of {name} is another model's ({error}); "
-                    "start anew with --overwrite"
-                ) from error
-        self.done, self.best = state["step"], state["best"]
-        self.cost = Cost(math.nan, math.nan)
-
-    def _film(self) -> list[Any]:
-        return [[stream.repo_id, stream.steps] for stream in self.reader.streams]
-
-    def _save(self) -> None:
-        if self.rank:
-            return
-        state = {
-            "asked": self.asked.model_dump(),
-            "config": self.config.model_dump(),
-            "film": self._film(),
-            "world": self.world,
-            "best": self.best,
-            "models": {name: learner.state() for name, learner in self.models.items()},
-        }
-        save_checkpoint(self.folder / "checkpoints", self.done, state, self.config.keep)
-
-    # the loop --------------------------------------------------------------------------------------------------
-
-    best: float = math.inf
-
-    @property
-    def held_share(self) -> float:
-        """Fraction of the updates in which the frame head stays as it started."""
-        return self.config.hold if self.config.preset != "paper" and self.config.centre else 0.0
-
-    def validate(self, learner: Learner) -> Held:
-        """Every held-out step, predicted."""
-        return run_windows(learner.model, self.held_batches, learner.dedup, learner.cast())
-
-    def samplers(self) -> list[Sampler]:
-        """Samplers of the windows' lengths: a quarter, a half, the whole."""
-        window = self.sampler.window
-        return [Sampler(self.segments["train"], max(2, window // part), self.config.seed) for part in (4, 2, 1)]
-
-    def train(self) -> dict[str, Any]:
-        """The loop. Returns the summary. Raises GitreelError when a loss is no number."""
-        config = self.config
-        assert config.steps is not None
-        steps = config.steps
-        lengths = self.samplers()
-
-        def sampler(step: int) -> Sampler:
-            progress = step / max(1.0, config.length_warmup * steps)
-            return lengths[min(2, int(2 * progress))] if config.length_warmup else lengths[2]
-
-        due = {round(steps * k / config.evaluations) for k in range(1, config.evaluations)} | {0, steps}
-        if self.rank == 0:
-            self._write_config()
-        with Log(self.folder, self.done) if self.rank == 0 else nullcontext() as log:
-            self._loop(log, steps, due, sampler)
-        return self._finish() if self.rank == 0 else {}
-
-    def _loop(self, log: Log | None, steps: int, due: set[int], sampler: Callable[[int], Sampler]) -> None:
-        config = self.config
-        began, first = time.monotonic(), self.done
-        with Loader(self.reader, sampler, config.batch, self.done, self.rank, self.world) as loader:
-            batches = iter(loader)
-            if self.done == 0:
-                self._evaluate(log, steps)
-            while self.done < steps:
-                batch = next(batches)
-                values: dict[str, Any] = {}
-                held = self.done < self.held_share * steps
-                for name, learner in self.models.items():
-                    learner.hold(held)
-                    loss, norm = learner.update(batch, rate(self.done, steps, config.warmup, config.decay))
-                    values |= {f"train/{name}": loss, f"gradient/{name}": norm}
-                    if not (math.isfinite(loss) and math.isfinite(norm)):
-                        raise self._diverged(name, loss, batch)
-                self.done += 1
-                frames = batch.actions_BT.numel() * self.world * (self.done - first)
-                values["frames_per_second"] = frames / (time.monotonic() - began)
-                values["seconds"] = round(time.monotonic() - self.started, 3)
-                if log:
-                    log.write(self.done, values)
-                if self.done in due:
-                    self._evaluate(log, steps)
-                    steps = self._replan(steps, began, first)
-                    due |= {steps}
-
-    def _evaluate(self, log: Log | None, steps: int) -> None:
-        if self.rank == 0 and log:
-            values: dict[str, Any] = {}
-            words = []
-            for name, learner in self.models.items():
-                held = self.validate(learner)
-                found = scores(held, self.tokenizer)
-                values |= {f"validation/{name}/{key}": value for key, value in found.items()}
-                words.append(f"{name.replace('_', '-')} {found['loss']:.3f}")
-                if name == self.config.backbone:
-                    text = sample_text(held, self.tokenizer)
-                    with (self.folder / "samples.txt").open("a" if self.done else "w") as samples:
-                        samples.write(f"update {self.done}\n{text}\n\n")
-                    if found["loss"] < self.best:
-                        self.best = found["loss"]
-                        save_weights(self.folder / "best.safetensors", learner.model, self._lineage())
-            log.write(self.done, values)
-            passed = time.monotonic() - self.started
-            self.say(f"  {passed:6.0f} s  update {self.done:5d} of {steps}: held out, nats a step: {', '.join(words)}")
-        if self.done:
-            self._save()
-
-    def _replan(self, steps: int, began: float, first: int) -> int:
-        """Fewer updates where --minutes would be passed by a fifth: the machine became busier than the probe saw."""
-        if self.asked.steps is not None or self.world > 1 or self.done >= steps or self.done == first:
-            return steps
-        left = 60 * self.asked.minutes - (time.monotonic() - self.started)
-        possible = self.done + max(1, int(left / ((time.monotonic() - began) / (self.done - first))))
-        if possible > self.done + (steps - self.done) / 1.2:
-            return steps
-        self.say(f"  slower than planned: {possible} updates instead of {steps}")
-        self.config = self.config.model_copy(update={"steps": possible})
-        return possible
-
-    def _diverged(self, name: str, loss: float, batch: Batch) -> GitreelError:
-        path = self.folder / f"diverged-rank{self.rank}.pt"
-        torch.save({"batch": batch._asdict(), "model": self.models[name].model.state_dict()}, path)
-        return ConfigError(
-            f"{name}: loss {loss} at update {self.done + 1}; its batch and weights are in {path}; "
-            "try a lower --learning-rate with --overwrite"
-        )
-
-    # the end ---------------------------------------------------------------------------------------------------
-
-    def _write_config(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        resolved = {
-            **self.config.model_dump(),
-            "model": {name: learner.model.config.model_dump() for name, learner in self.models.items()},
-            "gitreel": version("gitreel"),
-            "git": _git_sha(),
-            "torch": torch.__version__,
-        }
-        write(self.folder / "config.json", json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
-        write(self.folder / "plan.txt", self.plan().encode())
-
-    def _lineage(self) -> dict[str, str]:
-        return {"update": str(self.done), "run": json.dumps(self.config.model_dump()), "git": _git_sha()}
-
-    def _finish(self) -> dict[str, Any]:
-        from training.report import read_log
-
-        name = self.config.backbone
-        lines = read_log(self.folder / "log.jsonl")
-        held = [line for line in lines if f"validation/{name}/loss" in line]
-        last = {key.split("/", 1)[1]: value for key, value in held[-1].items() if key.startswith("validation/")}
-        frame_only = last.get("frame_only/loss")
-        summary = {
-            "steps": sum(stream.steps for stream in self.reader.streams),
-            "episodes": self.warehouse.episodes,
-            "bytes_per_frame": round(self.warehouse.bytes / max(1, self.warehouse.steps), 3),
-            "steps_per_second": round(lines[-2].get("frames_per_second", 0.0), 1) if len(lines) > 1 else 0.0,
-            "loss_first": held[0][f"validation/{name}/loss"],
-            "loss_last": last[f"{name}/loss"],
-            "loss_unigram": self.unigram,
-            "loss_frame_only": frame_only,
-            "updates": self.done,
-            "seconds": round(time.monotonic() - self.started, 1),
-            "preset": self.config.preset,
-            **last,
-        }
-        write(self.folder / "summary.json", json.dumps(summary, indent=1).encode() + b"\n")
-        for each, learner in self.models.items():
-            save_weights(self.folder / "models" / f"{each}.safetensors", learner.model, self._lineage())
-        title = f"{self.config.preset} {name}, windows of {self.config.window} at {self.reader.geometry}"
-        draw_loss(self.folder, list(self.models), self.unigram, title)
-        samples = (self.folder / "samples.txt").read_text().strip().split("\n\n")[-1]
-        self.say("\n" + samples.split("\n", 1)[-1])
-        phases = ", ".join(
-            f"{key.removeprefix(name + '/accuracy_').replace('_', ' ')} {value:.0%}"
-            for key, value in last.items()
-            if key.startswith(f"{name}/accuracy_")
-        )
-        self.say(f"\n  right       {last[f'{name}/accuracy']:.0%} of held-out keys ({phases})")
-        self.say(f"  bits a key  {last[f'{name}/bits_per_key']:.2f}")
-        self.say(f"  verdict     {verdict(summary['loss_last'], self.unigram, frame_only, name)}")
-        self.say(f"  written     {self.folder}/loss.png, summary.json, best.safetensors, log.jsonl, tensorboard/")
-        return summary
-
-    def say(self, words: str) -> None:
-        """Print, from rank 0."""
-        if self.rank == 0:
-            print(words, flush=True)
-
-
-def _git_sha() -> str:
-    done = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True
+def parse(arguments: Sequence[str] | None = None, program: str = "training.fit") -> FitConfig:
+    """Command line -> FitConfig; flags win over --config's file. Raises ConfigError."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {program}",
+        usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER] [--minutes M | --steps N] ...; --help lists every setting",
+        description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
+        epilog="--preset paper trains as published; unless given, it sets "
+        + ", ".join(f"{name} {value}" for name, value in PUBLISHED.items()),
     )
-    return done.stdout.strip() or "unknown"
+    parser.add_argument("--config", type=Path, help="TOML or JSON file of the same settings")
+    parser.add_argument("--set", action="append", default=[], metavar="model.KEY=VALUE", help="a model setting")
+    for name, field in FitConfig.model_fields.items():
+        if name == "model":
+            continue
+        flag = "--" + name.replace("_", "-")
+        if name == "run":  # torchrun takes --run for one of its own flags
+            parser.add_argument(flag, "--folder", default=None, help=f"{field.description} [{field.default}]")
+            continue
+        if name == "repo":
+            parser.add_argument(flag, action="append", default=None, metavar="OWNER/NAME", help=field.description)
+        elif field.annotation in (bool, bool | None):
+            usual = {True: "on", False: "off", None: "auto"}[field.default]
+            words = f"{field.description} [{usual}]"
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
+        else:
+            parser.add_argument(flag, default=None, help=f"{field.description} [{field.default}]")
+    given = vars(parser.parse_args(arguments))
+    path, overrides = given.pop("config"), given.pop("set")
+    settings: dict[str, Any] = _file(path) if path else {}
+    settings.update({name: value for name, value in given.items() if value is not None})
+    model = settings.get("model", {})
+    if not isinstance(model, dict):
+        raise ConfigError(f"{path}: model: a table of model settings is needed")
+    model = dict(model)
+    for item in overrides:
+        key, _, value = item.partition("=")
+        if not key.startswith("model.") or not value:
+            raise ConfigError(f"--set {item}: write model.KEY=VALUE, for example model.reduce=mean")
+        model[key.removeprefix("model.")] = value
+    try:
+        return FitConfig.model_validate({**settings, "model": model})
+    except ValidationError as error:
+        raise ConfigError(f"{path or 'command line'}: {reason(error)}") from error
 
 
-def fit(config: FitConfig) -> dict[str, Any]:
-    """Run to the end (resuming if begun) and return the summary. Raises GitreelError."""
-    run = Run(config)
-    run.say("training.fit")
-    run.say(run.plan())
-    return run.train()
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable TOML or JSON file ({error})") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: a table of settings is needed")
+    return loaded
 
 
 def _refuse(words: str) -> int:

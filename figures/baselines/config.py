@@ -5,7 +5,7 @@ from __future__ import annotations
 from figures.baselines.plot import EQUAL_UPDATES, plot, table
 from figures.film_rows import FILM, best_rate
 from figures.sweep import Figure
-from training.tasks.film import FilmConfig
+from training.tasks.frozen_head import FilmConfig
 
 NAME = "baselines"
 LAYERS = {"lstm": 1, "frame_only": 1, "transformer": 2, "mamba2": 2, "mingru": 2}

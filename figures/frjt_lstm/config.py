@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from figures.frjt_lstm.plot import plot
 from figures.sweep import Figure, best_rate
-from training.tasks.fit import TaskConfig
+from training.tasks.train import TaskConfig
 
 NAME = "frjt_lstm"
 DEPTHS = (4, 8, 16, 32)

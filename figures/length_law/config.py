@@ -12,7 +12,7 @@ from figures.film_rows import FILM, best_rate
 from figures.length_law.plot import BATCH, FRAMES, plot
 from figures.length_law.report import table
 from figures.sweep import Figure
-from training.tasks.film import FilmConfig
+from training.tasks.frozen_head import FilmConfig
 
 NAME = "length_law"
 FilmName = Literal["real", "recall", "joint"]

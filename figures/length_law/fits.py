@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from figures.film_rows import interval, losses_by_stream
 from figures.rows import Row
-from training.tasks.film import LAG_EDGES
+from training.tasks.frozen_head import LAG_EDGES
 
 EXPONENTS = np.linspace(0.02, 3.0, 150)
 Floats = NDArray[np.float64]
@@ -93,7 +93,7 @@ def cold_start(lengths: Sequence[int], longest: Sequence[Row]) -> list[float]:
 
 
 def perfect_recall(lengths: Sequence[int], frame_only: Sequence[Row]) -> list[float]:
-    """The frame-only loss with every key of a word whose lag is 1 … T - 1 free of charge (training.memory).
+    """The frame-only loss with every key of a word whose lag is 1 … T - 1 free of charge (training.analysis.word_lags).
 
     No bound: a model can also learn from what is on the screen and from words only partly alike; it is what exact
     recall of words alone would add to the frame.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from figures.maze.plot import plot
 from figures.sweep import Figure, best_rate
-from training.backbones import count_parameters, make_backbone, match_parameters
-from training.tasks.fit import TaskConfig
+from training.model.backbones import make_backbone
+from training.model.counts import count_parameters, match_parameters
+from training.tasks.train import TaskConfig
 
 NAME = "maze"
 SIDES = (8, 16)

@@ -7,7 +7,7 @@ from figures.params_vs_length.plot import WAYS, spent
 from figures.params_vs_length.plot import plot as draw
 from figures.rows import ROOT, read_rows
 from figures.sweep import Figure
-from training.tasks.film import FilmConfig
+from training.tasks.frozen_head import FilmConfig
 
 NAME = "params_vs_length"
 MULTIPLES = (4, 16)

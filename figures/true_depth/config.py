@@ -16,8 +16,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from figures.rows import ROOT
-from training.backbones import Backbone, make_backbone
-from training.depth import OutputFeedback, judge, measure
+from training.analysis.depth import OutputFeedback, judge, measure
+from training.model.backbones import Backbone, make_backbone
 
 NAME = "true_depth"
 CPU_HOURS = 0.1

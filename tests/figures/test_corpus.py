@@ -12,7 +12,7 @@ from pipeline.crawl.licence import PERMISSIVE
 from schema.errors import ConfigError
 from schema.geometry import Geometry
 from tests.repositories import make_repository
-from training.streams import Warehouse
+from training.data.warehouse import Warehouse
 
 
 def sha(repository: Path, name: str) -> str:

@@ -12,7 +12,7 @@ from figures.length_law import fits
 from figures.params_vs_length.plot import BASE, WAYS, spent
 from figures.rows import Row, append_row, read_rows
 from figures.wall_time.overtaking import Curve, overtakes
-from training.tasks.film import FilmConfig, FilmResult, doubling_marks
+from training.tasks.frozen_head import FilmConfig, FilmResult, doubling_marks
 
 
 def row(seed: int = 0, **changes: object) -> Row:

@@ -11,7 +11,7 @@ import pytest
 
 from figures import sweep
 from figures.rows import Row, cell_key, parse_table, read_rows, render
-from training.tasks.fit import TaskConfig
+from training.tasks.train import TaskConfig
 
 
 def cell(seed: int, updates: int = 4, rate: float = 0.01) -> TaskConfig:

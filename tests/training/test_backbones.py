@@ -8,13 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.backbones import (
-    BACKBONES,
-    Backbone,
-    count_parameters,
-    make_backbone,
-    match_parameters,
-)
+from training.model.backbones import BACKBONES, Backbone, make_backbone
+from training.model.counts import count_parameters, match_parameters
 
 STATEFUL = [name for name in BACKBONES if name != "frame_only"]
 

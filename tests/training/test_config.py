@@ -9,10 +9,11 @@ import torch
 
 from schema.errors import ConfigError
 from tests.training.warehouse import write_warehouse
-from training.config import PUBLISHED, FitConfig, parse
-from training.fit import fit
-from training.model import ModelConfig
-from training.plan import Cost, check_memory, choose_window, planned_updates
+from training.fit import parse
+from training.loop.config import PUBLISHED, FitConfig
+from training.loop.plan import Cost, check_memory, choose_window, planned_updates
+from training.loop.run import fit
+from training.model.config import ModelConfig
 
 
 def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) -> None:

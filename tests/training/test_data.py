@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import training.data
+import training.data.windows
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
 from tests.training.warehouse import COLS, ROWS, make_stream, write_warehouse
-from training.data import FilmReader, Loader, Sampler, compact_frames, make_batch
-from training.streams import Group, Segment, Warehouse, split_segments
-from training.tokens import Tokenizer
+from training.data.batches import Loader, Sampler, make_batch
+from training.data.splits import Segment, split_segments
+from training.data.tokenizer import Tokenizer
+from training.data.warehouse import Group, Warehouse
+from training.data.windows import FilmReader, compact_frames
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +70,13 @@ def test_a_small_cache_gives_the_same_windows(root: Path, reader: FilmReader) ->
 
 def test_a_window_decodes_its_own_steps_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
-    decode = training.data.decode_cells
+    decode = training.data.windows.decode_cells
 
     def counted(table: pa.Table, *others: Any) -> Any:
         decoded.append(table.num_rows)
         return decode(table, *others)
 
-    monkeypatch.setattr("training.data.decode_cells", counted)
+    monkeypatch.setattr("training.data.windows.decode_cells", counted)
     FilmReader(Warehouse(root), cache_bytes=1).window(0, 140, 20)
     assert decoded == [10, 10]
 
@@ -103,7 +105,7 @@ def test_a_row_group_is_read_once_while_it_is_kept(root: Path, monkeypatch: pyte
 
 def test_a_shards_footer_is_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     warehouse = Warehouse(root)
-    monkeypatch.setattr("training.streams.pq.read_metadata", None)
+    monkeypatch.setattr("training.data.warehouse.pq.read_metadata", None)
     assert FilmReader(warehouse, cache_bytes=1).window(0, 390, 20).action_T.size == 20
 
 

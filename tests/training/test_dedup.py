@@ -5,15 +5,9 @@ import pytest
 import torch
 
 from tests.training.film import typed_cells
-from training.dedup import (
-    changed_cells,
-    distinct_fractions,
-    embed,
-    gather_sum,
-    latest,
-    pooled_changes,
-)
-from training.model import FrameHead, ModelConfig
+from training.model.config import ModelConfig
+from training.model.frame_head import FrameHead
+from training.model.reuse import changed_cells, distinct_fractions, embed, gather_sum, latest, pooled_changes
 
 
 def gradients(head: FrameHead, embedded: torch.Tensor) -> list[torch.Tensor]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training import depth
-from training.backbones import BACKBONES, Backbone, State, make_backbone
+from training.analysis import depth
+from training.model.backbones import BACKBONES, Backbone, State, make_backbone
 
 LENGTHS = (8, 16, 32)
 

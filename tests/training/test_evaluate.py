@@ -10,31 +10,25 @@ import torch
 from schema.actions import Phase
 from schema.errors import ConfigError
 from tests.training.warehouse import COLS, ROWS, make_stream, write_warehouse
-from training.data import FilmReader
-from training.evaluate import (
+from training.analysis.evaluate import (
     by_phase,
     by_position,
     context_losses,
     evaluate,
     gain,
     in_window,
-    main,
     spread_targets,
     tables,
 )
-from training.memory import (
-    NEVER,
-    NO_WORD,
-    VISIBLE,
-    by_lag,
-    certificates,
-    stored_certificates,
-    typed_words,
-)
-from training.metrics import Held, sample_text, scores, unigram_loss
-from training.model import FrameModel, ModelConfig
-from training.streaming import token_losses
-from training.streams import Segment, Warehouse
+from training.analysis.metrics import Held, sample_text, scores, unigram_loss
+from training.analysis.word_lags import NEVER, NO_WORD, VISIBLE, by_lag, certificates, stored_certificates, typed_words
+from training.data.splits import Segment
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.evaluate import main
+from training.model.config import ModelConfig
+from training.model.frame_model import FrameModel
+from training.model.gradients import token_losses
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +115,7 @@ def test_positions_double_and_phases_are_named() -> None:
 
 
 def test_scores_count_bits_per_key_not_per_token() -> None:
-    from training.tokens import Tokenizer
+    from training.data.tokenizer import Tokenizer
 
     tokenizer = Tokenizer([*(bytes([b]) for b in range(256)), b"abcd"])
     actions = np.array([[256, 65]])
@@ -198,8 +192,8 @@ def test_a_split_without_film_says_so(reader: FilmReader) -> None:
 
 
 def saved(folder: Path, root: Path, model: FrameModel, **settings: object) -> Path:
-    from training.checkpoint import save_weights
-    from training.config import FitConfig
+    from training.loop.config import FitConfig
+    from training.model.weights import save_weights
 
     config = FitConfig.model_validate({"shards": str(root), "window": 16, **settings})
     name = f"models/{model.config.backbone}.safetensors"

@@ -17,16 +17,22 @@ import torch
 from flows.server import free_port
 from schema.errors import ConfigError, CorruptError, SchemaVersionError
 from tests.training.warehouse import write_warehouse
-from training.checkpoint import checkpoints, load_checkpoint, load_weights, save_checkpoint
-from training.config import FitConfig, parse
-from training.data import FilmReader, Sampler, make_batch
-from training.fit import Run, fit, main
-from training.learner import Learner, has_bf16, pick_device, start_ranks
-from training.model import FrameModel, ModelConfig
-from training.optim import make_optimizers, rate
-from training.report import read_log, verdict
-from training.streams import Segment, Warehouse
-from training.tokens import Tokenizer
+from training.data.batches import Sampler, make_batch
+from training.data.splits import Segment
+from training.data.tokenizer import Tokenizer
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.fit import main, parse
+from training.loop.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from training.loop.config import FitConfig
+from training.loop.distributed import has_bf16, pick_device, start_ranks
+from training.loop.learner import Learner
+from training.loop.optim import make_optimizers, rate
+from training.loop.report import read_log, verdict
+from training.loop.run import Run, fit
+from training.model.config import ModelConfig
+from training.model.frame_model import FrameModel
+from training.model.weights import load_weights
 
 MODEL = {"width": 16, "heads": 2, "downsample_blocks": 1}
 
@@ -278,7 +284,7 @@ def test_a_run_folder_that_cannot_be_made_is_one_clear_line(
 def test_a_batch_that_does_not_divide_is_refused_first(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.fit.start_ranks", lambda device: (0, 3))
+    monkeypatch.setattr("training.loop.run.start_ranks", lambda device: (0, 3))
     with pytest.raises(ConfigError, match="batch 2 does not divide by 3 ranks; use --batch 3"):
         Run(settings(root, tmp_path / "run"))
 
@@ -397,7 +403,7 @@ def test_bf16_is_on_where_a_gpu_has_it(capability: tuple[int, int], has: bool, m
 def test_a_flag_says_more_than_the_gpu_about_bf16(
     root: Path, tmp_path: Path, flags: list[str], used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.fit.has_bf16", lambda device: True)
+    monkeypatch.setattr("training.loop.run.has_bf16", lambda device: True)
     asked = parse(flags).bf16
     assert Run(settings(root, tmp_path / "run", bf16=asked)).config.bf16 is used
 

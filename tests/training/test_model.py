@@ -8,14 +8,11 @@ from pydantic import ValidationError
 
 from schema.errors import ConfigError
 from schema.geometry import COLOURS, Style
-from training.model import (
-    FrameHead,
-    FrameModel,
-    ModelConfig,
-    check_weights,
-    parameter_counts,
-    preset,
-)
+from training.model.config import ModelConfig, preset
+from training.model.counts import parameter_counts
+from training.model.frame_head import FrameHead
+from training.model.frame_model import FrameModel
+from training.model.weights import check_weights
 
 
 def test_paper_preset_has_the_published_size() -> None:

@@ -14,24 +14,25 @@ from pipeline.shards.writer import StreamWriter
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
 from tests.repositories import Repository
-from training.checkpoint import save_weights
-from training.config import FitConfig
-from training.data import FilmReader
-from training.model import FrameModel, ModelConfig
-from training.rollout import (
+from training.analysis.rollout import (
     SHORT_RUN,
     End,
     Scene,
     World,
     load_scene,
-    main,
     on_path,
     rollout,
     run_free,
     teacher_forced,
     warm_state,
 )
-from training.streams import Warehouse
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.loop.config import FitConfig
+from training.model.config import ModelConfig
+from training.model.frame_model import FrameModel
+from training.model.weights import save_weights
+from training.rollout import main
 
 REPO = "owner/name"
 MODEL = {"rows": 8, "cols": 40, "width": 16, "heads": 2, "matched": False}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.scans import mingru_scan, positive, ssd_scan
+from training.model.scans import mingru_scan, positive, ssd_scan
 
 
 @pytest.mark.parametrize("time", [1, 31, 32, 33, 100])

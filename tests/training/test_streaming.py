@@ -6,9 +6,10 @@ from torch import Tensor
 
 from schema.errors import ConfigError
 from tests.training.film import typed_cells
-from training.backbones import BACKBONES
-from training.model import FrameModel, ModelConfig
-from training.streaming import MODES, Mode, _borders, backpropagate, chunks
+from training.model.backbones import BACKBONES
+from training.model.config import ModelConfig
+from training.model.frame_model import FrameModel
+from training.model.gradients import MODES, Mode, _borders, backpropagate, chunks
 
 
 def build(backbone: str, **settings: object) -> FrameModel:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.tasks import film
-from training.tasks.film import Film, FilmConfig, Reel
+from training.tasks import frozen_head as film
+from training.tasks.frozen_head import Film, FilmConfig, Reel
 
 
 @pytest.fixture(autouse=True)

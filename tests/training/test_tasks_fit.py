@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from training.tasks.fit import TaskConfig, fit
+from training.tasks.train import TaskConfig, fit
 
 
 def config(**changes: Any) -> TaskConfig:

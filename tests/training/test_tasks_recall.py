@@ -7,7 +7,7 @@ import doctest
 import numpy as np
 import pytest
 
-from training.memory import NO_WORD
+from training.analysis.word_lags import NO_WORD
 from training.tasks import recall
 
 

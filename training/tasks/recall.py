@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.memory import NO_WORD
+from training.analysis.word_lags import NO_WORD
 
 SLOTS, VALUES = 8, 8
 BLANK = -1
@@ -35,7 +35,7 @@ EXPONENT = 0.5
 
 
 class Recall(NamedTuple):
-    """A stream: what is on the screen, the key, and the certificate of each step, as in training.memory."""
+    """A stream: what is on the screen, the key, and the certificate of each step, as in training.analysis.word_lags."""
 
     slot_T: NDArray[np.int64]  # BLANK on a blank screen
     value_T: NDArray[np.int64]  # the value shown or asked for; BLANK on a blank screen

@@ -1,16 +1,9 @@
-"""Settings of one training run, from flags and a TOML or JSON file; unknown keys are refused.
-
-python -m training.fit --shards warehouse/ --preset small --minutes 2 --set model.reduce=mean
-python -m training.fit --config run.toml
-"""
+"""Settings of one training run. Unknown keys are refused."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +44,7 @@ class FitConfig(FrozenModel):
     )
     backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
     backbone_layers: int | None = Field(None, ge=1, description="layers; the backbone's own default")
-    model: dict[str, Any] = Field(default_factory=dict, description="overrides of training.model.ModelConfig")
+    model: dict[str, Any] = Field(default_factory=dict, description="overrides of training.model.config.ModelConfig")
     baseline: bool = Field(True, description="train a frame-only model beside it, on the same batches")
     minutes: float = Field(10.0, gt=0, description="minutes of wall time to plan for")
     steps: int | None = Field(None, ge=1, description="updates; overrides minutes")
@@ -117,51 +110,6 @@ class FitConfig(FrozenModel):
         return self
 
 
-def parse(arguments: Sequence[str] | None = None, program: str = "training.fit") -> FitConfig:
-    """Command line -> FitConfig; flags win over --config's file. Raises ConfigError."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {program}",
-        usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER] [--minutes M | --steps N] ...; --help lists every setting",
-        description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
-        epilog="--preset paper trains as published; unless given, it sets "
-        + ", ".join(f"{name} {value}" for name, value in PUBLISHED.items()),
-    )
-    parser.add_argument("--config", type=Path, help="TOML or JSON file of the same settings")
-    parser.add_argument("--set", action="append", default=[], metavar="model.KEY=VALUE", help="a model setting")
-    for name, field in FitConfig.model_fields.items():
-        if name == "model":
-            continue
-        flag = "--" + name.replace("_", "-")
-        if name == "run":  # torchrun takes --run for one of its own flags
-            parser.add_argument(flag, "--folder", default=None, help=f"{field.description} [{field.default}]")
-            continue
-        if name == "repo":
-            parser.add_argument(flag, action="append", default=None, metavar="OWNER/NAME", help=field.description)
-        elif field.annotation in (bool, bool | None):
-            usual = {True: "on", False: "off", None: "auto"}[field.default]
-            words = f"{field.description} [{usual}]"
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
-        else:
-            parser.add_argument(flag, default=None, help=f"{field.description} [{field.default}]")
-    given = vars(parser.parse_args(arguments))
-    path, overrides = given.pop("config"), given.pop("set")
-    settings: dict[str, Any] = _file(path) if path else {}
-    settings.update({name: value for name, value in given.items() if value is not None})
-    model = settings.get("model", {})
-    if not isinstance(model, dict):
-        raise ConfigError(f"{path}: model: a table of model settings is needed")
-    model = dict(model)
-    for item in overrides:
-        key, _, value = item.partition("=")
-        if not key.startswith("model.") or not value:
-            raise ConfigError(f"--set {item}: write model.KEY=VALUE, for example model.reduce=mean")
-        model[key.removeprefix("model.")] = value
-    try:
-        return FitConfig.model_validate({**settings, "model": model})
-    except ValidationError as error:
-        raise ConfigError(f"{path or 'command line'}: {reason(error)}") from error
-
-
 def course_is_flat(settings: Mapping[str, Any]) -> bool:
     """Whether no update depends on how many there will be: such a run can be made longer."""
     held = settings["hold"] if settings["centre"] and settings["preset"] != "paper" else 0
@@ -176,17 +124,6 @@ def saved_settings(saved: dict[str, Any], folder: Path) -> FitConfig:
         raise ConfigError(
             f"{folder}: begun by another version of this program ({reason(error)}); start anew with --overwrite"
         ) from error
-
-
-def _file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-        loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not a readable TOML or JSON file ({error})") from error
-    if not isinstance(loaded, dict):
-        raise ConfigError(f"{path}: a table of settings is needed")
-    return loaded
 
 
 def reason(error: ValidationError) -> str:

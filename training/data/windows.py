@@ -1,58 +1,43 @@
-"""Windows of film, straight from Parquet shards.
+"""Windows of film, decoded straight from Parquet shards.
 
     reader = FilmReader(Warehouse("warehouse"))
-    sampler = Sampler(reader.segments(window=128)["train"], window=128, seed=0)
-    for batch in Loader(reader, sampler, batch=8, first_step=0):
-        batch.cells_BTRC, batch.actions_BT
+    window = reader.window(stream=0, start=100, length=64)
+    window.cells_TRC, window.action_T
 
-A window's start is uniform over all valid starts of all streams and depends on (seed, step, place in the batch) alone:
-a resumed run, and a run on another number of ranks, sees the same batches. Windows cross episodes and shards. The row
-groups used last are kept, undecoded (about 100 bytes a step), up to `cache_bytes`; only a window's own steps are
-decoded. Threads prepare the next batches.
+Windows cross episodes and shards. The row groups used last are kept, undecoded (about 100 bytes a step), up to
+`cache_bytes`; only a window's own steps are decoded.
 
-Dimensions: B windows, T steps, R rows, C columns, N distinct rows of a row group, U steps or tokens of one.
+Dimensions: T steps, R rows, C columns, N distinct rows of a row group, U steps or tokens of one.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
-from torch import Tensor
 
 from schema.decode import decode_rows
-from schema.errors import ConfigError, CorruptError
+from schema.errors import CorruptError
 from schema.geometry import Geometry
-from training.streams import Group, Segment, Warehouse, split_segments
-from training.tokens import Tokenizer
+from training.data.splits import Segment, split_segments
+from training.data.tokenizer import Tokenizer
+from training.data.warehouse import Group, Warehouse
 
 COLUMNS = ("frame", "style", "cursor_row", "cursor_col", "action", "phase")
 Array = npt.NDArray[Any]
 
 
 class Window(NamedTuple):
-    """T consecutive steps: cell ids as training.model reads them, the key pressed at each, and its phase."""
+    """T consecutive steps: cell ids as training.model.frame_head reads them, the key pressed at each, and its phase."""
 
     cells_TRC: npt.NDArray[np.int16] | npt.NDArray[np.int32]
     action_T: npt.NDArray[np.int64]
     phase_T: npt.NDArray[np.uint8]
-
-
-class Batch(NamedTuple):
-    """B windows, this rank's share of training step `step`."""
-
-    step: int
-    cells_BTRC: Tensor
-    actions_BT: Tensor
-    phases_BT: Tensor
 
 
 class Decoded(NamedTuple):
@@ -80,7 +65,7 @@ class Held(NamedTuple):
 def decode_cells(table: pa.Table, geometry: Geometry, max_code_point: int) -> tuple[npt.NDArray[np.int32], Array]:
     """Columns frame, style, cursor_row and cursor_col -> row numbers [T, R] and the cell ids of the rows [N, C].
 
-    Cell ids as training.model reads them, int16 where they fit, else int32. Raises CorruptError.
+    Cell ids as training.model.frame_head reads them, int16 where they fit, else int32. Raises CorruptError.
     """
     rows = decode_rows(table, geometry, max_code_point)
     cells_NC: Array = rows.codes_NC.astype(np.int32)
@@ -131,7 +116,7 @@ class FilmReader:
         return [int(borders[-1]) for borders in self._borders]
 
     def segments(self, window: int) -> tuple[dict[str, list[Segment]], str]:
-        """Train, validation and test, and how they were chosen (training.streams.split_segments)."""
+        """Train, validation and test, and how they were chosen (training.data.splits.split_segments)."""
         return split_segments([stream.split for stream in self.streams], self.lengths, window)
 
     def window(self, stream: int, start: int, length: int) -> Window:
@@ -225,108 +210,3 @@ class FilmReader:
             return decode_cells(screens, self.geometry, self.max_code_point)
         except CorruptError as error:
             raise CorruptError(f"{self.warehouse.root}/{group.path}: row group {group.row_group}: {error}") from error
-
-
-class Sampler:
-    """Draws window starts.
-
-    Raises ConfigError when no segment is as long as the window. `skipped` counts the streams that are too short.
-    """
-
-    def __init__(self, segments: Sequence[Segment], window: int, seed: int = 0) -> None:
-        self.window, self.seed = window, seed
-        self.segments = [s for s in segments if s.stop - s.start >= window]
-        self.skipped = len(segments) - len(self.segments)
-        longest = max((s.stop - s.start for s in segments), default=0)
-        if not self.segments:
-            raise ConfigError(
-                f"window of {window} steps, but the longest stream of this split has {longest}; "
-                f"use a shorter one (--window {max(1, longest // 4)}) or harvest more commits"
-            )
-        self._ends = np.cumsum([s.stop - s.start - window + 1 for s in self.segments])
-
-    @property
-    def starts(self) -> int:
-        """Number of valid starts."""
-        return int(self._ends[-1])
-
-    def place(self, number: int) -> tuple[int, int]:
-        """Valid start `number` -> (stream, step)."""
-        index = int(np.searchsorted(self._ends, number, side="right"))
-        segment = self.segments[index]
-        before = int(self._ends[index - 1]) if index else 0
-        return segment.stream, segment.start + number - before
-
-    def draw(self, step: int, batch: int) -> list[tuple[int, int]]:
-        """The `batch` places of training step `step`, all ranks together."""
-        random = np.random.default_rng([self.seed, step])
-        return [self.place(int(n)) for n in random.integers(0, self.starts, batch)]
-
-    def spread(self, count: int) -> list[tuple[int, int]]:
-        """At most `count` places, evenly spread and not overlapping where there is room: for validation."""
-        room = max(1, self.starts // self.window)
-        count = min(count, room)
-        return [self.place(int(n)) for n in np.linspace(0, self.starts - 1, count).astype(np.int64)]
-
-
-def collate(windows: Sequence[Window], step: int = 0) -> Batch:
-    """Windows of one length -> tensors."""
-    return Batch(
-        step,
-        torch.from_numpy(np.stack([w.cells_TRC for w in windows])),
-        torch.from_numpy(np.stack([w.action_T for w in windows])),
-        torch.from_numpy(np.stack([w.phase_T for w in windows])),
-    )
-
-
-def make_batch(reader: FilmReader, sampler: Sampler, batch: int, step: int, rank: int = 0, world: int = 1) -> Batch:
-    """A rank's windows of a training step."""
-    places = sampler.draw(step, batch)[rank::world]
-    return collate([reader.window(*place, sampler.window) for place in places], step)
-
-
-class Loader:
-    """Batches of training steps first_step, first_step + 1, ..., `ahead` of them prepared by as many threads.
-
-    `batch` windows a step over all ranks; this rank gets rows rank, rank + world, ... Closing stops the threads.
-    `samplers(step)` may give another window length at each step (length warm-up).
-    """
-
-    def __init__(
-        self,
-        reader: FilmReader,
-        sampler: Sampler | Any,
-        batch: int,
-        first_step: int = 0,
-        rank: int = 0,
-        world: int = 1,
-        ahead: int = 3,
-    ) -> None:
-        if batch % world:
-            raise ConfigError(
-                f"batch {batch} does not divide by {world} ranks; use --batch {batch // world * world or world}"
-            )
-        self._reader, self._batch, self._rank, self._world = reader, batch, rank, world
-        self._sampler = sampler if callable(sampler) else lambda step: sampler
-        self._steps = itertools.count(first_step)
-        self._pool = ThreadPoolExecutor(ahead, thread_name_prefix="loader")
-        self._coming = deque(self._pool.submit(self._prepare, next(self._steps)) for _ in range(ahead))
-
-    def _prepare(self, step: int) -> Batch:
-        return make_batch(self._reader, self._sampler(step), self._batch, step, self._rank, self._world)
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            batch = self._coming.popleft().result()  # raises what went wrong in the thread
-            self._coming.append(self._pool.submit(self._prepare, next(self._steps)))
-            yield batch
-
-    def close(self) -> None:
-        """Stop preparing."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Loader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schema.actions import Phase
-from training.data import FilmReader
+from training.data.windows import FilmReader
 
 NO_WORD, NEVER, VISIBLE = -2, -1, 0
 SHORTEST = 3  # characters of a word

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from schema.errors import ConfigError
-from training.backbones import State
-from training.model import FrameModel
+from training.model.backbones import State
+from training.model.frame_model import FrameModel
 
 Mode = Literal["full", "stream", "stream_embeddings"]
 MODES: tuple[Mode, ...] = ("full", "stream", "stream_embeddings")

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.model import Block, Downsample, FrameHead
+from training.model.frame_head import Block, Downsample, FrameHead
 
 LIMIT = 0.5  # changed fraction of the first pooled level past which the plain form is used
 Index = npt.NDArray[np.int64]

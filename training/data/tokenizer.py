@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schema.errors import ConfigError
-from training.checkpoint import write
+from training.files import write
 
 _RUNS = re.compile(rb"[^\x00-\x20\x7f]+ ?|[\x00-\x20\x7f]")
 LONGEST = 24  # keys of the longest token

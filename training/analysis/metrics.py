@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 
 from schema.actions import Phase, action_name
-from training.data import Batch
-from training.model import FrameModel
-from training.streaming import chunks, token_losses
-from training.tokens import Tokenizer
+from training.data.batches import Batch
+from training.data.tokenizer import Tokenizer
+from training.model.frame_model import FrameModel
+from training.model.gradients import chunks, token_losses
 
 CHUNK = 64  # steps at a time without gradient
 

@@ -1,128 +1,25 @@
-"""The recurrent frame model: frame head -> backbone -> action head (arXiv 2510.06828, section 10).
-
-Dimensions: B windows in a batch, T steps, R rows and C columns of a screen, F = B * T frames, D model width,
-K tokens a frame after downsampling, V actions, P max_code_point.
+"""The frame head: one screen of cells -> one vector (arXiv 2510.06828, section 10).
 
 A cell is one id: ``style * P + code point``, with style 0-3 as in schema.geometry.Style and 4-7 the same with
 foreground and background swapped, which is how the cursor's cell is drawn.
 
-State dict (safetensors, `save_weights`), names as in the published model's PyTorch twin where it has them:
-
-    frame_head.codepoint_embed              [P, D]      unit normal
-    frame_head.position_embed               [R * C, D]  unit normal
-    frame_head.{fg,bg}_{r,g,b}_embed        [D]         unit normal, times a colour in [0, 1]
-    frame_head.downsample_blocks.N.ln_1.weight          RMSNorm, ones
-    frame_head.downsample_blocks.N.conv.weight          [D or 2 D, D, 3, 3], no bias
-    frame_head.blocks.N.ln_{1,2}.weight                 RMSNorm, ones
-    frame_head.blocks.N.attn.{c_attn,c_proj}.{weight,bias}
-    frame_head.blocks.N.mlp.{c_fc,c_proj}.{weight,bias}
-    backbone.*                                          see training.backbones; LSTM: PyTorch's own names, h0_LD, c0_LD
-    head.weight                             [V padded to 8, D], no bias
-
-Every linear and convolution weight and bias starts uniform in +-1/sqrt(fan_in). The rows that pad the head to a
-multiple of 8 are never read; the published trainer counts them as classes that do not occur.
+Dimensions: F frames, R rows and C columns of a screen, D model width, K tokens a frame after downsampling,
+P max_code_point, S styles.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
-from schema.config import FrozenModel
-from schema.errors import ConfigError
 from schema.geometry import COLOURS, Style
-from training import backbones
-from training.backbones import State
+from training.model.config import ModelConfig
 
 STYLES = 8  # four styles, and the same under the cursor
-MAX_CODE_POINTS = 0x110000  # all of Unicode
-
-
-class ModelConfig(FrozenModel):
-    """Everything that decides the weights' shapes."""
-
-    rows: int = Field(24, ge=1, description="screen height, cells")
-    cols: int = Field(80, ge=1, description="screen width, cells")
-    width: int = Field(64, ge=1, description="D, of the frame head and the backbone")
-    attention_layers: int = Field(1, ge=0, description="attention blocks of the frame head")
-    heads: int = Field(4, ge=1, description="attention heads of the frame head")
-    downsample_blocks: int = Field(2, ge=0, description="convolution and 2x2 pooling blocks")
-    downsample: Literal["dilated", "geglu"] = Field("dilated", description="kind of convolution block")
-    dilation: int = Field(2, ge=1, description="cells; of the dilated convolution")
-    reduce: Literal["mean", "last_pos"] = Field("mean", description="tokens to one vector a frame")
-    cursor_heads: int = Field(
-        0, ge=0, description="heads of the last attention block that start out looking at the cursor (last_pos)"
-    )
-    max_code_point: int = Field(
-        256, ge=2, le=MAX_CODE_POINTS, description="code points at or past it share the last id"
-    )
-    backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
-    backbone_layers: int = Field(1, ge=1, description="layers of the backbone")
-    vocabulary: int = Field(256, ge=2, description="number of actions")
-    matched: bool = Field(True, description="size the backbone to a one-layer LSTM's parameter count")
-
-    @model_validator(mode="after")
-    def _divisible(self) -> ModelConfig:
-        step = 2**self.downsample_blocks
-        if self.rows % step or self.cols % step:
-            raise ValueError(f"screen {self.rows}x{self.cols} does not divide by {step}: use fewer downsample_blocks")
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} does not divide by {self.heads} heads")
-        if self.cursor_heads and (self.reduce != "last_pos" or self.cursor_heads > self.heads):
-            raise ValueError("cursor_heads needs reduce=last_pos and at least as many heads")
-        if self.backbone not in backbones.BACKBONES:
-            raise ValueError(f"unknown backbone {self.backbone!r}: choose one of {', '.join(backbones.BACKBONES)}")
-        return self
-
-    @property
-    def tokens(self) -> int:
-        """K: tokens a frame that the attention sees."""
-        return (self.rows >> self.downsample_blocks) * (self.cols >> self.downsample_blocks)
-
-
-# Sizes by name. `paper` is the published run's; the others are for processors.
-_READER = {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
-PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"width": 48, "attention_layers": 1, "heads": 4, **_READER},
-    "small": {"width": 64, "attention_layers": 1, "heads": 4, **_READER},
-    "paper": {
-        "width": 1024, "attention_layers": 3, "heads": 8, "downsample_blocks": 2, "reduce": "last_pos",
-    },
-}  # fmt: skip
-
-
-def preset(name: str, rows: int, cols: int, **overrides: Any) -> ModelConfig:
-    """A preset's configuration at a screen size. Screens that do not divide get fewer downsample blocks.
-
-    Raises ConfigError: unknown preset, or overrides that do not fit.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    settings: dict[str, Any] = {**PRESETS[name], **overrides}
-    if "downsample_blocks" not in overrides:
-        while rows % 2 ** settings["downsample_blocks"] or cols % 2 ** settings["downsample_blocks"]:
-            settings["downsample_blocks"] -= 1
-    try:
-        return ModelConfig(rows=rows, cols=cols, **settings)
-    except ValueError as error:
-        raise ConfigError(f"preset {name} at {rows}x{cols}: {_reason(error)}") from error
-
-
-def _reason(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    parts = []
-    for complaint in error.errors():
-        where = ".".join(str(part) for part in complaint["loc"])
-        said = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
-        parts.append(f"model.{where}: {said}" if where else said.removeprefix("Value error, "))
-    return "; ".join(parts)
 
 
 def uniform_(weight: Tensor, fan_in: int) -> None:
@@ -213,7 +110,7 @@ class Downsample(nn.Module):
 
 
 class FrameHead(nn.Module):
-    """One screen -> one vector. `forward` is the plain form; training.dedup computes the same faster."""
+    """One screen -> one vector. `forward` is the plain form; training.model.reuse computes the same faster."""
 
     colours_SG: Tensor
 
@@ -336,71 +233,3 @@ class FrameHead(nn.Module):
         for block in self.blocks:
             x_FKD = block(x_FKD)
         return self.reduce(x_FKD)
-
-
-class FrameModel(nn.Module):
-    """Frame head, backbone and action head."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.frame_head = FrameHead(config)
-        settings: dict[str, Any] = {}
-        if config.matched and config.backbone != "lstm":
-            target = 8 * config.width**2 + 10 * config.width  # a one-layer LSTM with h0 and c0
-            settings = backbones.match_parameters(config.backbone, config.width, config.backbone_layers, target)
-        self.backbone = backbones.make_backbone(config.backbone, config.width, config.backbone_layers, **settings)
-        self.head = nn.Linear(config.width, -(-config.vocabulary // 8) * 8, bias=False)
-        uniform_(self.head.weight, config.width)
-
-    def embed(self, cells_BTRC: Tensor, dedup: bool | float = True) -> Tensor:
-        """[B, T, R, C] cell ids -> [B, T, D]; `dedup` as training.dedup.embed's `limit`, False: plain."""
-        if dedup is not False:
-            from training.dedup import LIMIT, embed
-
-            return embed(self.frame_head, cells_BTRC, LIMIT if dedup is True else dedup)
-        batch, steps = cells_BTRC.shape[:2]
-        x_FD: Tensor = self.frame_head(cells_BTRC.flatten(0, 1))
-        return x_FD.view(batch, steps, -1)
-
-    def logits(self, y_BTD: Tensor) -> Tensor:
-        """[..., D] -> [..., V]: the padding of the vocabulary cut off."""
-        logits: Tensor = self.head(y_BTD)
-        return logits[..., : self.config.vocabulary]
-
-    def forward(
-        self, cells_BTRC: Tensor, state: State | None = None, dedup: bool | float = True
-    ) -> tuple[Tensor, State]:
-        """Logits [B, T, V] of the key pressed at each screen, and the state after the last."""
-        return self.predict(self.embed(cells_BTRC, dedup), state)
-
-    def predict(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Embeddings [B, T, D] -> logits [B, T, V] and the state; in the weights' own precision under autocast.
-
-        The frame head is nearly all of the work, and the recurrence is where rounding adds up.
-        """
-        if state is None:
-            state = self.backbone.initial_state(x_BTD.shape[0])
-        with torch.autocast(x_BTD.device.type, enabled=False):
-            y_BTD, state = self.backbone.sequence(x_BTD.to(self.head.weight.dtype), state)
-            return self.logits(y_BTD), state
-
-
-def parameter_counts(model: FrameModel) -> dict[str, int]:
-    """Trainable scalars: frame_head, backbone, head and total."""
-    counts = {name: backbones.count_parameters(getattr(model, name)) for name in ("frame_head", "backbone", "head")}
-    return {**counts, "total": sum(counts.values())}
-
-
-def check_weights(model: FrameModel, weights: Mapping[str, Tensor], where: str) -> None:
-    """Raise ConfigError naming the first tensor of `weights` that does not fit `model`."""
-    own = model.state_dict()
-    for name in sorted(own.keys() ^ weights.keys()):
-        state = "missing" if name in own else "unknown"
-        raise ConfigError(f"{where}: tensor {name} is {state}; it was saved by another model")
-    for name, tensor in own.items():
-        if tensor.shape != weights[name].shape:
-            raise ConfigError(
-                f"{where}: {name} is {tuple(weights[name].shape)}, this model's is {tuple(tensor.shape)}; "
-                "use the screen size, vocabulary and preset it was trained with"
-            )

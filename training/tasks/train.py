@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.backbones import count_parameters, make_backbone
+from training.model.backbones import make_backbone
+from training.model.counts import count_parameters
 from training.tasks import frjt, maze
 
 EVALUATION_SEED = 987_654_321  # the same evaluation set for every cell
@@ -36,7 +37,7 @@ class TaskConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Literal["frjt", "maze"]
-    model: str = Field(description="a name in training.backbones.BACKBONES")
+    model: str = Field(description="a name in training.model.backbones.BACKBONES")
     layers: int = Field(ge=1)
     width: int = Field(ge=1, description="embedding and backbone width")
     settings: dict[str, int | str] = Field(default={}, description="further backbone settings")

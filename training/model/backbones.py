@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from schema.errors import ConfigError
-from training.scans import mingru_scan, positive, ssd_scan
+from training.model.scans import mingru_scan, positive, ssd_scan
 
 State = tuple[Tensor, ...]
 
@@ -357,14 +357,6 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "mingru": MinGru,
 }
 
-#: The setting by which ``match_parameters`` sizes a backbone, and the multiple it must be of.
-SIZE_KNOBS = {
-    "frame_only": ("hidden", 1),
-    "transformer": ("hidden", 1),
-    "mamba2": ("inner", 4),
-    "mingru": ("inner", 1),
-}
-
 
 def make_backbone(name: str, width: int, layers: int, **settings: Any) -> Backbone:
     """The backbone called ``name``: one of lstm, frame_only, transformer, mamba2, mingru.
@@ -375,42 +367,3 @@ def make_backbone(name: str, width: int, layers: int, **settings: Any) -> Backbo
     if name not in BACKBONES:
         raise ConfigError(f"unknown backbone {name!r}: choose one of {', '.join(BACKBONES)}")
     return BACKBONES[name](width, layers, **settings)
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Trainable scalars in a module."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
-def match_parameters(name: str, width: int, layers: int, target: int) -> dict[str, int]:
-    """Settings with which a backbone of this width and depth has about ``target`` parameters.
-
-    The width belongs to the frame head and stays; the MLP's hidden width (frame_only,
-    transformer) or the inner width (mamba2, mingru) moves. Where a transformer's attention alone
-    would use up the target, its attention width is halved. An LSTM has no such setting: it is the
-    one that the others are matched to.
-
-        >>> match_parameters("mingru", 64, 2, target=33_408)
-        {'inner': 85}
-
-    Raises:
-        ConfigError: no setting fits, because ``layers`` is too many for the target.
-    """
-    if name == "lstm":
-        return {}
-    knob, multiple = SIZE_KNOBS[name]
-    fixed: dict[str, int] = {"inner": width} if name == "transformer" else {}
-    while True:
-        small, large = multiple, 2 * multiple
-        with torch.device("meta"):
-            count = count_parameters(make_backbone(name, width, layers, **fixed, **{knob: small}))
-            more = count_parameters(make_backbone(name, width, layers, **fixed, **{knob: large}))
-        units = 1 + round((target - count) / (more - count))
-        if units * multiple >= width // 2:
-            return fixed | {knob: units * multiple}
-        if name != "transformer" or fixed["inner"] <= 16:
-            raise ConfigError(
-                f"{name} with {layers} layers of width {width} cannot be as small as {target} "
-                f"parameters: use fewer layers"
-            )
-        fixed["inner"] //= 2

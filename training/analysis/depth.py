@@ -1,6 +1,6 @@
 """True depth: the longest chain of dependent operations, and whether time could be parallel.
 
-    python -m training.depth MODEL [--layers N] [--feedback]
+    python -m training.analysis.depth MODEL [--layers N] [--feedback]
 
 Two separate questions. *How deep is this implementation?* A trace of single operations (nothing fused: oneDNN's LSTM
 and flash attention are switched off) gives every tensor the length of the longest chain of operations it depends on,
@@ -40,7 +40,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from schema.errors import GitreelError
-from training.backbones import BACKBONES, Backbone, State, make_backbone
+from training.model.backbones import BACKBONES, Backbone, State, make_backbone
 
 KNOWN_SCANS = {
     "mamba2": "state-space duality, arXiv 2405.21060: scalar decay that sees the input only",
@@ -130,7 +130,7 @@ class DepthTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return COSTS[name](args)
         if torch.Tag.pointwise in func.tags or name.endswith("_backward"):
             return 1
-        raise NotImplementedError(f"no depth is declared for {func}: add it to training.depth.COSTS")
+        raise NotImplementedError(f"no depth is declared for {func}: add it to training.analysis.depth.COSTS")
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -318,7 +318,7 @@ def report(name: str, layers: int, feedback: bool, width: int, lengths: Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: depth against sequence length and the verdict for one backbone."""
-    parser = argparse.ArgumentParser(prog="python -m training.depth", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m training.analysis.depth", description=__doc__.split("\n\n")[0])
     parser.add_argument("model", choices=sorted(BACKBONES), help="the backbone")
     parser.add_argument("--layers", type=int, default=1, help="of the backbone (%(default)s)")
     parser.add_argument("--width", type=int, default=32, help="of the backbone (%(default)s)")

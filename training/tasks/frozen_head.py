@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.backbones import count_parameters, make_backbone, match_parameters
-from training.model import uniform_
+from training.model.backbones import make_backbone
+from training.model.counts import count_parameters, match_parameters
+from training.model.frame_head import uniform_
 
 WARM_UP = 50  # updates
 AVERAGING = 8  # the average is over about the last 1/9 of the updates
@@ -37,11 +38,11 @@ LONGEST = 2048  # frames that every target has before it, its own included
 TARGETS = {"test": 1024, "validation": 1024}  # a stream
 CURVE_TARGETS = 256  # a test stream; those of the points on the way and of the losses by place in the window
 BUDGET = 1 << 16  # steps of the backbone in one go without gradient
-LAG_EDGES = (-2, -1, 0, *(2**power for power in range(12)))  # bins of training.memory's lags, lower edges
+LAG_EDGES = (-2, -1, 0, *(2**power for power in range(12)))  # bins of word lags, lower edges
 
 
 class Reel(NamedTuple):
-    """One stream: frame vectors, keys and memory certificates (training.memory)."""
+    """One stream: frame vectors, keys and word lags (training.analysis.word_lags)."""
 
     name: str
     split: str
@@ -69,7 +70,7 @@ class FilmConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     film: Literal["real", "joint", "recall"]
-    model: str = Field(description="a name in training.backbones.BACKBONES")
+    model: str = Field(description="a name in training.model.backbones.BACKBONES")
     layers: int = Field(ge=1)
     width: int = Field(ge=1, description="of the backbone; other than the frame vectors': behind a linear map")
     length: int = Field(ge=1, le=LONGEST, description="T, steps of a training window")

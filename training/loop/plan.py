@@ -14,11 +14,13 @@ import torch
 
 from schema.errors import ConfigError
 from schema.geometry import Geometry
-from training.config import FitConfig
-from training.data import Batch
-from training.learner import Learner
-from training.model import FrameModel, ModelConfig, parameter_counts, preset
-from training.streams import Segment
+from training.data.batches import Batch
+from training.data.splits import Segment
+from training.loop.config import FitConfig
+from training.loop.learner import Learner
+from training.model.config import ModelConfig, preset
+from training.model.counts import parameter_counts
+from training.model.frame_model import FrameModel
 
 UPDATES = 300  # fewer than these teach little: a smaller preset is chosen
 RESERVE = 0.12  # fraction of the minutes kept for validations, checkpoints and the picture

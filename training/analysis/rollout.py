@@ -1,0 +1,331 @@
+"""Lets a fitted model act: its keys, played in the terminal from where a recorded commit began.
+
+The screen is the one that the commit before left, the memory is warmed on the steps before it. First the model is
+asked for each recorded key on the recorded screens (teacher forcing); then it types on its own. Nothing is executed:
+the terminal is a screen model. A rollout ends where that model would no longer be exact, and says why.
+
+Dimensions: T steps, R rows, C columns, D width, V actions.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from pipeline.terminal.terminal import Terminal
+from schema.actions import Phase, action_name
+from schema.columns import FRAME, STYLE
+from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
+from schema.geometry import Geometry
+from training.analysis.metrics import CHUNK
+from training.data.windows import FilmReader, decode_cells
+from training.model.backbones import State
+from training.model.frame_model import FrameModel
+from training.model.gradients import chunks
+
+ENTER = 0x0D
+SHORT_RUN = (
+    "After minutes of training expect one likely key over and over (often a space) and a final screen that is not "
+    "reached: the line `taught` says what was learned; --given N and --temperature 1 show more of it."
+)
+# what a replay types at the prompt besides vim; none of it prints anything
+SILENT = (
+    "git checkout -q ", "git switch -q --orphan ", "git rm -q ", "git mv ", "git add -Af && git commit -qm ",
+    "mkdir -p ", "rmdir ", "ln -sfn ", "rm ", "chmod +x ", "chmod -x ",
+)  # fmt: skip
+
+
+class Scene(NamedTuple):
+    """A recorded episode: where it starts, what was typed, and the screen it ends on.
+
+    `files`: what vim may open, by path as stored; None for a file that does not exist yet.
+    """
+
+    stream: int
+    first_step: int
+    commit: str
+    subject: str
+    keys: bytes
+    files: dict[str, bytes | None]
+    start: dict[str, Any] | None
+    final: dict[str, Any]
+
+
+class End(NamedTuple):
+    """How a rollout ended: the keys played, why it stopped, whether the episode's final screen is there."""
+
+    keys: bytes
+    reason: str
+    reached: bool
+
+
+def load_scene(reader: FilmReader, repo_id: str, ordinal: int) -> Scene:
+    """One episode of a warehouse. Raises ConfigError (no such film), CorruptError, SchemaVersionError."""
+    names = [stream.repo_id for stream in reader.streams]
+    if repo_id not in names:
+        raise ConfigError(f"{reader.warehouse.root}: no film of {repo_id}; it has {', '.join(names[:8])}")
+    before: dict[str, Any] | None = None
+    for row in _rows(reader, repo_id, "episodes"):
+        if row["episode"] == ordinal:
+            break
+        before = row
+    else:
+        last = "none" if before is None else f"0-{before['episode']}"
+        raise ConfigError(f"{repo_id}: no episode {ordinal}; it has {last}")
+    if not row["steps"]:
+        raise ConfigError(f"{repo_id}: episode {ordinal} was stepped over ({row['reason']}); choose another one")
+    wanted = {one["path"]: one["blob"] for one in reversed(row["opened"])}
+    missing = {blob for blob in wanted.values() if blob is not None}
+    contents: dict[str, bytes] = {}
+    for table in reader.warehouse.tables(repo_id, "blobs", ["blob", "content"]):
+        if missing <= contents.keys():
+            break
+        for blob, content in zip(*(table.column(name).to_pylist() for name in ("blob", "content")), strict=True):
+            if blob in missing:
+                contents[blob] = content
+    if not missing <= contents.keys():
+        raise CorruptError(
+            f"{repo_id}: contents of episode {ordinal} are missing; run: python -m pipeline.warehouse verify"
+        )
+    files = {path: None if blob is None else contents[blob] for path, blob in wanted.items()}
+    stream, first = names.index(repo_id), int(row["first_step"])
+    keys = reader.window(stream, first, row["steps"]).action_T.astype(np.uint8).tobytes()
+    return Scene(stream, first, row["commit"], row["subject"], keys, files, before, row)
+
+
+def _rows(reader: FilmReader, repo_id: str, kind: str) -> Iterator[dict[str, Any]]:
+    for table in reader.warehouse.tables(repo_id, kind):
+        yield from table.to_pylist()
+
+
+class World:
+    """The terminal at the start of a scene, one key at a time, with the files that its vim opens and writes."""
+
+    def __init__(self, geometry: Geometry, scene: Scene) -> None:
+        self.geometry, self.files = geometry, dict(scene.files)
+        self.terminal = Terminal(geometry)
+        self.final = _screen(self.terminal, scene.final)
+        if scene.start is not None:
+            self.terminal = Terminal(geometry, _screen(self.terminal, scene.start))
+
+    def press(self, key: int) -> None:
+        """Play one key. Raises UnsupportedKeyError, with the reason, where the screen would no longer be exact."""
+        terminal, vim = self.terminal, self.terminal.vim
+        contents: list[bytes | None] = []
+        if vim is None and key == ENTER:
+            line = terminal.shell.line
+            _check_line(line)
+            if line.startswith(b"vim "):
+                contents = [self._content(line)]
+        try:
+            terminal.play(bytes([key]), contents)
+        except UnsupportedKeyError as error:
+            raise UnsupportedKeyError(f"{action_name(key)} is not drawn here: {error}") from error
+        if vim is not None and terminal.vim is None:  # :q, with nothing unsaved
+            self.files[_path(vim.name)] = None if vim.is_new else vim.content
+
+    def _content(self, line: bytes) -> bytes | None:
+        """What the line's vim opens."""
+        probe = Terminal(self.geometry)
+        probe.shell.line = line
+        try:
+            probe.play(b"\r", [None])
+        except ValueError as error:
+            raise UnsupportedKeyError(
+                f"{line.decode('utf-8', 'replace')!r} is not quoted as a replay quotes"
+            ) from error
+        assert probe.vim is not None
+        path = _path(probe.vim.name)
+        if path not in self.files:
+            raise UnsupportedKeyError(f"vim was started on {path!r}, whose content this episode does not hold")
+        return self.files[path]
+
+    def arrived(self) -> bool:
+        """Whether the screen is the one that the recorded episode ended on."""
+        return self.terminal.vim is None and self.terminal.screen() == self.final
+
+    def cells(self, max_code_point: int) -> Tensor:
+        """The screen now as the model reads it, [1, 1, R, C] cell ids."""
+        screen = self.terminal.screen()
+        runs = [
+            {"row": row, "start": start, "length": length, "style": style}
+            for row, of_row in enumerate(screen.runs)
+            for start, length, style in of_row
+        ]
+        table = pa.table(
+            {
+                "frame": pa.array([list(screen.texts)], FRAME),
+                "style": pa.array([runs], STYLE),
+                "cursor_row": pa.array([screen.cursor_row], pa.int16()),
+                "cursor_col": pa.array([screen.cursor_col], pa.int16()),
+            }
+        )
+        ids_TR, cells_NC = decode_cells(table, self.geometry, max_code_point)
+        return torch.from_numpy(cells_NC[ids_TR])[None]
+
+    def picture(self) -> str:
+        """The screen as text between two rules."""
+        rule = "+" + "-" * self.geometry.cols + "+"
+        return "\n".join([rule, *(f"|{text}" for text in self.terminal.screen().texts), rule])
+
+
+def _screen(terminal: Terminal, row: dict[str, Any]) -> Any:
+    """A row's final screen. `terminal` lends its type."""
+    runs: list[list[tuple[int, int, int]]] = [[] for _ in row["final_frame"]]
+    for run in row["final_style"]:
+        runs[run["row"]].append((run["start"], run["length"], run["style"]))
+    return terminal.screen()._replace(
+        texts=tuple(row["final_frame"]),
+        runs=tuple(map(tuple, runs)),
+        cursor_row=row["final_cursor_row"],
+        cursor_col=row["final_cursor_col"],
+    )
+
+
+def _path(name: str) -> str:
+    """A name as vim shows it -> a path as `episodes.opened` stores it."""
+    return name.replace("\0", "\n").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _check_line(line: bytes) -> None:
+    """Raise UnsupportedKeyError for a line at the prompt that would print something."""
+    text = line.decode("utf-8", "surrogateescape")
+    shown = repr(line.decode("utf-8", "replace"))
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UnsupportedKeyError(f"{shown} is not a whole line of shell") from error
+    if not words:
+        return
+    if words[0] == "vim":
+        if len([word for word in words[1:] if word != "--"]) != 1 or not text.startswith("vim "):
+            raise UnsupportedKeyError(f"{shown} does not open one file")
+    elif not text.startswith(SILENT):
+        raise UnsupportedKeyError(f"{shown} is no command that a replay types: what it would print is not known")
+
+
+def warm_state(model: FrameModel, reader: FilmReader, scene: Scene, warm: int) -> State:
+    """The memory after the `warm` steps before the scene (fewer where the stream starts)."""
+    warm = min(warm, scene.first_step)
+    state = model.backbone.initial_state(1)
+    for part in chunks(warm, CHUNK) if warm else ():
+        window = reader.window(scene.stream, scene.first_step - warm + part.start, part.stop - part.start)
+        _, state = model(torch.from_numpy(window.cells_TRC)[None], state)
+    return state
+
+
+def teacher_forced(model: FrameModel, reader: FilmReader, scene: Scene, state: State) -> dict[str, Any]:
+    """How the model does on the recorded screens: loss (nats), agreement, agreement by phase."""
+    total, right, phases = 0.0, [], []
+    for part in chunks(len(scene.keys), CHUNK):
+        window = reader.window(scene.stream, scene.first_step + part.start, part.stop - part.start)
+        logits_BTV, state = model(torch.from_numpy(window.cells_TRC)[None], state)
+        action_T = torch.from_numpy(window.action_T)
+        total += float(torch.nn.functional.cross_entropy(logits_BTV[0], action_T, reduction="sum"))
+        right.append((logits_BTV[0].argmax(-1) == action_T).numpy())
+        phases.append(window.phase_T)
+    right_T, phase_T = np.concatenate(right), np.concatenate(phases)
+    by_phase = {p.name.lower(): float(right_T[phase_T == p].mean()) for p in Phase if (phase_T == p).any()}
+    return {"loss": total / len(right_T), "agreement": float(right_T.mean()), "by_phase": by_phase}
+
+
+def run_free(
+    model: FrameModel, world: World, scene: Scene, state: State, keys: int, given: int, temperature: float, seed: int
+) -> End:
+    """At most `keys` keys: the first `given` as recorded, then the model's own on the screens they make.
+
+    `temperature` 0: its likeliest key each time.
+    """
+    random = torch.Generator().manual_seed(seed)
+    points, played = model.config.max_code_point, bytearray()
+    while len(played) < keys:
+        logits_BTV, state = model(world.cells(points), state, dedup=False)
+        logits_V = logits_BTV[0, -1].float()
+        if len(played) < given:
+            key = scene.keys[len(played)]
+        elif temperature:
+            key = int(torch.multinomial(torch.softmax(logits_V / temperature, 0), 1, generator=random))
+        else:
+            key = int(logits_V.argmax())
+        try:
+            world.press(key)
+        except UnsupportedKeyError as error:
+            return End(bytes(played), str(error), False)
+        played.append(key)
+        if world.arrived():
+            return End(bytes(played), "the episode's final screen is reached", True)
+    return End(bytes(played), f"{keys} keys are played", False)
+
+
+def on_path(played: bytes, recorded: bytes) -> int:
+    """Keys that two sequences share from their start."""
+    pairs = zip(played, recorded, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(played), len(recorded)))
+
+
+def rollout(
+    model: FrameModel,
+    reader: FilmReader,
+    scene: Scene,
+    *,
+    warm: int,
+    keys: int | None = None,
+    given: int = 0,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> tuple[dict[str, Any], World]:
+    """The report of one scene, and the world as the rollout left it. Raises ConfigError, CorruptError."""
+    if not 0 <= given < len(scene.keys):
+        raise ConfigError(f"--given {given}: the episode has {len(scene.keys)} keys; leave at least one to the model")
+    world = World(reader.geometry, scene)
+    first = reader.window(scene.stream, scene.first_step, 1).cells_TRC
+    if not np.array_equal(world.cells(model.config.max_code_point)[0].numpy(), first):
+        raise CorruptError(
+            f"{reader.streams[scene.stream].repo_id}: the screen at step {scene.first_step} is not the one that the "
+            "episode before it left; run: python -m pipeline.warehouse verify"
+        )
+    with torch.no_grad():
+        state = warm_state(model, reader, scene, warm)
+        taught = teacher_forced(model, reader, scene, state)
+        end = run_free(model, world, scene, state, keys or len(scene.keys), given, temperature, seed)
+    return {
+        "commit": scene.commit,
+        "subject": scene.subject,
+        "recorded_keys": len(scene.keys),
+        "warm": min(warm, scene.first_step),
+        "given": given,
+        "temperature": temperature,
+        "seed": seed,
+        "teacher_forced": taught,
+        "keys": len(end.keys),
+        "on_path": max(0, on_path(end.keys, scene.keys) - given),
+        "reached": end.reached,
+        "reason": end.reason,
+        "played": [action_name(key) for key in end.keys[given:]],
+    }, world
+
+
+def words(report: dict[str, Any]) -> str:
+    """The report for people."""
+    taught, own = report["teacher_forced"], max(0, report["keys"] - report["given"])
+    phases = ", ".join(f"{name.replace('_', ' ')} {value:.0%}" for name, value in taught["by_phase"].items())
+    how = f"sampled at temperature {report['temperature']:g}" if report["temperature"] else "likeliest keys"
+    typed = " ".join(report["played"][:60]) + (" ..." if own > 60 else "")
+    path = f"{own} keys, {report['on_path']} of them on the recorded path"
+    lines = [
+        f"commit        {report['commit'][:12]} {report['subject']}",
+        f"recorded      {report['recorded_keys']:,} keys; memory warmed on {report['warm']:,} steps before them",
+        f"taught        {taught['agreement']:.1%} of recorded keys are its likeliest; {taught['loss']:.3f} nats a key",
+        f"              {phases}",
+        f"on its own    {how}, after {report['given']} recorded keys: {path}",
+        f"              {typed}",
+        f"ended         {report['reason']}",
+        f"final screen  {'reached' if report['reached'] else 'NOT reached'}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""From shards to batches: the streams of a warehouse, their splits, windows, batches and action tokens."""

@@ -1,0 +1,141 @@
+"""Batches of windows: where they start, how they are put together, and a loader that prepares them ahead.
+
+    sampler = Sampler(reader.segments(window=128)["train"], window=128, seed=0)
+    for batch in Loader(reader, sampler, batch=8, first_step=0):
+        batch.cells_BTRC, batch.actions_BT
+
+A window's start is uniform over all valid starts of all streams and depends on (seed, step, place in the batch) alone:
+a resumed run, and a run on another number of ranks, sees the same batches. Threads prepare the next batches.
+
+Dimensions: B windows, T steps, R rows, C columns.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from schema.errors import ConfigError
+from training.data.splits import Segment
+from training.data.windows import FilmReader, Window
+
+
+class Batch(NamedTuple):
+    """B windows, this rank's share of training step `step`."""
+
+    step: int
+    cells_BTRC: Tensor
+    actions_BT: Tensor
+    phases_BT: Tensor
+
+
+class Sampler:
+    """Draws window starts.
+
+    Raises ConfigError when no segment is as long as the window. `skipped` counts the streams that are too short.
+    """
+
+    def __init__(self, segments: Sequence[Segment], window: int, seed: int = 0) -> None:
+        self.window, self.seed = window, seed
+        self.segments = [s for s in segments if s.stop - s.start >= window]
+        self.skipped = len(segments) - len(self.segments)
+        longest = max((s.stop - s.start for s in segments), default=0)
+        if not self.segments:
+            raise ConfigError(
+                f"window of {window} steps, but the longest stream of this split has {longest}; "
+                f"use a shorter one (--window {max(1, longest // 4)}) or harvest more commits"
+            )
+        self._ends = np.cumsum([s.stop - s.start - window + 1 for s in self.segments])
+
+    @property
+    def starts(self) -> int:
+        """Number of valid starts."""
+        return int(self._ends[-1])
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Valid start `number` -> (stream, step)."""
+        index = int(np.searchsorted(self._ends, number, side="right"))
+        segment = self.segments[index]
+        before = int(self._ends[index - 1]) if index else 0
+        return segment.stream, segment.start + number - before
+
+    def draw(self, step: int, batch: int) -> list[tuple[int, int]]:
+        """The `batch` places of training step `step`, all ranks together."""
+        random = np.random.default_rng([self.seed, step])
+        return [self.place(int(n)) for n in random.integers(0, self.starts, batch)]
+
+    def spread(self, count: int) -> list[tuple[int, int]]:
+        """At most `count` places, evenly spread and not overlapping where there is room: for validation."""
+        room = max(1, self.starts // self.window)
+        count = min(count, room)
+        return [self.place(int(n)) for n in np.linspace(0, self.starts - 1, count).astype(np.int64)]
+
+
+def collate(windows: Sequence[Window], step: int = 0) -> Batch:
+    """Windows of one length -> tensors."""
+    return Batch(
+        step,
+        torch.from_numpy(np.stack([w.cells_TRC for w in windows])),
+        torch.from_numpy(np.stack([w.action_T for w in windows])),
+        torch.from_numpy(np.stack([w.phase_T for w in windows])),
+    )
+
+
+def make_batch(reader: FilmReader, sampler: Sampler, batch: int, step: int, rank: int = 0, world: int = 1) -> Batch:
+    """A rank's windows of a training step."""
+    places = sampler.draw(step, batch)[rank::world]
+    return collate([reader.window(*place, sampler.window) for place in places], step)
+
+
+class Loader:
+    """Batches of training steps first_step, first_step + 1, ..., `ahead` of them prepared by as many threads.
+
+    `batch` windows a step over all ranks; this rank gets rows rank, rank + world, ... Closing stops the threads.
+    `samplers(step)` may give another window length at each step (length warm-up).
+    """
+
+    def __init__(
+        self,
+        reader: FilmReader,
+        sampler: Sampler | Any,
+        batch: int,
+        first_step: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        ahead: int = 3,
+    ) -> None:
+        if batch % world:
+            raise ConfigError(
+                f"batch {batch} does not divide by {world} ranks; use --batch {batch // world * world or world}"
+            )
+        self._reader, self._batch, self._rank, self._world = reader, batch, rank, world
+        self._sampler = sampler if callable(sampler) else lambda step: sampler
+        self._steps = itertools.count(first_step)
+        self._pool = ThreadPoolExecutor(ahead, thread_name_prefix="loader")
+        self._coming = deque(self._pool.submit(self._prepare, next(self._steps)) for _ in range(ahead))
+
+    def _prepare(self, step: int) -> Batch:
+        return make_batch(self._reader, self._sampler(step), self._batch, step, self._rank, self._world)
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            batch = self._coming.popleft().result()  # raises what went wrong in the thread
+            self._coming.append(self._pool.submit(self._prepare, next(self._steps)))
+            yield batch
+
+    def close(self) -> None:
+        """Stop preparing."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -1,0 +1,23 @@
+"""Files that are whole or not there: written beside, fsynced, renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from schema.errors import WarehouseError
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put bytes at `path` atomically. Raises WarehouseError (disk full, read-only)."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise WarehouseError(f"{path}: {error.strerror}; free some space or use another --run folder") from error

@@ -1,0 +1,87 @@
+"""One model with its optimizers: an update, alone or as one of several ranks."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.data.batches import Batch
+from training.loop.config import FitConfig
+from training.loop.distributed import average, average_gradients
+from training.loop.optim import make_optimizers, set_rate
+from training.model.frame_model import FrameModel
+from training.model.gradients import backpropagate
+
+
+class Learner:
+    """A model being fitted. `update` is one step of gradient descent on a batch."""
+
+    def __init__(self, model: FrameModel, config: FitConfig, device: torch.device) -> None:
+        self.model = model.to(device)
+        self.config, self.device = config, device
+        self.dedup: bool | float = config.dedup
+        if config.compile:
+            self.model.frame_head.compile()
+        self.optimizers = make_optimizers(self.model, config)
+
+    def cast(self) -> AbstractContextManager[Any]:
+        """bfloat16 autocast, if the run has it."""
+        if self.config.bf16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def gradients(self, batch: Batch) -> Tensor:
+        """Set `.grad` to the mean loss's gradient over all ranks; this rank's losses [B, T]."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        parts = self.config.accumulate
+        cells = batch.cells_BTRC.to(self.device).chunk(parts)
+        actions = batch.actions_BT.to(self.device).chunk(parts)
+        losses = []
+        with self.cast():
+            for cells_BTRC, actions_BT in zip(cells, actions, strict=True):
+                losses.append(
+                    backpropagate(
+                        self.model,
+                        cells_BTRC,
+                        actions_BT,
+                        self.config.mode,
+                        self.config.chunk,
+                        self.dedup,
+                        scale=len(cells_BTRC) / len(batch.cells_BTRC),
+                    )
+                )
+        average_gradients(self.model)
+        return torch.cat(losses)
+
+    def hold(self, held: bool) -> None:
+        """Whether the frame head stays as it is. A backbone that knows nothing yet would only spoil its start."""
+        self.model.frame_head.requires_grad_(not held)
+
+    def update(self, batch: Batch, factor: float) -> tuple[float, float]:
+        """One update at `factor` times the peak learning rate: mean loss (nats), gradient norm. NaN: no update."""
+        losses_BT = self.gradients(batch)
+        loss = average(float(losses_BT.mean()))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
+        if loss == loss and norm == norm and abs(norm) != float("inf"):
+            set_rate(self.optimizers, factor)
+            for optimizer in self.optimizers:
+                optimizer.step()
+        return loss, norm
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimizer state, for a checkpoint."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)

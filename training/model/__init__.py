@@ -1,0 +1,1 @@
+"""The frame model: its sizes, frame head, backbones, exact gradients, weights."""
