@@ -27,7 +27,7 @@ from unittest import mock
 import duckdb
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.harvest import HarvestConfig, harvest_repository
+from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.shards import writer as shards
 from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig

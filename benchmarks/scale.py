@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.crash import make_history
 from benchmarks.report import finish, header, parser, table
-from pipeline.harvest import HarvestConfig, harvest_repository
+from pipeline.harvester import HarvestConfig, harvest_repository
 
 
 class Run(NamedTuple):

@@ -24,7 +24,7 @@ from pydantic import Field
 from figures.rows import ROOT
 from pipeline.crawl.clone import cloned
 from pipeline.crawl.source import parse_source
-from pipeline.harvest import HarvestConfig, Outcome, harvest_repository
+from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.warehouse import build as warehouse
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError

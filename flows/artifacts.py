@@ -19,7 +19,7 @@ from prefect.exceptions import PrefectException
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from flows.board import Board
-from pipeline.harvest import HarvestConfig, Outcome
+from pipeline.harvester import HarvestConfig, Outcome
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from schema.manifest import MANIFEST, stream_folder

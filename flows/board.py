@@ -8,7 +8,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from pipeline.harvest import Progress
+from pipeline.harvester import Progress
 from pipeline.temporary import TemporaryFolder
 
 STOP = "stop"

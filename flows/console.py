@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.board import Board
-from pipeline.harvest import Outcome
+from pipeline.harvester import Outcome
 
 POLL_SECONDS = 0.25
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.example import make_example
 from pipeline.watch.ansi import safe
-from pipeline.watch.recording import ShownScreen, find_recording, screens
+from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name
 from schema.errors import GitreelError
 
@@ -50,9 +50,9 @@ def _run(*arguments: str) -> None:
         raise SystemExit(code)
 
 
-def _fullness(screen: ShownScreen) -> int:
+def _fullness(step: RecordedStep) -> int:
     """Rows with text, when the next key is a visible one."""
-    return sum(text not in ("", "~") for text in screen.texts) if screen.action > 0x20 else -1
+    return sum(text not in ("", "~") for text in step.screen.texts) if step.action > 0x20 else -1
 
 
 def show_frame(warehouse: Path, repo_id: str) -> None:
@@ -63,10 +63,10 @@ def show_frame(warehouse: Path, repo_id: str) -> None:
     rows, cols = recording.geometry
     print(f"\nOne of its frames, {rows} x {cols} (commit {chapter.commit[:12]}, {safe(chapter.subject)}):")
     print("┌" + "─" * cols + "┐")
-    for y, text in enumerate(best.texts):
+    for y, text in enumerate(best.screen.texts):
         shown = safe(text).ljust(cols)
-        if y == best.cursor[0]:
-            x = best.cursor[1]
+        if y == best.screen.cursor_row:
+            x = best.screen.cursor_col
             shown = f"{shown[:x]}\x1b[7m{shown[x : x + 1]}\x1b[0m{shown[x + 1 :]}"
         print(f"│{shown}│")
     print("└" + "─" * cols + "┘")

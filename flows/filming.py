@@ -17,7 +17,7 @@ from flows import artifacts, worker
 from flows.board import Board
 from pipeline.crawl.clone import FetchError
 from pipeline.crawl.source import RefusedSource, parse_source
-from pipeline.harvest import HarvestConfig, Outcome, harvest_repository, refuse_found, registered
+from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
 from schema.errors import GitreelError, WarehouseError
@@ -45,7 +45,7 @@ def _passing(task: Any, run: Any, state: Any) -> bool:
 def film(
     named: str, config: HarvestConfig, place: int, board: str, licence: str | None = None, *, found: bool = False
 ) -> Outcome:
-    """Film what is new of one repository (`pipeline.harvest.harvest_repository`).
+    """Film what is new of one repository (`pipeline.harvester.harvest_repository`).
 
     One that a crawl `found`, and that turns out to be empty, gone or too large, is refused: no error, a row of `drops`.
     """

@@ -24,7 +24,7 @@ from flows.runner import configured_runner
 from pipeline.crawl.clone import FetchError
 from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import Finding, GitHubQuery, find
-from pipeline.harvest import HarvestConfig, Outcome, check_sources, refuse_found
+from pipeline.harvester import HarvestConfig, Outcome, check_sources, refuse_found
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 

@@ -25,7 +25,7 @@ from rich.markup import escape
 from flows import console as shown
 from flows.board import Board
 from flows.server import prefect_api
-from pipeline.harvest import AUTHOR_KEY, HarvestConfig, Outcome, check_sources, finished
+from pipeline.harvester import AUTHOR_KEY, HarvestConfig, Outcome, check_sources, finished
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry

@@ -6,9 +6,8 @@ a terminal could take for a command.
 
 import unicodedata
 
-from pipeline.watch.recording import ShownScreen
 from schema.geometry import Style
-from schema.screen import Runs
+from schema.screen import Runs, Screen
 from schema.widths import CLASS, COMPOSING, WIDE
 
 _SGR = {Style.PLAIN: "0", Style.BOLD: "0;1", Style.REVERSE: "0;7", Style.BOLD_REVERSE: "0;1;7"}
@@ -43,12 +42,12 @@ def row_sequence(text: str, runs: Runs, cols: int) -> str:
     return "\x1b[0m" + "".join(out) + ("\x1b[K" if filled < cols else "")
 
 
-def paint(before: ShownScreen | None, now: ShownScreen, cols: int) -> str:
+def paint(before: Screen | None, now: Screen, cols: int) -> str:
     """What turns screen `before` (None: unknown) into `now`: changed rows, then the cursor."""
     out = ["\x1b[0m\x1b[2J"] if before is None else []
     for y, (text, runs) in enumerate(zip(now.texts, now.runs, strict=True)):
         if before is None or (text, runs) != (before.texts[y], before.runs[y]):
             out.append(f"\x1b[{y + 1};1H{row_sequence(text, runs, cols)}")
-    if out or before is None or now.cursor != before.cursor:
-        out.append(f"\x1b[{now.cursor[0] + 1};{now.cursor[1] + 1}H")
+    if out or before is None or now[2:] != before[2:]:  # the cursor
+        out.append(f"\x1b[{now.cursor_row + 1};{now.cursor_col + 1}H")
     return "".join(out)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.watch.ansi import paint, safe
-from pipeline.watch.recording import Chapter, Recording, ShownScreen, screens
+from pipeline.watch.recording import Chapter, RecordedStep, Recording, screens
 from schema.errors import WarehouseError
 
 CHAPTER_PAUSE = 0.7  # seconds between commits
@@ -38,13 +38,13 @@ def _events(recording: Recording, version: int, rate: float) -> Iterator[object]
     else:
         yield {"version": 3, "term": {"cols": cols, "rows": rows, "type": "xterm"}, "title": title}
     chapters = {chapter.episode: chapter for chapter in recording.chapters}
-    before: ShownScreen | None = None
+    before: RecordedStep | None = None
     clock = said = 0.0
     for now in screens(recording):
         new_chapter = now.action >= 0 and (before is None or before.episode != now.episode)
         if new_chapter and before is not None:
             clock += CHAPTER_PAUSE
-        drawn = paint(before, now, cols)
+        drawn = paint(before.screen if before else None, now.screen, cols)
         for kind, data in (("o", drawn), ("m", safe(_label(chapters[now.episode])) if new_chapter else "")):
             if data:
                 stamp = clock if version == 2 else clock - said

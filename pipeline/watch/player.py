@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.watch.ansi import paint, safe
-from pipeline.watch.recording import Recording, ShownScreen, screens
+from pipeline.watch.recording import RecordedStep, Recording, screens
 from schema.actions import action_name
+from schema.screen import Screen
 
 SEEK = 20  # keys
 _KEY = re.compile(rb"\x1b\[[A-Z]|.", re.DOTALL)  # an arrow, or one byte
@@ -39,27 +40,27 @@ class Player:
 
     def _play_from(self, step: int) -> int | None:
         """Play from a stream step; return the step to go on from after a jump, None at the end."""
-        before: ShownScreen | None = None
+        before: Screen | None = None
         pressed: list[str] = []
         for now in screens(self.recording, step):
             pressed = [*pressed[-11:], action_name(now.action) if now.action >= 0 else "end"]
-            sys.stdout.write(paint(before, now, self.recording.geometry.cols))
-            before = now
+            sys.stdout.write(paint(before, now.screen, self.recording.geometry.cols))
+            before = now.screen
             jump = self._wait(step, now, pressed)
             if jump is not None:
                 return None if jump < 0 else jump
             step += 1
         return None
 
-    def _bar(self, step: int, now: ShownScreen, pressed: list[str]) -> str:
+    def _bar(self, step: int, now: RecordedStep, pressed: list[str]) -> str:
         rows, cols = self.recording.geometry
         chapter = self.chapters[now.episode]
         done = step - self.first
         text = f" {done}/{self.recording.steps} {chapter.commit[:8]} {self.rate:g}/s  {' '.join(pressed)}"
-        y, x = now.cursor
+        y, x = now.screen.cursor_row, now.screen.cursor_col
         return f"\x1b[{rows + 1};1H\x1b[0;7m{safe(text)[:cols].ljust(cols)}\x1b[0m\x1b[{y + 1};{x + 1}H"
 
-    def _wait(self, step: int, now: ShownScreen, pressed: list[str]) -> int | None:
+    def _wait(self, step: int, now: RecordedStep, pressed: list[str]) -> int | None:
         """Show the bar and wait for the next frame; a step to jump to, -1 to quit, None to go on."""
         started, last = time.monotonic(), now.action < 0
         while True:

@@ -9,17 +9,15 @@ import duckdb
 
 from schema.errors import WarehouseError
 from schema.geometry import Geometry
-from schema.screen import Runs, StyleRun, runs_by_row
+from schema.screen import Screen, StyleRun, runs_by_row
 
 BATCH = 4096  # steps read at a time
 
 
-class ShownScreen(NamedTuple):
-    """One screen. `runs[y]` are row y's (start, length, style), cells. `action` is the next key, -1 at the end."""
+class RecordedStep(NamedTuple):
+    """One screen and the key pressed next (-1 at the end), in episode number `episode`."""
 
-    texts: tuple[str, ...]
-    runs: tuple[Runs, ...]
-    cursor: tuple[int, int]
+    screen: Screen
     action: int
     episode: int
 
@@ -100,7 +98,7 @@ def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path) -> tuple[
     raise WarehouseError(f"{which}: neither REPO_ID:ORDINAL nor a repository nor a commit; {_listing(warehouse)}")
 
 
-def screens(recording: Recording, first_step: int | None = None) -> Iterator[ShownScreen]:
+def screens(recording: Recording, first_step: int | None = None) -> Iterator[RecordedStep]:
     """Every screen of the reel from stream step `first_step` on (default: its first), and last the final screen."""
     last = recording.chapters[-1]
     start = recording.chapters[0].first_step if first_step is None else first_step
@@ -111,7 +109,7 @@ def screens(recording: Recording, first_step: int | None = None) -> Iterator[Sho
                 " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
                 [recording.repo_id, start, min(start + BATCH, last.first_step + last.steps)],
             ).fetchall()
-            yield from (_shown(*row) for row in table)
+            yield from (_step(*row) for row in table)
             start += BATCH
         final = db.execute(
             "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
@@ -120,9 +118,9 @@ def screens(recording: Recording, first_step: int | None = None) -> Iterator[Sho
         ).fetchone()
         assert final is not None
         frame, style, row, col = final
-        yield _shown(frame, style, row, col, -1, last.episode)
+        yield _step(frame, style, row, col, -1, last.episode)
 
 
-def _shown(frame: list[str], style: list[dict[str, int]], row: int, col: int, action: int, episode: int) -> ShownScreen:
+def _step(frame: list[str], style: list[dict[str, int]], row: int, col: int, action: int, episode: int) -> RecordedStep:
     runs = runs_by_row((StyleRun(**run) for run in style), len(frame))
-    return ShownScreen(tuple(frame), runs, (row, col), action, episode)
+    return RecordedStep(Screen(tuple(frame), runs, row, col), action, episode)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.board import Board
 from flows.console import bars, closing_table, drops_text, reasons, verdict
-from pipeline.harvest import Outcome, Progress
+from pipeline.harvester import Outcome, Progress
 
 FILMED = Outcome(
     repo_id="a/b", status="complete", episodes=3, steps=1000, bytes=7000, new_episodes=3, new_steps=1000,

@@ -15,7 +15,7 @@ from prefect.exceptions import ParameterTypeError
 from flows.flow import agreed, harvest_config, harvest_github, harvest_local
 from flows.server import _template
 from pipeline.crawl.search import GitHubQuery
-from pipeline.harvest import HarvestConfig
+from pipeline.harvester import HarvestConfig
 from tests.github_server import GitHubServer
 from tests.repositories import Repository
 

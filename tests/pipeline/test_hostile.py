@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.harvest import HarvestConfig, Outcome, harvest_repository
+from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
 from pipeline.warehouse.dataset_card import card

@@ -10,14 +10,15 @@ from pathlib import Path
 import pyte
 import pytest
 
-from pipeline.harvest import HarvestConfig, harvest_repository
+from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.warehouse.build import build
 from pipeline.watch.__main__ import main
 from pipeline.watch.ansi import paint, row_sequence, safe
 from pipeline.watch.player import Player
-from pipeline.watch.recording import ShownScreen, find_recording, screens
+from pipeline.watch.recording import find_recording, screens
 from schema.errors import WarehouseError
 from schema.geometry import Style
+from schema.screen import Screen
 from tests.repositories import make_repository
 
 HOSTILE = b"tab\there \x1b]0;owned\x07 \xc2\x9b31m \xe2\x80\xae rtl\nnext\n"
@@ -52,11 +53,11 @@ def test_painting_differences_draws_every_stored_screen(warehouse: Path) -> None
     rows, cols = recording.geometry
     screen = pyte.Screen(cols, rows)
     stream = pyte.Stream(screen)
-    before: ShownScreen | None = None
-    for now in screens(recording):
+    before: Screen | None = None
+    for now, _, _ in screens(recording):
         stream.feed(paint(before, now, cols))
         assert tuple(line.rstrip(" ") for line in screen.display) == now.texts
-        assert (screen.cursor.y, min(screen.cursor.x, cols - 1)) == now.cursor
+        assert (screen.cursor.y, min(screen.cursor.x, cols - 1)) == (now.cursor_row, now.cursor_col)
         bold = {(y, x) for y in range(rows) for x in range(cols) if screen.buffer[y][x].bold}
         wanted = {
             (y, x) for y, runs in enumerate(now.runs) for s, n, style in runs for x in range(s, s + n) if style & 1
@@ -93,7 +94,7 @@ def test_replayed_the_asciicast_ends_in_the_same_screen(warehouse: Path, tmp_pat
         _, kind, data = json.loads(line)
         if kind == "o":
             stream.feed(data)
-    assert tuple(row.rstrip(" ") for row in screen.display) == last.texts
+    assert tuple(row.rstrip(" ") for row in screen.display) == last.screen.texts
 
 
 def test_asciinemas_own_program_plays_it(warehouse: Path, tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_asciinemas_own_program_plays_it(warehouse: Path, tmp_path: Path) -> Non
     last = list(screens(find_recording(warehouse, "story", 1)))[-1]
     screen = pyte.Screen(80, 24)
     pyte.Stream(screen).feed(played.stdout.replace("\r\n", "\n"))
-    assert tuple(row.rstrip(" ") for row in screen.display) == last.texts
+    assert tuple(row.rstrip(" ") for row in screen.display) == last.screen.texts
 
 
 @pytest.mark.parametrize("at_once", [True, False])

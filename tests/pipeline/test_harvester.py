@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline import harvester
 from pipeline.crawl.opt_out import opted_out
-from pipeline.harvest import HarvestConfig, check_sources, finished, harvest_repository, refuse_found
+from pipeline.harvester import HarvestConfig, check_sources, finished, harvest_repository, refuse_found
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
@@ -109,13 +110,12 @@ def test_stopped_anywhere_in_a_commit_it_leaves_nothing_of_it(repository, config
 
 
 def test_an_error_in_the_middle_leaves_the_stream_usable(repository, config, monkeypatch):
-    from pipeline import harvest
 
     def breaking(*arguments, **named):
         yield from ()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(harvest, "replay", breaking)
+    monkeypatch.setattr(harvester, "replay", breaking)
     with pytest.raises(KeyboardInterrupt):
         harvest_repository(str(repository.path), config)
     monkeypatch.undo()
