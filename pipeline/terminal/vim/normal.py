@@ -8,6 +8,7 @@ Exactness is checked cell for cell against the real program (tests/oracle).
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import ClassVar
 
 from pipeline.terminal.vim.insert import INSERT_ROW, InsertMode
 from pipeline.terminal.vim.window import shortened
@@ -298,7 +299,7 @@ class Vim(InsertMode):
         if stop < 0:
             return len(keys)
         self.rec.key(COMMAND)
-        action = _COMMANDS.get(self.command)
+        action = self.command_lines.get(self.command)
         if action is None:
             raise UnsupportedKeyError(f"vim command :{self.command.decode()} is not drawn")
         self.command = None
@@ -350,37 +351,36 @@ class Vim(InsertMode):
         """What `:w` writes now."""
         return b"" if self.empty else join_lines(self.lines, self.ended)
 
-
-_NORMAL: dict[bytes, Callable[[Vim, int, bool], None]] = {
-    b"G": Vim._go_line,
-    b"\r": Vim._down,
-    b"-": Vim._up,
-    b"|": Vim._to_column,
-    b"0": Vim._to_start,
-    b"l": Vim._right,
-    b"w": Vim._forward_word,
-    b"x": Vim._delete_char,
-    b"D": Vim._delete_rest,
-    b"dd": Vim._delete_lines,
-    b"i": Vim._insert_here,
-    b"I": Vim._insert_first,
-    b"a": Vim._append_here,
-    b"A": Vim._append_end,
-    b"o": Vim._open_below,
-    b"O": Vim._open_above,
-    b"C": Vim._change_rest,
-    b"cl": Vim._change_units,
-    b"cw": Vim._change_word,
-    b"dw": Vim._delete_word,
-    b"cc": Vim._change_lines,
-    b":": Vim._start_command,
-}
-_COMMANDS: dict[bytes, Callable[[Vim], None]] = {
-    b"w": Vim._write,
-    b"q": Vim._quit,
-    b"set nobin noeol": Vim._set_no_end,
-    b"set nobin eol": Vim._set_end,
-}
+    normal_keys: ClassVar[dict[bytes, Callable[["Vim", int, bool], None]]] = {
+        b"G": _go_line,
+        b"\r": _down,
+        b"-": _up,
+        b"|": _to_column,
+        b"0": _to_start,
+        b"l": _right,
+        b"w": _forward_word,
+        b"x": _delete_char,
+        b"D": _delete_rest,
+        b"dd": _delete_lines,
+        b"i": _insert_here,
+        b"I": _insert_first,
+        b"a": _append_here,
+        b"A": _append_end,
+        b"o": _open_below,
+        b"O": _open_above,
+        b"C": _change_rest,
+        b"cl": _change_units,
+        b"cw": _change_word,
+        b"dw": _delete_word,
+        b"cc": _change_lines,
+        b":": _start_command,
+    }
+    command_lines: ClassVar[dict[bytes, Callable[["Vim"], None]]] = {
+        b"w": _write,
+        b"q": _quit,
+        b"set nobin noeol": _set_no_end,
+        b"set nobin eol": _set_end,
+    }
 
 
 @lru_cache(maxsize=1 << 14)
@@ -403,4 +403,4 @@ def _meaning(pending: bytes, key: int) -> tuple[str, int, Callable[[Vim, int, bo
     for part in pending.replace(b"c", b"d").split(b"d"):
         count *= int(part or 1)
     name = operator + bytes([key])
-    return repr(name), count, _NORMAL.get(name)
+    return repr(name), count, Vim.normal_keys.get(name)
