@@ -65,10 +65,10 @@ def typed_film(batch: int, steps: int, rows: int, cols: int, seed: int = 0) -> T
 
 
 def gradients(
-    model: FrameModel, cells: Tensor, actions: Tensor, mode: Mode, chunk: int, dedup: float
+    model: FrameModel, cells: Tensor, actions: Tensor, mode: Mode, chunk: int, reuse: float
 ) -> dict[str, Tensor]:
     model.zero_grad()
-    backpropagate(model, cells, actions, mode, chunk, dedup)
+    backpropagate(model, cells, actions, mode, chunk, reuse)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -255,11 +255,11 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
     frames = actions.numel()
     seconds = 3.0 if quick else 15.0
 
-    def ours(mode: Mode, dedup: bool | float, bf16: bool = False) -> Callable[[], int]:
+    def ours(mode: Mode, reuse: bool | float, bf16: bool = False) -> Callable[[], int]:
         def work() -> int:
             model.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                backpropagate(model, cells, actions, mode, 64, dedup)
+                backpropagate(model, cells, actions, mode, 64, reuse)
             return frames
 
         return work
@@ -319,7 +319,7 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
 def fit_flags(root: Path, run: Path, steps: int) -> list[str]:
     return [
         *("--shards", str(root), "--preset", "tiny", "--steps", str(steps), "--window", "16", "--batch", "2"),
-        *("--evaluations", "10", "--validation-windows", "2", "--threads", "1", "--no-baseline", "--hold", "0"),
+        *("--evaluations", "10", "--validation-windows", "2", "--threads", "1", "--no-baseline", "--freeze-head", "0"),
         *("--folder", str(run)),
     ]
 

@@ -33,7 +33,7 @@ from figures import corpus
 from figures.rows import ROOT
 from schema.config import FrozenModel
 from schema.errors import ConfigError, GitreelError
-from training.analysis.word_lags import stored_certificates
+from training.analysis.word_lags import stored_word_lags
 from training.data.batches import Sampler, make_batch
 from training.data.splits import Segment
 from training.data.warehouse import Warehouse
@@ -43,7 +43,7 @@ from training.model.counts import parameter_counts
 from training.model.frame_model import FrameModel
 from training.model.gradients import token_losses
 from training.tasks import recall
-from training.tasks.frozen_head import Film, Reel
+from training.tasks.frozen_head import VectorFilm, VectorStream
 
 CACHE = ROOT.parent / "runs" / "film"
 VERSION = 1  # of this file: another one makes other vectors
@@ -169,7 +169,7 @@ def make_cache(folder: Path, film: corpus.Corpus, head: HeadConfig, mirrors: Pat
         scaled = ((raw[repository.repo_id] - mean_D) / spread_D).astype(np.float16)
         np.save(f"{stem}.vectors.npy", scaled)
         np.save(f"{stem}.keys.npy", reader.actions(Segment(stream, 0, reader.lengths[stream])).astype(np.uint8))
-        np.save(f"{stem}.lags.npy", stored_certificates(reader, stream))
+        np.save(f"{stem}.lags.npy", stored_word_lags(reader, stream))
     about = {
         "head": head.model_dump(), "corpus": film.digest, "weights": weights, "parameters": parameter_counts(model),
         "train_cpu_seconds": round(trained), "all_cpu_seconds": round(time.process_time() - began),
@@ -177,7 +177,7 @@ def make_cache(folder: Path, film: corpus.Corpus, head: HeadConfig, mirrors: Pat
     (folder / "film.json").write_text(json.dumps(about, indent=1) + "\n")  # last: the cache is whole
 
 
-def real_film(mirrors: Path | None = None, name: str = "real") -> Film:
+def real_film(mirrors: Path | None = None, name: str = "real") -> VectorFilm:
     """The corpus as the vectors of HEADS[name], made where they are missing. Raises GitreelError."""
     film, head = corpus.read_corpus(), HEADS[name]
     folder = CACHE / cache_key(film, head)
@@ -189,23 +189,25 @@ def real_film(mirrors: Path | None = None, name: str = "real") -> Film:
     def part(repository: corpus.Repository, kind: str) -> NDArray[Any]:
         return np.asarray(np.load(folder / f"{repository.repo_id}.{kind}.npy"))
 
-    reels = [
-        Reel(r.name, r.split, part(r, "vectors"), part(r, "keys").astype(np.int64), part(r, "lags"))
+    streams = [
+        VectorStream(r.name, r.split, part(r, "vectors"), part(r, "keys").astype(np.int64), part(r, "lags"))
         for r in film.repository
     ]
-    return Film(name, weights, tuple(reels))
+    return VectorFilm(name, weights, tuple(streams))
 
 
-def recall_film(width: int = HEADS["real"].width, train: int = 8, steps: int = 150_000, held: int = 50_000) -> Film:
+def recall_film(
+    width: int = HEADS["real"].width, train: int = 8, steps: int = 150_000, held: int = 50_000
+) -> VectorFilm:
     """training.tasks.recall as a film: a fixed random vector for each different screen, streams made from seeds."""
     screens = 1 + recall.SLOTS * (recall.VALUES + 1)
     table_ND = np.random.default_rng(4).standard_normal((screens, width)).astype(np.float16)
-    reels = []
+    streams = []
     for seed, split in enumerate(["train"] * train + ["validation"] + ["test"] * 4):
         made = recall.make_recall(seed, steps if split == "train" else held)
         x_TD = table_ND[recall.screen_ids(made)]
-        reels.append(Reel(f"{split} {seed}", split, x_TD, recall.keys(made), made.lag_T))
-    return Film("recall", "recall-1", tuple(reels), questions=True)
+        streams.append(VectorStream(f"{split} {seed}", split, x_TD, recall.keys(made), made.lag_T))
+    return VectorFilm("recall", "recall-1", tuple(streams), questions=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -218,8 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         film = real_film(options.mirrors, options.film)
     except GitreelError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    steps = sum(len(reel.action_T) for reel in film.reels)
-    print(f"{steps:,} frames of {len(film.reels)} repositories, head {film.digest}")
+    steps = sum(len(stream.action_T) for stream in film.streams)
+    print(f"{steps:,} frames of {len(film.streams)} repositories, head {film.digest}")
     return 0
 
 

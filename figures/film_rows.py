@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.rows import ROOT, Kind, Row, read_rows
-from training.tasks.frozen_head import Film, FilmConfig, FilmResult, fit
+from training.tasks.frozen_head import FilmConfig, FilmResult, VectorFilm, fit
 
 RESAMPLES = 2000
 LEVEL = 0.95
 
 
 @functools.cache
-def load(name: str) -> Film:
+def load(name: str) -> VectorFilm:
     """The film called ``real``, ``joint`` (real, another head) or ``recall``, made where it is missing."""
     from figures.film_head import real_film, recall_film  # brings the pipeline with it, which drawing does without
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from schema.errors import ConfigError, GitreelError
 from training.analysis.evaluate import evaluate, tables
 from training.analysis.runs import load_runs, open_film
-from training.files import write
+from training.files import write_atomically
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError("--window and --windows: at least 1")
         result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
         print(tables(result))
-        write(options.runs[0] / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
+        write_atomically(options.runs[0] / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
         if options.json:
             print(json.dumps(result))
     except GitreelError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from schema.errors import WarehouseError
 
 
-def write(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Put bytes at `path` atomically. Raises WarehouseError (disk full, read-only)."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

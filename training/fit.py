@@ -8,7 +8,7 @@ Trains the model and, on the same batches for as many updates, the same model wi
 folder: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png,
 summary.json. Started again with the same settings it goes on from its last checkpoint: a run of `--steps` that was
 killed ends in the same weights as an undisturbed one (bit for bit with `--threads 1`). More `--steps` go on with it too
-where the learning rate is constant (`--warmup 0 --decay 0 --hold 0`, as the paper preset has it).
+where the learning rate is constant (`--warmup 0 --decay 0 --freeze-head 0`, as the paper preset has it).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schema.errors import ConfigError, GitreelError
-from training.analysis.rollout import SHORT_RUN, load_scene, rollout, words
+from training.analysis.rollout import SHORT_RUN, load_episode, rollout, words
 from training.analysis.runs import load_runs, open_film
 
 
@@ -47,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in models:
             raise ConfigError(f"{options.run}: no model {name}; it has {', '.join(models)}")
         reader = open_film({name: models[name]}, options.shards or settings["shards"])
-        report, world = rollout(
+        report, env = rollout(
             models[name],
             reader,
-            load_scene(reader, options.repo, options.episode),
+            load_episode(reader, options.repo, options.episode),
             warm=settings["window"] if options.warm is None else options.warm,
             keys=options.keys,
             given=options.given,
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         print(f"{options.repo} episode {options.episode}, {name.replace('_', '-')} of {options.run}\n{words(report)}")
         if options.show:
-            print(world.picture())
+            print(env.picture())
         if options.json:
             print(json.dumps({"repo": options.repo, "episode": options.episode, "model": name, **report}))
     except GitreelError as error:

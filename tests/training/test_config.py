@@ -19,8 +19,8 @@ from training.model.config import ModelConfig
 def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text('batch = 4\nseed = 3\n[model]\nreduce = "mean"\n')
-    config = parse(["--config", str(file), "--seed", "5", "--set", "model.heads=2", "--no-dedup"])
-    assert (config.batch, config.seed, config.dedup) == (4, 5, False)
+    config = parse(["--config", str(file), "--seed", "5", "--set", "model.heads=2", "--no-reuse"])
+    assert (config.batch, config.seed, config.reuse) == (4, 5, False)
     assert config.model == {"reduce": "mean", "heads": "2"}
     file.write_text("bacth = 4\n")
     with pytest.raises(ConfigError, match="bacth: unknown setting"):
@@ -36,7 +36,7 @@ def test_the_paper_preset_trains_as_published_unless_told_otherwise(capsys: pyte
     assert (paper.optimizer, paper.muon_learning_rate, paper.muon_momentum) == ("muon", 2e-3, 0.0)
     assert (paper.learning_rate, paper.beta1, paper.beta2) == (2e-3, 0.9, 0.999)
     assert (paper.batch, paper.window, paper.mode) == (32, 1024, "stream")
-    assert (paper.warmup, paper.decay, paper.hold, paper.clip) == (0, 0, 0, math.inf)
+    assert (paper.warmup, paper.decay, paper.freeze_head, paper.clip) == (0, 0, 0, math.inf)
     other = parse(["--preset", "paper", "--optimizer", "adamw", "--batch", "8"])
     assert (other.optimizer, other.batch, other.window) == ("adamw", 8, 1024)
     assert parse(["--preset", "small"]).model_dump(exclude={"preset"}) == parse([]).model_dump(exclude={"preset"})

@@ -17,7 +17,7 @@ from tests.training.warehouse import COLS, ROWS, make_stream, write_warehouse
 from training.data.batches import Loader, Sampler, make_batch
 from training.data.splits import Segment, split_segments
 from training.data.tokenizer import Tokenizer
-from training.data.warehouse import Group, Warehouse
+from training.data.warehouse import RowGroup, Warehouse
 from training.data.windows import FilmReader, compact_frames
 
 
@@ -86,7 +86,7 @@ def test_a_row_group_is_read_once_while_it_is_kept(root: Path, monkeypatch: pyte
     read: list[tuple[int, int | None]] = []
     original = warehouse.read
 
-    def counted(group: Group, columns: Any, steps: int | None = None) -> pa.Table:
+    def counted(group: RowGroup, columns: Any, steps: int | None = None) -> pa.Table:
         read.append((group.row_group, steps))
         return original(group, columns, steps)
 
@@ -110,7 +110,7 @@ def test_a_shards_footer_is_read_once(root: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_kept_is_small(root: Path) -> None:
-    table = Warehouse(root).read(Group("shards/a+long/00000.steps.parquet", 0, 150), ["frame"])
+    table = Warehouse(root).read(RowGroup("shards/a+long/00000.steps.parquet", 0, 150), ["frame"])
     frame = compact_frames(table.column("frame"))
     assert frame.type.value_type.index_type == pa.uint8()
     assert frame.to_pylist() == table.column("frame").to_pylist()

@@ -20,8 +20,8 @@ from training.analysis.evaluate import (
     spread_targets,
     tables,
 )
-from training.analysis.metrics import Held, sample_text, scores, unigram_loss
-from training.analysis.word_lags import NEVER, NO_WORD, VISIBLE, by_lag, certificates, stored_certificates, typed_words
+from training.analysis.metrics import Predictions, sample_text, scores, unigram_loss
+from training.analysis.word_lags import NEVER, NO_WORD, VISIBLE, by_lag, stored_word_lags, typed_words, word_lags
 from training.data.splits import Segment
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
@@ -57,16 +57,16 @@ def slow_lags(steps: int) -> np.ndarray:
 
 
 def test_lags_equal_a_search_through_every_screen(reader: FilmReader) -> None:
-    lags = certificates(reader, 0)
+    lags = word_lags(reader, 0)
     np.testing.assert_array_equal(lags, slow_lags(600))
     assert {NO_WORD, NEVER, VISIBLE} <= set(lags.tolist())
 
 
 def test_lags_are_kept_beside_the_film(reader: FilmReader) -> None:
-    first = stored_certificates(reader, 0)
+    first = stored_word_lags(reader, 0)
     name = f"a+one-{reader.streams[0].digest}.parquet"
     assert (Path(reader.warehouse.root) / "memory" / name).exists()
-    np.testing.assert_array_equal(stored_certificates(reader, 0), first)
+    np.testing.assert_array_equal(stored_word_lags(reader, 0), first)
 
 
 def test_typed_words_end_where_the_phase_changes() -> None:
@@ -88,7 +88,7 @@ def test_every_context_sees_exactly_its_frames(reader: FilmReader, backbone: str
         for column, (stream, step) in enumerate(targets):
             window = reader.window(stream, step - context + 1, context)
             with torch.no_grad():
-                logits, _ = model(torch.from_numpy(window.cells_TRC)[None], dedup=False)
+                logits, _ = model(torch.from_numpy(window.cells_TRC)[None], reuse=False)
             slow = token_losses(logits[:, -1:], torch.from_numpy(window.action_T[None, -1:]))
             assert losses[row, column] == pytest.approx(float(slow), abs=1e-5)
 
@@ -109,9 +109,9 @@ def test_positions_double_and_phases_are_named() -> None:
     losses = np.arange(5, dtype=np.float32)[None]
     actions = np.zeros((1, 5), np.int64)
     phases = np.array([[0, 0, 3, 3, 3]], np.uint8)
-    held = Held(losses, actions, actions, phases)
-    assert by_position(held) == {"1": 0.0, "2": 1.0, "3-4": 2.5, "5": 4.0}
-    assert by_phase(held) == {"shell": 0.5, "insert": 3.0}
+    predictions = Predictions(losses, actions, actions, phases)
+    assert by_position(predictions) == {"1": 0.0, "2": 1.0, "3-4": 2.5, "5": 4.0}
+    assert by_phase(predictions) == {"shell": 0.5, "insert": 3.0}
 
 
 def test_scores_count_bits_per_key_not_per_token() -> None:
@@ -120,9 +120,9 @@ def test_scores_count_bits_per_key_not_per_token() -> None:
     tokenizer = Tokenizer([*(bytes([b]) for b in range(256)), b"abcd"])
     actions = np.array([[256, 65]])
     losses = np.full((1, 2), np.log(2) * 5, np.float32)
-    held = Held(losses, actions, actions, np.zeros((1, 2), np.uint8))
-    assert scores(held, tokenizer)["bits_per_key"] == pytest.approx(2.0)
-    assert scores(held)["bits_per_key"] == pytest.approx(5.0)
+    predictions = Predictions(losses, actions, actions, np.zeros((1, 2), np.uint8))
+    assert scores(predictions, tokenizer)["bits_per_key"] == pytest.approx(2.0)
+    assert scores(predictions)["bits_per_key"] == pytest.approx(5.0)
 
 
 def test_unigram_loss_is_the_entropy_of_a_uniform_split() -> None:
@@ -132,8 +132,8 @@ def test_unigram_loss_is_the_entropy_of_a_uniform_split() -> None:
 
 def test_samples_show_real_keys_above_the_models() -> None:
     actions, predicted = np.array([[97, 13]]), np.array([[97, 98]])
-    held = Held(np.zeros((1, 2), np.float32), predicted, actions, np.zeros((1, 2), np.uint8))
-    real, guess = sample_text(held).splitlines()
+    predictions = Predictions(np.zeros((1, 2), np.float32), predicted, actions, np.zeros((1, 2), np.uint8))
+    real, guess = sample_text(predictions).splitlines()
     assert real == "real   a <CR>"
     assert guess.startswith("model  . b")
 

@@ -90,17 +90,16 @@ def test_weights_carry_their_configuration(finished: Path) -> None:
 
 
 def test_a_killed_run_ends_in_the_same_weights(root: Path, finished: Path, tmp_path: Path) -> None:
-    run = Run(settings(root, tmp_path / "run"))
-    original = run._evaluate
-
-    def killed(log: object, steps: int) -> None:
-        original(log, steps)  # type: ignore[arg-type]
-        if run.done == 4:
+    def killed(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
+        path = save_checkpoint(folder, step, state, keep)
+        if step == 4:
             raise KeyboardInterrupt
+        return path
 
-    run._evaluate = killed  # type: ignore[method-assign, assignment]
-    with pytest.raises(KeyboardInterrupt):
-        run.train()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.loop.run.save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(settings(root, tmp_path / "run"))
     assert [path.name for path in checkpoints(tmp_path / "run/checkpoints")] == ["step-0000002.pt", "step-0000004.pt"]
     summary = fit(settings(root, tmp_path / "run"))
     assert summary["updates"] == 6
@@ -136,7 +135,7 @@ def test_more_steps_are_another_run_where_the_learning_rate_falls(root: Path, fi
 
 
 def test_more_steps_go_on_with_a_run_of_constant_learning_rate(root: Path, tmp_path: Path) -> None:
-    flat = {"warmup": 0, "decay": 0, "hold": 0, "evaluations": 1, "baseline": False}
+    flat = {"warmup": 0, "decay": 0, "freeze_head": 0, "evaluations": 1, "baseline": False}
     fit(settings(root, tmp_path / "once", steps=5, **flat))
     fit(settings(root, tmp_path / "twice", steps=3, **flat))
     assert fit(settings(root, tmp_path / "twice", steps=5, **flat))["updates"] == 5
@@ -161,7 +160,7 @@ def test_changed_film_does_not_go_on_with_a_run(root: Path, finished: Path, tmp_
     "changes",
     [
         {"mode": "stream", "chunk": 5},
-        {"mode": "stream_embeddings", "chunk": 7, "dedup": False},
+        {"mode": "stream_embeddings", "chunk": 7, "reuse": False},
         {"accumulate": 2, "length_warmup": 0.5},
         {"optimizer": "muon"},
         {"bf16": True},
@@ -194,7 +193,7 @@ def test_accumulation_and_streaming_give_the_same_losses(root: Path, tmp_path: P
 def test_two_ranks_give_one_processs_losses(root: Path, tmp_path: Path) -> None:
     flags = [
         *("--shards", str(root), "--preset", "tiny", "--steps", "5", "--window", "16", "--batch", "4"),
-        *("--evaluations", "1", "--validation-windows", "2", "--threads", "1", "--no-baseline", "--hold", "0"),
+        *("--evaluations", "1", "--validation-windows", "2", "--threads", "1", "--no-baseline", "--freeze-head", "0"),
         *(word for key, value in MODEL.items() for word in ("--set", f"model.{key}={value}")),
     ]
     fit(parse([*flags, "--run", str(tmp_path / "one")]))
@@ -248,7 +247,7 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.Capt
         (["--set", "model.max_code_point=99999999999"], "'99999999999' is no number from 2 to 1114112"),
         (["--backbone", "mamba2", "--backbone-layers", "99"], "mamba2 with 99 layers of width 48 cannot be as small"),
         (["--learning-rate", "inf"], "learning_rate: Input should be a finite number"),
-        (["--compile"], "command line: compile needs the plain frame head: add --no-dedup"),
+        (["--compile"], "command line: compile needs the plain frame head: add --no-reuse"),
         (["--device", "gpu"], "--device gpu: choose auto, cpu, cuda or mps"),
         (["--device", "meta"], "--device meta: choose auto, cpu, cuda or mps"),
         (["--set", "model.foo=1"], "preset tiny at 8x24: model.foo: unknown setting"),
@@ -301,7 +300,10 @@ def test_a_batch_that_does_not_divide_is_refused_first(
             lambda state: state["models"]["lstm"].update(optimizers=[]),
             "the optimizer's state of lstm is another model's",
         ),
-        (lambda state: state["config"].update(gone=1), r"begun by another version of this program \(gone: unknown"),
+        (
+            lambda state: [state[part].update(hold=state[part].pop("freeze_head")) for part in ("asked", "config")],
+            r"begun by another version of this program \(hold: unknown setting.* start anew with --overwrite",
+        ),
     ],
     ids=["no model", "another vocabulary", "another optimizer", "another version"],
 )
@@ -370,14 +372,14 @@ def test_an_update_moves_against_the_gradient(root: Path) -> None:
     assert last < first
 
 
-def test_a_held_frame_head_does_not_move(root: Path) -> None:
+def test_a_frozen_frame_head_does_not_move(root: Path) -> None:
     torch.manual_seed(0)
     batch = make_batch(FilmReader(Warehouse(root)), Sampler([Segment(0, 0, 800)], 16), 2, 0)
     for mode in ("full", "stream", "stream_embeddings"):
         config = FitConfig(mode=mode, chunk=6)
         learner = Learner(FrameModel(ModelConfig(rows=8, cols=24, **MODEL)), config, torch.device("cpu"))
         before = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
-        learner.hold(True)
+        learner.freeze_head(True)
         learner.update(batch, 1.0)
         after = learner.model.state_dict()
         moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}

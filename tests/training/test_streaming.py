@@ -9,7 +9,7 @@ from tests.training.film import typed_cells
 from training.model.backbones import BACKBONES
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
-from training.model.gradients import MODES, Mode, _borders, backpropagate, chunks
+from training.model.gradients import MODES, Mode, backpropagate, border_states, chunks
 
 
 def build(backbone: str, **settings: object) -> FrameModel:
@@ -45,8 +45,8 @@ def largest_difference(mine: list[Tensor], theirs: list[Tensor]) -> float:
 def test_gradients_equal_full_backpropagation(backbone: str, mode: Mode) -> None:
     model = build(backbone)
     cells, actions = typed_cells(2, 37, 8, 24), torch.randint(0, 256, (2, 37))
-    full = gradients(model, cells, actions, "full", dedup=False)
-    streamed = gradients(model, cells, actions, mode, chunk=8, dedup=1.0)
+    full = gradients(model, cells, actions, "full", reuse=False)
+    streamed = gradients(model, cells, actions, mode, chunk=8, reuse=1.0)
     assert largest_difference(streamed, full) <= 1e-10
 
 
@@ -54,7 +54,7 @@ def test_gradients_equal_full_backpropagation(backbone: str, mode: Mode) -> None
 def test_any_chunk_size_gives_the_same_gradients(chunk: int) -> None:
     model = build("lstm", reduce="last_pos", downsample="geglu")
     cells, actions = typed_cells(1, 37, 8, 24), torch.randint(0, 256, (1, 37))
-    full = gradients(model, cells, actions, "full", dedup=False)
+    full = gradients(model, cells, actions, "full", reuse=False)
     assert largest_difference(gradients(model, cells, actions, "stream", chunk=chunk), full) <= 1e-10
 
 
@@ -62,7 +62,7 @@ def test_a_cache_that_grows_is_kept_once() -> None:
     model = build("transformer")
     cells = typed_cells(1, 12, 8, 24)
     parts = list(chunks(12, 4))
-    border = _borders(model, cells, parts, model.backbone.initial_state(1), True)
+    border = border_states(model, cells, parts, model.backbone.initial_state(1), True)
     assert [border(number)[0].shape[2] for number in range(3)] == [0, 4, 8]
     assert border(1)[0].data_ptr() == border(2)[0].data_ptr()
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_initial_states_get_gradients() -> None:
 def test_float32_gradients_agree() -> None:
     model = build("lstm").float()
     cells, actions = typed_cells(2, 37, 8, 24), torch.randint(0, 256, (2, 37))
-    full = gradients(model, cells, actions, "full", dedup=False)
+    full = gradients(model, cells, actions, "full", reuse=False)
     assert largest_difference(gradients(model, cells, actions, "stream", chunk=8), full) <= 1e-4
 
 

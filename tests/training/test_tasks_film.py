@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.tasks import frozen_head as film
-from training.tasks.frozen_head import Film, FilmConfig, Reel
+from training.tasks.frozen_head import FilmConfig, VectorFilm, VectorStream
 
 
 @pytest.fixture(autouse=True)
@@ -17,18 +17,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(film, "CURVE_TARGETS", 4)
 
 
-def reel(name: str, split: str, steps: int, seed: int) -> Reel:
+def stream(name: str, split: str, steps: int, seed: int) -> VectorStream:
     """The key is what the frame before the last showed: one step of memory is all it takes."""
     rng = np.random.default_rng(seed)
     shown_T = rng.integers(0, 4, steps)
     lag_T = rng.integers(-2, 20, steps).astype(np.int32)
-    return Reel(name, split, np.eye(8, dtype=np.float16)[shown_T] * 3, np.roll(shown_T, 1) + 97, lag_T)
+    return VectorStream(name, split, np.eye(8, dtype=np.float16)[shown_T] * 3, np.roll(shown_T, 1) + 97, lag_T)
 
 
 @pytest.fixture
-def made() -> Film:
-    reels = [reel("a", "train", 300, 0), reel("b", "train", 200, 1), reel("c", "validation", 90, 2)]
-    return Film("real", "made", (*reels, reel("d", "test", 90, 3), reel("e", "test", 80, 4)))
+def made() -> VectorFilm:
+    streams = [stream("a", "train", 300, 0), stream("b", "train", 200, 1), stream("c", "validation", 90, 2)]
+    return VectorFilm("real", "made", (*streams, stream("d", "test", 90, 3), stream("e", "test", 80, 4)))
 
 
 def config(**changes: object) -> FilmConfig:
@@ -42,10 +42,10 @@ def config(**changes: object) -> FilmConfig:
 @pytest.mark.parametrize("model", ["lstm", "frame_only", "transformer", "mamba2", "mingru"])
 @pytest.mark.parametrize("context", [1, 5, 16])
 def test_each_target_is_given_exactly_so_many_frames(
-    made: Film, model: str, context: int, monkeypatch: pytest.MonkeyPatch
+    made: VectorFilm, model: str, context: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    reader = film.Reader(config(model=model, width=16), 8)
+    reader = film.VectorModel(config(model=model, width=16), 8)
     targets = film.pick_targets(made, "test", 8)
     monkeypatch.setattr(film, "BUDGET", 37)  # several uneven parts
     losses_N, right_N = film.context_losses(reader, targets, context)
@@ -61,7 +61,7 @@ def test_each_target_is_given_exactly_so_many_frames(
         assert right == (int(logits_V.argmax()) == key)
 
 
-def test_a_run_gives_the_same_numbers_twice_and_another_seed_others(made: Film) -> None:
+def test_a_run_gives_the_same_numbers_twice_and_another_seed_others(made: VectorFilm) -> None:
     first, again, other = (
         film.fit(config(seed=seed), made).model_dump(exclude={"seconds", "cpu_seconds"}) for seed in (0, 0, 1)
     )
@@ -69,7 +69,7 @@ def test_a_run_gives_the_same_numbers_twice_and_another_seed_others(made: Film) 
     assert first["loss"] != other["loss"]
 
 
-def test_memory_is_learnt_where_it_is_in_the_window(made: Film) -> None:
+def test_memory_is_learnt_where_it_is_in_the_window(made: VectorFilm) -> None:
     with_memory = film.fit(config(updates=400, width=32), made)
     without = film.fit(config(updates=400, width=32, model="frame_only"), made)
     assert with_memory.loss < 0.5 < 1.2 < without.loss
@@ -78,21 +78,21 @@ def test_memory_is_learnt_where_it_is_in_the_window(made: Film) -> None:
     assert with_memory.frames == 400 * 8 * 4
 
 
-def test_the_curve_ends_at_the_end_and_holds_the_marks(made: Film) -> None:
+def test_the_curve_ends_at_the_end_and_holds_the_marks(made: VectorFilm) -> None:
     result = film.fit(config(updates=20, marks=(3, 50)), made)
     assert list(result.curve) == [3, 20]
     assert list(result.seconds) == [3, 20]
     assert film.doubling_marks(2400, (1000,)) == [150, 300, 600, 1000, 1200, 2400]
 
 
-def test_only_questions_are_targets_of_a_film_of_questions(made: Film) -> None:
+def test_only_questions_are_targets_of_a_film_of_questions(made: VectorFilm) -> None:
     targets = film.pick_targets(made._replace(questions=True), "test", 8)
     assert (targets.lag_N > 0).all()
     with pytest.raises(ValueError, match=r"stream d: .* possible targets of 900"):
         film.pick_targets(made, "test", 900)
 
 
-def test_windows_never_cross_streams(made: Film) -> None:
+def test_windows_never_cross_streams(made: VectorFilm) -> None:
     starts = film.draw_starts(made, 50, 64, 0)
     seen = np.concatenate([next(starts) for _ in range(40)])
     assert ((seen <= 250) | (seen >= 300)).all()

@@ -38,6 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from schema.errors import GitreelError
 from training.model.backbones import BACKBONES, Backbone, State, make_backbone
@@ -102,20 +103,20 @@ class DepthTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.deepest = 0
+        self._chains = WeakTensorKeyDictionary()  # of the tensors that are still alive
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         given = _tensors((args, kwargs or {}))
         depth = max(map(self.depth_of, given), default=0) + self.cost(func, args)
         results = func(*args, **(kwargs or {}))
         for tensor in _tensors(results):
-            tensor._chain = (self, depth)  # type: ignore[attr-defined]
+            self._chains[tensor] = depth
         self.deepest = max(self.deepest, depth)
         return results
 
     def depth_of(self, tensor: Tensor) -> int:
         """Longest chain recorded on a tensor in this trace; inputs and weights have none."""
-        trace, depth = getattr(tensor, "_chain", (None, 0))
-        return int(depth) if trace is self else 0
+        return int(self._chains[tensor]) if tensor in self._chains else 0
 
     def cost(self, func: Any, args: tuple[Any, ...]) -> int:
         """Declared depth of one operation.
@@ -170,13 +171,13 @@ def measure(run: Callable[[Tensor], Tensor], width: int, steps: int) -> Depth:
 @contextmanager
 def unfused() -> Iterator[None]:
     """Run LSTMs and attention as single operations: no oneDNN, no flash attention."""
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        torch._C._set_mkldnn_enabled(before)
+        torch.backends.mkldnn.enabled = before
 
 
 class OutputFeedback(Backbone):

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from schema.actions import Phase
 from schema.errors import ConfigError
-from training.analysis.metrics import Held, run_windows
-from training.analysis.word_lags import BINS, NEVER, NO_WORD, VISIBLE, by_lag, stored_certificates
+from training.analysis.metrics import Predictions, run_windows
+from training.analysis.word_lags import BINS, NEVER, NO_WORD, VISIBLE, by_lag, stored_word_lags
 from training.data.batches import Sampler, collate
 from training.data.splits import Segment
 from training.data.windows import FilmReader
@@ -51,7 +51,7 @@ def context_losses(
     reader: FilmReader,
     targets: Sequence[Target],
     contexts: Sequence[int],
-    dedup: bool | float = True,
+    reuse: bool | float = True,
     budget: int = 1 << 15,
 ) -> npt.NDArray[np.float32]:
     """Loss (nats) of each target given exactly T frames, the target's own included, for each T: [contexts, N].
@@ -68,7 +68,7 @@ def context_losses(
             start, last = first - longest + 1, targets[order[group[-1]]][1]
             if start < 0:
                 raise ConfigError(f"target at step {first} has fewer than {longest} frames before it")
-            x_TD, action_T = _embedded(model, reader, stream, start, last + 1 - start, dedup)
+            x_TD, action_T = _embedded(model, reader, stream, start, last + 1 - start, reuse)
             columns = np.array([order[i] for i in group])
             steps = torch.tensor([targets[column][1] - start for column in columns])
             for row, context in enumerate(contexts):
@@ -92,13 +92,13 @@ def _runs(targets: Sequence[Target], longest: int) -> Iterable[list[int]]:
 
 
 def _embedded(
-    model: FrameModel, reader: FilmReader, stream: int, start: int, length: int, dedup: bool | float
+    model: FrameModel, reader: FilmReader, stream: int, start: int, length: int, reuse: bool | float
 ) -> tuple[Tensor, Tensor]:
     """Embeddings [T, D] and actions [T] of a span."""
     vectors, actions = [], []
     for part in chunks(length, SPAN):
         window = reader.window(stream, start + part.start, part.stop - part.start)
-        vectors.append(model.embed(torch.from_numpy(window.cells_TRC)[None], dedup)[0])
+        vectors.append(model.embed(torch.from_numpy(window.cells_TRC)[None], reuse)[0])
         actions.append(torch.from_numpy(window.action_T))
     return torch.cat(vectors), torch.cat(actions)
 
@@ -108,23 +108,23 @@ def _last_losses(model: FrameModel, x_NTD: Tensor, action_N: Tensor) -> Tensor:
     return token_losses(logits_NTV[:, -1:], action_N[:, None])[:, 0].float()
 
 
-def by_position(held: Held) -> dict[str, float]:
+def by_position(predictions: Predictions) -> dict[str, float]:
     """Mean loss in doubling bins of the place in the window (1-based): '1', '2', '3-4', '5-8', ..."""
     result, low = {}, 0
-    while low < held.losses.shape[1]:
-        high = min(max(1, 2 * low), held.losses.shape[1])
+    while low < predictions.losses.shape[1]:
+        high = min(max(1, 2 * low), predictions.losses.shape[1])
         name = str(high) if high - low == 1 else f"{low + 1}-{high}"
-        result[name] = float(held.losses[:, low:high].mean(dtype=np.float64))
+        result[name] = float(predictions.losses[:, low:high].mean(dtype=np.float64))
         low = high
     return result
 
 
-def by_phase(held: Held) -> dict[str, float]:
+def by_phase(predictions: Predictions) -> dict[str, float]:
     """Mean loss of each phase that occurs."""
     return {
-        phase.name.lower(): float(held.losses[held.phases == phase].mean(dtype=np.float64))
+        phase.name.lower(): float(predictions.losses[predictions.phases == phase].mean(dtype=np.float64))
         for phase in Phase
-        if (held.phases == phase).any()
+        if (predictions.phases == phase).any()
     }
 
 
@@ -155,8 +155,10 @@ def gain(
     return float(sum_W.sum() / count_W.sum()), float(low), float(high)
 
 
-def gains(held: Held, base: Held, lags_WT: npt.NDArray[np.int32]) -> dict[str, tuple[float, float, float]]:
-    """What `held` has over `base`: all steps, then words last seen inside of the window by lag, then never seen."""
+def gains(
+    predictions: Predictions, base: Predictions, lags_WT: npt.NDArray[np.int32]
+) -> dict[str, tuple[float, float, float]]:
+    """Nats below `base`: all steps, then words last seen inside of the window by lag, then never seen."""
     inside = in_window(lags_WT)
     edges = [edge for edge, _ in BINS] + [np.iinfo(np.int32).max]
     parts = {"all": np.ones(lags_WT.shape, np.bool_), "no word": lags_WT == NO_WORD}
@@ -165,7 +167,7 @@ def gains(held: Held, base: Held, lags_WT: npt.NDArray[np.int32]) -> dict[str, t
         parts[name] = here if edge == NEVER else here & inside
         if edge > VISIBLE:
             parts[f"{name}, before the window"] = here & ~inside
-    found = {name: gain(base.losses, held.losses, where) for name, where in parts.items()}
+    found = {name: gain(base.losses, predictions.losses, where) for name, where in parts.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -190,14 +192,14 @@ def evaluate(
     batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
     lags = None
     if reader.tokenizer is None:
-        stored = {stream: stored_certificates(reader, stream) for stream in {s for s, _ in places}}
+        stored = {stream: stored_word_lags(reader, stream) for stream in {s for s, _ in places}}
         lags = np.stack([stored[stream][start : start + window] for stream, start in places])
     repos = sorted({reader.streams[stream].repo_id for stream, _ in places})
     result: dict[str, Any] = {
         "split": split, "splits": words, "window": window, "windows": len(places), "repos": repos, "models": {},
     }  # fmt: skip
-    held = {name: run_windows(model, batches) for name, model in models.items()}
-    for name, each in held.items():
+    predictions = {name: run_windows(model, batches) for name, model in models.items()}
+    for name, each in predictions.items():
         result["models"][name] = {
             "loss": float(each.losses.mean(dtype=np.float64)),
             "accuracy": float((each.predicted == each.actions).mean()),
@@ -207,8 +209,8 @@ def evaluate(
             "accuracy_by_lag": {} if lags is None else by_lag(each.predicted == each.actions, lags),
             "by_lag_in_window": {} if lags is None else by_lag(each.losses[in_window(lags)], lags[in_window(lags)]),
         }
-        if lags is not None and "frame_only" in held and name != "frame_only":
-            result["models"][name]["gain"] = gains(each, held["frame_only"], lags)
+        if lags is not None and "frame_only" in predictions and name != "frame_only":
+            result["models"][name]["gain"] = gains(each, predictions["frame_only"], lags)
     return result
 
 

@@ -20,7 +20,7 @@ from training.model.gradients import chunks, token_losses
 CHUNK = 64  # steps at a time without gradient
 
 
-class Held(NamedTuple):
+class Predictions(NamedTuple):
     """Per step of held-out windows, [W, T]: loss in nats, the predicted and the real action, its phase."""
 
     losses: npt.NDArray[np.float32]
@@ -32,11 +32,11 @@ class Held(NamedTuple):
 def run_windows(
     model: FrameModel,
     batches: Iterable[Batch],
-    dedup: bool | float = True,
+    reuse: bool | float = True,
     cast: AbstractContextManager[object] | None = None,
-) -> Held:
+) -> Predictions:
     """Every step of every window predicted from the window's frames up to it."""
-    parts: list[Held] = []
+    parts: list[Predictions] = []
     device = next(model.parameters()).device
     with torch.no_grad(), cast or nullcontext():
         for batch in batches:
@@ -44,47 +44,47 @@ def run_windows(
             losses, predicted = [], []
             for part in chunks(batch.cells_BTRC.shape[1], CHUNK):
                 actions_BT = batch.actions_BT[:, part].to(device)
-                logits_BTV, state = model(batch.cells_BTRC[:, part].to(device), state, dedup)
+                logits_BTV, state = model(batch.cells_BTRC[:, part].to(device), state, reuse)
                 losses.append(token_losses(logits_BTV, actions_BT).float().cpu())
                 predicted.append(logits_BTV.argmax(-1).cpu())
             parts.append(
-                Held(
+                Predictions(
                     torch.cat(losses, 1).numpy(),
                     torch.cat(predicted, 1).numpy(),
                     batch.actions_BT.numpy(),
                     batch.phases_BT.numpy(),
                 )
             )
-    return Held(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Predictions(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def scores(held: Held, tokenizer: Tokenizer | None = None) -> dict[str, float]:
+def scores(predictions: Predictions, tokenizer: Tokenizer | None = None) -> dict[str, float]:
     """loss (nats a step), accuracy, bits_per_key, and accuracy of each phase that occurs."""
-    keys = held.actions.size
+    keys = predictions.actions.size
     if tokenizer is not None:
         lengths = np.array([len(token) for token in tokenizer.tokens])
-        keys = int(lengths[held.actions].sum())
-    right = held.predicted == held.actions
+        keys = int(lengths[predictions.actions].sum())
+    right = predictions.predicted == predictions.actions
     result = {
-        "loss": float(held.losses.mean(dtype=np.float64)),
+        "loss": float(predictions.losses.mean(dtype=np.float64)),
         "accuracy": float(right.mean()),
-        "bits_per_key": float(held.losses.sum(dtype=np.float64) / math.log(2) / keys),
+        "bits_per_key": float(predictions.losses.sum(dtype=np.float64) / math.log(2) / keys),
     }
     for phase in Phase:
-        here = held.phases == phase
+        here = predictions.phases == phase
         if here.any():
             result[f"accuracy_{phase.name.lower()}"] = float(right[here].mean())
     return result
 
 
-def unigram_loss(train: npt.NDArray[np.int64], held: npt.NDArray[np.int64], vocabulary: int) -> float:
+def unigram_loss(train: npt.NDArray[np.int64], validation: npt.NDArray[np.int64], vocabulary: int) -> float:
     """Nats a step of guessing by the training split's frequencies (add-one smoothing)."""
     counts = np.bincount(train, minlength=vocabulary) + 1.0
     logs = np.log(counts / counts.sum())
-    return float(-logs[held.ravel()].mean())
+    return float(-logs[validation.ravel()].mean())
 
 
-def sample_text(held: Held, tokenizer: Tokenizer | None = None, window: int = 0, steps: int = 60) -> str:
+def sample_text(predictions: Predictions, tokenizer: Tokenizer | None = None, window: int = 0, steps: int = 60) -> str:
     """Two lines: the real keys of the end of a window, and below each what the model would have pressed."""
 
     def name(action: int) -> str:
@@ -99,7 +99,7 @@ def sample_text(held: Held, tokenizer: Tokenizer | None = None, window: int = 0,
         return real.ljust(width), guess.ljust(width)
 
     last = slice(-steps, None)
-    pairs = list(zip(held.actions[window, last], held.predicted[window, last], strict=True))
+    pairs = list(zip(predictions.actions[window, last], predictions.predicted[window, last], strict=True))
     columns = [column((int(real), int(guess))) for real, guess in pairs]
     real, guess = (" ".join(part) for part in zip(*columns, strict=True))
     return f"real   {real.rstrip()}\nmodel  {guess.rstrip()}   ('.': right)"

@@ -41,7 +41,7 @@ SILENT = (
 )  # fmt: skip
 
 
-class Scene(NamedTuple):
+class RecordedEpisode(NamedTuple):
     """A recorded episode: where it starts, what was typed, and the screen it ends on.
 
     `files`: what vim may open, by path as stored; None for a file that does not exist yet.
@@ -57,7 +57,7 @@ class Scene(NamedTuple):
     final: dict[str, Any]
 
 
-class End(NamedTuple):
+class RolloutEnd(NamedTuple):
     """How a rollout ended: the keys played, why it stopped, whether the episode's final screen is there."""
 
     keys: bytes
@@ -65,7 +65,7 @@ class End(NamedTuple):
     reached: bool
 
 
-def load_scene(reader: FilmReader, repo_id: str, ordinal: int) -> Scene:
+def load_episode(reader: FilmReader, repo_id: str, ordinal: int) -> RecordedEpisode:
     """One episode of a warehouse. Raises ConfigError (no such film), CorruptError, SchemaVersionError."""
     names = [stream.repo_id for stream in reader.streams]
     if repo_id not in names:
@@ -96,7 +96,7 @@ def load_scene(reader: FilmReader, repo_id: str, ordinal: int) -> Scene:
     files = {path: None if blob is None else contents[blob] for path, blob in wanted.items()}
     stream, first = names.index(repo_id), int(row["first_step"])
     keys = reader.window(stream, first, row["steps"]).action_T.astype(np.uint8).tobytes()
-    return Scene(stream, first, row["commit"], row["subject"], keys, files, before, row)
+    return RecordedEpisode(stream, first, row["commit"], row["subject"], keys, files, before, row)
 
 
 def _rows(reader: FilmReader, repo_id: str, kind: str) -> Iterator[dict[str, Any]]:
@@ -104,15 +104,15 @@ def _rows(reader: FilmReader, repo_id: str, kind: str) -> Iterator[dict[str, Any
         yield from table.to_pylist()
 
 
-class World:
-    """The terminal at the start of a scene, one key at a time, with the files that its vim opens and writes."""
+class TerminalEnv:
+    """The terminal at the start of a recorded episode, one key at a time, and the files that its vim opens."""
 
-    def __init__(self, geometry: Geometry, scene: Scene) -> None:
-        self.geometry, self.files = geometry, dict(scene.files)
+    def __init__(self, geometry: Geometry, episode: RecordedEpisode) -> None:
+        self.geometry, self.files = geometry, dict(episode.files)
         self.terminal = Terminal(geometry)
-        self.final = _screen(self.terminal, scene.final)
-        if scene.start is not None:
-            self.terminal = Terminal(geometry, _screen(self.terminal, scene.start))
+        self.final = _screen(self.terminal, episode.final)
+        if episode.start is not None:
+            self.terminal = Terminal(geometry, _screen(self.terminal, episode.start))
 
     def press(self, key: int) -> None:
         """Play one key. Raises UnsupportedKeyError, with the reason, where the screen would no longer be exact."""
@@ -210,21 +210,21 @@ def _check_line(line: bytes) -> None:
         raise UnsupportedKeyError(f"{shown} is no command that a replay types: what it would print is not known")
 
 
-def warm_state(model: FrameModel, reader: FilmReader, scene: Scene, warm: int) -> State:
-    """The memory after the `warm` steps before the scene (fewer where the stream starts)."""
-    warm = min(warm, scene.first_step)
+def warm_state(model: FrameModel, reader: FilmReader, episode: RecordedEpisode, warm: int) -> State:
+    """The memory after the `warm` steps before the episode (fewer where the stream starts)."""
+    warm = min(warm, episode.first_step)
     state = model.backbone.initial_state(1)
     for part in chunks(warm, CHUNK) if warm else ():
-        window = reader.window(scene.stream, scene.first_step - warm + part.start, part.stop - part.start)
+        window = reader.window(episode.stream, episode.first_step - warm + part.start, part.stop - part.start)
         _, state = model(torch.from_numpy(window.cells_TRC)[None], state)
     return state
 
 
-def teacher_forced(model: FrameModel, reader: FilmReader, scene: Scene, state: State) -> dict[str, Any]:
+def teacher_forced(model: FrameModel, reader: FilmReader, episode: RecordedEpisode, state: State) -> dict[str, Any]:
     """How the model does on the recorded screens: loss (nats), agreement, agreement by phase."""
     total, right, phases = 0.0, [], []
-    for part in chunks(len(scene.keys), CHUNK):
-        window = reader.window(scene.stream, scene.first_step + part.start, part.stop - part.start)
+    for part in chunks(len(episode.keys), CHUNK):
+        window = reader.window(episode.stream, episode.first_step + part.start, part.stop - part.start)
         logits_BTV, state = model(torch.from_numpy(window.cells_TRC)[None], state)
         action_T = torch.from_numpy(window.action_T)
         total += float(torch.nn.functional.cross_entropy(logits_BTV[0], action_T, reduction="sum"))
@@ -236,8 +236,15 @@ def teacher_forced(model: FrameModel, reader: FilmReader, scene: Scene, state: S
 
 
 def run_free(
-    model: FrameModel, world: World, scene: Scene, state: State, keys: int, given: int, temperature: float, seed: int
-) -> End:
+    model: FrameModel,
+    env: TerminalEnv,
+    episode: RecordedEpisode,
+    state: State,
+    keys: int,
+    given: int,
+    temperature: float,
+    seed: int,
+) -> RolloutEnd:
     """At most `keys` keys: the first `given` as recorded, then the model's own on the screens they make.
 
     `temperature` 0: its likeliest key each time.
@@ -245,22 +252,22 @@ def run_free(
     random = torch.Generator().manual_seed(seed)
     points, played = model.config.max_code_point, bytearray()
     while len(played) < keys:
-        logits_BTV, state = model(world.cells(points), state, dedup=False)
+        logits_BTV, state = model(env.cells(points), state, reuse=False)
         logits_V = logits_BTV[0, -1].float()
         if len(played) < given:
-            key = scene.keys[len(played)]
+            key = episode.keys[len(played)]
         elif temperature:
             key = int(torch.multinomial(torch.softmax(logits_V / temperature, 0), 1, generator=random))
         else:
             key = int(logits_V.argmax())
         try:
-            world.press(key)
+            env.press(key)
         except UnsupportedKeyError as error:
-            return End(bytes(played), str(error), False)
+            return RolloutEnd(bytes(played), str(error), False)
         played.append(key)
-        if world.arrived():
-            return End(bytes(played), "the episode's final screen is reached", True)
-    return End(bytes(played), f"{keys} keys are played", False)
+        if env.arrived():
+            return RolloutEnd(bytes(played), "the episode's final screen is reached", True)
+    return RolloutEnd(bytes(played), f"{keys} keys are played", False)
 
 
 def on_path(played: bytes, recorded: bytes) -> int:
@@ -272,43 +279,43 @@ def on_path(played: bytes, recorded: bytes) -> int:
 def rollout(
     model: FrameModel,
     reader: FilmReader,
-    scene: Scene,
+    episode: RecordedEpisode,
     *,
     warm: int,
     keys: int | None = None,
     given: int = 0,
     temperature: float = 0.0,
     seed: int = 0,
-) -> tuple[dict[str, Any], World]:
-    """The report of one scene, and the world as the rollout left it. Raises ConfigError, CorruptError."""
-    if not 0 <= given < len(scene.keys):
-        raise ConfigError(f"--given {given}: the episode has {len(scene.keys)} keys; leave at least one to the model")
-    world = World(reader.geometry, scene)
-    first = reader.window(scene.stream, scene.first_step, 1).cells_TRC
-    if not np.array_equal(world.cells(model.config.max_code_point)[0].numpy(), first):
+) -> tuple[dict[str, Any], TerminalEnv]:
+    """The report of one episode, and the terminal as the rollout left it. Raises ConfigError, CorruptError."""
+    if not 0 <= given < len(episode.keys):
+        raise ConfigError(f"--given {given}: the episode has {len(episode.keys)} keys; leave at least one to the model")
+    env = TerminalEnv(reader.geometry, episode)
+    first = reader.window(episode.stream, episode.first_step, 1).cells_TRC
+    if not np.array_equal(env.cells(model.config.max_code_point)[0].numpy(), first):
         raise CorruptError(
-            f"{reader.streams[scene.stream].repo_id}: the screen at step {scene.first_step} is not the one that the "
-            "episode before it left; run: python -m pipeline.warehouse verify"
+            f"{reader.streams[episode.stream].repo_id}: the screen at step {episode.first_step} is not the one that "
+            "the episode before it left; run: python -m pipeline.warehouse verify"
         )
     with torch.no_grad():
-        state = warm_state(model, reader, scene, warm)
-        taught = teacher_forced(model, reader, scene, state)
-        end = run_free(model, world, scene, state, keys or len(scene.keys), given, temperature, seed)
+        state = warm_state(model, reader, episode, warm)
+        taught = teacher_forced(model, reader, episode, state)
+        end = run_free(model, env, episode, state, keys or len(episode.keys), given, temperature, seed)
     return {
-        "commit": scene.commit,
-        "subject": scene.subject,
-        "recorded_keys": len(scene.keys),
-        "warm": min(warm, scene.first_step),
+        "commit": episode.commit,
+        "subject": episode.subject,
+        "recorded_keys": len(episode.keys),
+        "warm": min(warm, episode.first_step),
         "given": given,
         "temperature": temperature,
         "seed": seed,
         "teacher_forced": taught,
         "keys": len(end.keys),
-        "on_path": max(0, on_path(end.keys, scene.keys) - given),
+        "on_path": max(0, on_path(end.keys, episode.keys) - given),
         "reached": end.reached,
         "reason": end.reason,
         "played": [action_name(key) for key in end.keys[given:]],
-    }, world
+    }, env
 
 
 def words(report: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Memory certificates: for each typed word, how many steps ago it was last on the screen.
+"""Word lags, a certificate of memory: for each typed word, how many steps ago it was last on the screen.
 
 A key that belongs to a word which is visible now can be copied from the frame; one that was visible 300 steps ago needs
 300 steps of memory; one that was never visible can only be guessed. Computed from the film alone.
@@ -40,7 +40,7 @@ def typed_words(keys: bytes, phases: npt.NDArray[np.uint8]) -> Iterator[tuple[in
         yield match.start(), match.group()
 
 
-def certificates(reader: FilmReader, stream: int) -> npt.NDArray[np.int32]:
+def word_lags(reader: FilmReader, stream: int) -> npt.NDArray[np.int32]:
     """Lag of every step of a stream, [T]. The reader must have no tokenizer."""
     assert reader.tokenizer is None, "lags are counted in keys"
     keys, phases = [], []
@@ -97,8 +97,8 @@ def _screens(reader: FilmReader, stream: int) -> Iterator[tuple[int, dict[bytes,
             step += 1
 
 
-def stored_certificates(reader: FilmReader, stream: int) -> npt.NDArray[np.int32]:
-    """`certificates`, kept in `<warehouse>/memory/` for the next time where the warehouse is a folder."""
+def stored_word_lags(reader: FilmReader, stream: int) -> npt.NDArray[np.int32]:
+    """`word_lags`, kept in `<warehouse>/memory/` for the next time where the warehouse is a folder."""
     info = reader.streams[stream]
     folder = Path(reader.warehouse.root) / "memory"
     path = folder / f"{info.repo_id.replace('/', '+')}-{info.digest}.parquet"
@@ -106,7 +106,7 @@ def stored_certificates(reader: FilmReader, stream: int) -> npt.NDArray[np.int32
         stored: npt.NDArray[np.int32] = pq.read_table(path).column("lag").to_numpy()
         if len(stored) == info.steps:
             return stored
-    lag_T = certificates(reader, stream)
+    lag_T = word_lags(reader, stream)
     if folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
         beside = path.with_suffix(".part")

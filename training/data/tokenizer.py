@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schema.errors import ConfigError
-from training.files import write
+from training.files import write_atomically
 
 _RUNS = re.compile(rb"[^\x00-\x20\x7f]+ ?|[\x00-\x20\x7f]")
 LONGEST = 24  # keys of the longest token
@@ -86,7 +86,7 @@ class Tokenizer:
     def save(self, path: Path) -> None:
         """One JSON string (latin-1) a line."""
         lines = "\n".join(json.dumps(token.decode("latin-1")) for token in self.tokens)
-        write(path, f"{lines}\n".encode())
+        write_atomically(path, f"{lines}\n".encode())
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:

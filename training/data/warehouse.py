@@ -32,7 +32,7 @@ from schema.version import check_version
 HARVEST = "harvest first: python -m flows.harvest --repo PATH"
 
 
-class Group(NamedTuple):
+class RowGroup(NamedTuple):
     """One row group of a shard: `steps` consecutive steps of its stream."""
 
     path: str
@@ -46,7 +46,7 @@ class Stream(NamedTuple):
     repo_id: str
     split: str | None
     geometry: Geometry
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     steps: int
     digest: str
 
@@ -128,7 +128,7 @@ class Warehouse:
         check_version((footer.metadata or {}).get(b"schema_version", b"").decode() or None, where)
         return footer
 
-    def read(self, group: Group, columns: Sequence[str], steps: int | None = None) -> pa.Table:
+    def read(self, group: RowGroup, columns: Sequence[str], steps: int | None = None) -> pa.Table:
         """One row group's columns, or their first `steps` steps. Raises CorruptError, SchemaVersionError."""
         # kept, a file of an object store would hold on to every range that it fetched
         file = self._kept(group.path, threading.get_ident()) if self._local else self.open(group.path)
@@ -218,7 +218,7 @@ class Warehouse:
                     raise CorruptError(f"{self.root}/{ref['path']}: row groups missing; {self.verify}")
                 for number in range(first, first + count):
                     steps = file.metadata.row_group(number).num_rows
-                    groups.append(Group(ref["path"], number, steps))
+                    groups.append(RowGroup(ref["path"], number, steps))
             if sum(g.steps for g in groups) != shard["first_step"] + shard["steps"]:
                 raise CorruptError(f"{self.root}/{ref['path']}: steps missing; {self.verify}")
         geometry = Geometry(manifest["config"]["rows"], manifest["config"]["cols"])

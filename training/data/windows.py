@@ -26,7 +26,7 @@ from schema.errors import CorruptError
 from schema.geometry import Geometry
 from training.data.splits import Segment, split_segments
 from training.data.tokenizer import Tokenizer
-from training.data.warehouse import Group, Warehouse
+from training.data.warehouse import RowGroup, Warehouse
 
 COLUMNS = ("frame", "style", "cursor_row", "cursor_col", "action", "phase")
 Array = npt.NDArray[Any]
@@ -40,7 +40,7 @@ class Window(NamedTuple):
     phase_T: npt.NDArray[np.uint8]
 
 
-class Decoded(NamedTuple):
+class DecodedGroup(NamedTuple):
     """A row group, decoded: frame u is cells_NC[ids_UR[u]]."""
 
     ids_UR: npt.NDArray[np.int32]
@@ -49,7 +49,7 @@ class Decoded(NamedTuple):
     phase_U: npt.NDArray[np.uint8]
 
 
-class Held(NamedTuple):
+class CachedGroup(NamedTuple):
     """A row group in memory, undecoded; numbers are of the smallest unsigned type that holds them."""
 
     screens: pa.Table  # U rows: frame, style, cursor_row, cursor_col
@@ -58,7 +58,7 @@ class Held(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes held."""
+        """Bytes of memory."""
         return int(self.screens.get_total_buffer_size()) + self.action_U.nbytes + self.phase_U.nbytes
 
 
@@ -103,8 +103,8 @@ class FilmReader:
         self.warehouse, self.streams = warehouse, warehouse.streams
         self.geometry = warehouse.geometry
         self.max_code_point, self.tokenizer = max_code_point, tokenizer
-        self._cache_bytes, self._held, self._full = cache_bytes, 0, False
-        self._cache: OrderedDict[Group, Held] = OrderedDict()
+        self._cache_bytes, self._cached_bytes, self._full = cache_bytes, 0, False
+        self._cache: OrderedDict[RowGroup, CachedGroup] = OrderedDict()
         self._lock = threading.Lock()
         self._borders = [
             np.concatenate([[0], np.cumsum([self._count(group) for group in stream.groups])]) for stream in self.streams
@@ -133,20 +133,20 @@ class FilmReader:
             group = self.streams[stream].groups[number]
             first = start + done - int(borders[number])
             part = slice(first, min(first + length - done, int(borders[number + 1] - borders[number])))
-            held = self._held_group(group, part.stop)
-            ids_TR, cells_NC = self._decode(group, held.screens.slice(part.start, part.stop - part.start))
+            cached = self._cached_group(group, part.stop)
+            ids_TR, cells_NC = self._decode(group, cached.screens.slice(part.start, part.stop - part.start))
             here = slice(done, done + len(ids_TR))
             np.take(cells_NC, ids_TR, axis=0, out=cells_TRC[here], mode="clip")
-            action_T[here], phase_T[here] = held.action_U[part], held.phase_U[part]
+            action_T[here], phase_T[here] = cached.action_U[part], cached.phase_U[part]
             done += len(ids_TR)
             number += 1
         return Window(cells_TRC, action_T, phase_T)
 
-    def groups(self, stream: int) -> Iterator[Decoded]:
+    def groups(self, stream: int) -> Iterator[DecodedGroup]:
         """Every row group of a stream, decoded, in order."""
         for group, steps in zip(self.streams[stream].groups, np.diff(self._borders[stream]), strict=True):
-            held = self._held_group(group, int(steps))
-            yield Decoded(*self._decode(group, held.screens), held.action_U, held.phase_U)
+            cached = self._cached_group(group, int(steps))
+            yield DecodedGroup(*self._decode(group, cached.screens), cached.action_U, cached.phase_U)
 
     def actions(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Every action of a segment, without decoding its frames."""
@@ -159,53 +159,53 @@ class FilmReader:
                 parts.append(action_U[low - borders[number] : high - borders[number]])
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
-    def _count(self, group: Group) -> int:
+    def _count(self, group: RowGroup) -> int:
         return group.steps if self.tokenizer is None else len(self._keys(group)[0])
 
-    def _keys(self, group: Group) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
+    def _keys(self, group: RowGroup) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
         """Actions of a row group, and with a tokenizer the steps where they start."""
         action_T = self.warehouse.read(group, ["action"]).column("action").to_numpy()
         if self.tokenizer is None:
             return action_T.astype(np.int64), None
         return self.tokenizer.encode(action_T.astype(np.uint8).tobytes())
 
-    def _held_group(self, group: Group, steps: int) -> Held:
+    def _cached_group(self, group: RowGroup, steps: int) -> CachedGroup:
         """A row group's first `steps` steps or tokens, at least.
 
         While there is room, groups are read whole. Then only as far as needed, and whole where more is needed soon.
         """
         with self._lock:
-            held = self._cache.get(group)
-            if held is not None and len(held.action_U) >= steps:
+            cached = self._cache.get(group)
+            if cached is not None and len(cached.action_U) >= steps:
                 self._cache.move_to_end(group)
-                return held
-            whole = held is not None or not self._full or self.tokenizer is not None
+                return cached
+            whole = cached is not None or not self._full or self.tokenizer is not None
         read = self._read(group, None if whole else steps)
         with self._lock:
-            held = self._cache.pop(group, None)
-            if held is not None:
-                self._held -= held.size
-                read = max(read, held, key=lambda one: len(one.action_U))  # another thread was here
+            cached = self._cache.pop(group, None)
+            if cached is not None:
+                self._cached_bytes -= cached.size
+                read = max(read, cached, key=lambda one: len(one.action_U))  # another thread was here
             self._cache[group] = read
-            self._held += read.size
-            while self._held > self._cache_bytes and len(self._cache) > 1:
+            self._cached_bytes += read.size
+            while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
                 _, old = self._cache.popitem(last=False)
-                self._held -= old.size
+                self._cached_bytes -= old.size
                 self._full = True
         return read
 
-    def _read(self, group: Group, steps: int | None) -> Held:
+    def _read(self, group: RowGroup, steps: int | None) -> CachedGroup:
         table = self.warehouse.read(group, COLUMNS, steps)
         action_U, phase_U = (table.column(name).to_numpy().astype(np.uint8) for name in ("action", "phase"))
         screens = table.select(("style", "cursor_row", "cursor_col")).combine_chunks()
         screens = screens.append_column("frame", compact_frames(table.column("frame")))
         if self.tokenizer is None:
-            return Held(screens, action_U, phase_U)
+            return CachedGroup(screens, action_U, phase_U)
         token_U, start_U = self.tokenizer.encode(action_U.tobytes())
         smallest = np.min_scalar_type(len(self.tokenizer))
-        return Held(screens.take(start_U), token_U.astype(smallest), phase_U[start_U])
+        return CachedGroup(screens.take(start_U), token_U.astype(smallest), phase_U[start_U])
 
-    def _decode(self, group: Group, screens: pa.Table) -> tuple[npt.NDArray[np.int32], Array]:
+    def _decode(self, group: RowGroup, screens: pa.Table) -> tuple[npt.NDArray[np.int32], Array]:
         try:
             return decode_cells(screens, self.geometry, self.max_code_point)
         except CorruptError as error:

@@ -17,7 +17,7 @@ import torch
 
 from schema.errors import ConfigError, CorruptError
 from schema.version import SCHEMA_VERSION, check_version
-from training.files import write
+from training.files import write_atomically
 
 FORMAT = 1
 PARTS = {"asked", "config", "film", "world", "best", "models", "step"}  # what training.fit resumes from
@@ -30,7 +30,7 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], keep: int
     buffer = io.BytesIO()
     torch.save({**state, "step": step, "format": FORMAT, "schema_version": SCHEMA_VERSION}, buffer)
     path = folder / f"step-{step:07d}.pt"
-    write(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
     for old in checkpoints(folder)[:-keep]:
         old.unlink()
     return path

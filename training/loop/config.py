@@ -26,7 +26,7 @@ ELSEWHERE = {
 PUBLISHED = {
     "optimizer": "muon", "muon_learning_rate": 2e-3, "muon_momentum": 0.0,
     "learning_rate": 2e-3, "backbone_learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.01,
-    "clip": float("inf"), "warmup": 0.0, "decay": 0.0, "hold": 0.0, "centre": False,
+    "clip": float("inf"), "warmup": 0.0, "decay": 0.0, "freeze_head": 0.0, "centre": False,
     "batch": 32, "window": 1024, "mode": "stream", "chunk": 16,
 }  # fmt: skip
 
@@ -53,7 +53,7 @@ class FitConfig(FrozenModel):
     accumulate: int = Field(1, ge=1, description="parts in which a rank's batch goes through the model")
     length_warmup: float = Field(0.0, ge=0, le=1, description="fraction of the run with shorter windows")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: matrices of blocks and backbone")
-    hold: float = Field(
+    freeze_head: float = Field(
         0.85, ge=0, lt=1, description="fraction of the updates in which the frame head stays as it started (not paper)"
     )
     learning_rate: float = Field(5e-4, gt=0, description="peak, of AdamW, for the frame head")
@@ -69,7 +69,7 @@ class FitConfig(FrozenModel):
     decay: float = Field(0.5, ge=0, le=1, description="fraction of the updates with falling learning rate")
     mode: Literal["full", "stream", "stream_embeddings"] = Field("full", description="backpropagation")
     chunk: int = Field(64, ge=1, description="steps; of the streaming modes")
-    dedup: bool = Field(True, description="reuse work between nearly identical frames")
+    reuse: bool = Field(True, description="reuse work between nearly identical frames")
     bf16: bool | None = Field(None, description="bfloat16 autocast over fp32 weights; on where a GPU has it")
     compile: bool = Field(False, description="torch.compile the plain frame head")
     device: str = Field("auto", description="auto, cpu, cuda or mps")
@@ -98,8 +98,8 @@ class FitConfig(FrozenModel):
     def _fits(self) -> FitConfig:
         if self.batch % self.accumulate:
             raise ValueError(f"batch {self.batch} does not divide by accumulate {self.accumulate}")
-        if self.dedup and self.compile:
-            raise ValueError("compile needs the plain frame head: add --no-dedup")
+        if self.reuse and self.compile:
+            raise ValueError("compile needs the plain frame head: add --no-reuse")
         if self.warmup + self.decay > 1:
             raise ValueError("warmup and decay together are more than the whole run")
         for key in self.model.keys() & ELSEWHERE.keys():
@@ -112,8 +112,8 @@ class FitConfig(FrozenModel):
 
 def course_is_flat(settings: Mapping[str, Any]) -> bool:
     """Whether no update depends on how many there will be: such a run can be made longer."""
-    held = settings["hold"] if settings["centre"] and settings["preset"] != "paper" else 0
-    return not (settings["warmup"] or settings["decay"] or settings["length_warmup"] or held)
+    frozen = settings["freeze_head"] if settings["centre"] and settings["preset"] != "paper" else 0
+    return not (settings["warmup"] or settings["decay"] or settings["length_warmup"] or frozen)
 
 
 def saved_settings(saved: dict[str, Any], folder: Path) -> FitConfig:

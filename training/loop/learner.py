@@ -23,7 +23,7 @@ class Learner:
     def __init__(self, model: FrameModel, config: FitConfig, device: torch.device) -> None:
         self.model = model.to(device)
         self.config, self.device = config, device
-        self.dedup: bool | float = config.dedup
+        self.reuse: bool | float = config.reuse
         if config.compile:
             self.model.frame_head.compile()
         self.optimizers = make_optimizers(self.model, config)
@@ -51,16 +51,16 @@ class Learner:
                         actions_BT,
                         self.config.mode,
                         self.config.chunk,
-                        self.dedup,
+                        self.reuse,
                         scale=len(cells_BTRC) / len(batch.cells_BTRC),
                     )
                 )
         average_gradients(self.model)
         return torch.cat(losses)
 
-    def hold(self, held: bool) -> None:
+    def freeze_head(self, frozen: bool) -> None:
         """Whether the frame head stays as it is. A backbone that knows nothing yet would only spoil its start."""
-        self.model.frame_head.requires_grad_(not held)
+        self.model.frame_head.requires_grad_(not frozen)
 
     def update(self, batch: Batch, factor: float) -> tuple[float, float]:
         """One update at `factor` times the peak learning rate: mean loss (nats), gradient norm. NaN: no update."""

@@ -71,7 +71,7 @@ def memory_needed(model: ModelConfig, config: FitConfig, window: int, world: int
     frames = steps * max(1, config.batch // config.accumulate // world)
     cells = model.rows * model.cols * (4 if model.downsample == "dilated" else 6)
     attention = model.tokens * 14 * model.attention_layers
-    share = 0.25 if config.dedup else 1.0  # measured: reuse holds a quarter or less of the plain form's activations
+    share = 0.25 if config.reuse else 1.0  # measured: reuse holds a quarter or less of the plain form's activations
     activations = frames * model.width * (cells * 1.34 + attention) * 4 * share
     return int(16 * total + activations + 4 * frames * model.vocabulary * 3)
 
@@ -109,36 +109,38 @@ def choose_window(config: FitConfig, shortest_split: int) -> int:
 
 def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
     """Steps of the longest segment to learn and of the longest held-out one."""
-    train, held = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
-    return train, held
+    train, validation = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
+    return train, validation
 
 
 def probe(
     learners: dict[str, Learner],
     batch: Callable[[int], Batch],
     validate: Callable[[Learner], object],
-    held_share: float = 0.0,
+    frozen_share: float = 0.0,
     repeats: int = 3,
 ) -> Cost:
     """Measure one update (median of `repeats`, after one to warm up) and one validation; no weight moves.
 
-    `held_share` of the updates will leave the frame head as it is, and cost less.
+    `frozen_share` of the updates will leave the frame head as it is, and cost less.
     """
 
-    def seconds(held: bool) -> float:
+    def seconds(frozen: bool) -> float:
         times = []
         for number in range(repeats + 1):
             windows = batch(number)
             start = time.perf_counter()
             for learner in learners.values():
-                learner.hold(held)
+                learner.freeze_head(frozen)
                 learner.gradients(windows)
             if any(learner.device.type == "cuda" for learner in learners.values()):
                 torch.cuda.synchronize()  # kernels are only queued until then
             times.append(time.perf_counter() - start)
         return sorted(times[1:])[(repeats - 1) // 2]
 
-    update = sum(share * seconds(held) for held, share in ((True, held_share), (False, 1 - held_share)) if share)
+    update = sum(
+        share * seconds(frozen) for frozen, share in ((True, frozen_share), (False, 1 - frozen_share)) if share
+    )
     start = time.perf_counter()
     for learner in learners.values():
         validate(learner)

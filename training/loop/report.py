@@ -75,13 +75,13 @@ def draw_loss(folder: Path, names: Sequence[str], unigram: float, title: str) ->
     figure, axes = plt.subplots(figsize=(8, 4.5), dpi=120)
     for name, colour in zip(names, (MAIN, BASE), strict=False):
         train = [(e["update"], e[f"train/{name}"]) for e in lines if f"train/{name}" in e]
-        held = [(e["update"], e[f"validation/{name}/loss"]) for e in lines if f"validation/{name}/loss" in e]
+        validation = [(e["update"], e[f"validation/{name}/loss"]) for e in lines if f"validation/{name}/loss" in e]
         if train:
             steps, losses = zip(*train, strict=True)
             axes.plot(steps, smooth(losses, max(1, len(losses) // 40)), color=colour, alpha=0.45, lw=1)
-        if held:
-            label = f"{name.replace('_', '-')}: {held[-1][1]:.3f}"
-            axes.plot(*zip(*held, strict=True), "o-", color=colour, label=label, ms=4)
+        if validation:
+            label = f"{name.replace('_', '-')}: {validation[-1][1]:.3f}"
+            axes.plot(*zip(*validation, strict=True), "o-", color=colour, label=label, ms=4)
     axes.axhline(unigram, color=LINE, ls="--", lw=1, label=f"unigram: {unigram:.3f}")
     axes.set(xlabel="updates", ylabel="nats a step", title=title)
     axes.set_ylim(0, max(6.0, unigram * 1.2) if not lines else None)

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from schema.errors import ConfigError, CorruptError, GitreelError
-from training.analysis.metrics import Held, run_windows, sample_text, scores, unigram_loss
+from training.analysis.metrics import Predictions, run_windows, sample_text, scores, unigram_loss
 from training.data.batches import Batch, Loader, Sampler, collate, make_batch
 from training.data.splits import Segment
 from training.data.tokenizer import Tokenizer
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
-from training.files import write
+from training.files import write_atomically
 from training.loop.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from training.loop.config import FitConfig, course_is_flat, saved_settings
 from training.loop.distributed import has_bf16, pick_device, start_ranks
@@ -93,14 +93,14 @@ class Run:
         window = self._window()
         self.segments, self.split_words = self.reader.segments(window)
         self.sampler = Sampler(self.segments["train"], window, config.seed)
-        self.held_sampler = Sampler(self.segments["validation"], window)
-        places = self.held_sampler.spread(config.validation_windows)
+        self.validation_sampler = Sampler(self.segments["validation"], window)
+        places = self.validation_sampler.spread(config.validation_windows)
         windows = [self.reader.window(*place, window) for place in places]
-        self.held_batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
+        self.validation_batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
         vocabulary = len(self.tokenizer) if self.tokenizer else 256
         train_keys = np.concatenate([self.reader.actions(s) for s in self._some(self.segments["train"])])
-        held_keys = np.concatenate([batch.actions_BT.numpy().ravel() for batch in self.held_batches])
-        self.unigram = unigram_loss(train_keys, held_keys, vocabulary)
+        validation_keys = np.concatenate([batch.actions_BT.numpy().ravel() for batch in self.validation_batches])
+        self.unigram = unigram_loss(train_keys, validation_keys, vocabulary)
         self.vocabulary = vocabulary
         self.config = config.model_copy(update={"window": window})
 
@@ -167,10 +167,10 @@ class Run:
                 some = self.reader.window(*self.sampler.place(0), min(16, self.sampler.window))
                 check_time(self.models, collate([some]), config, self.world)
             spent = time.monotonic() - self.started
-            cost = probe(self.models, loader, self.validate, self.held_share)
+            cost = probe(self.models, loader, self.validate, self.frozen_share)
             if config.preset is None and planned_updates(config.minutes, spent, cost, config.evaluations) < UPDATES:
                 name, self.models = "tiny", self._build("tiny")
-                cost = probe(self.models, loader, self.validate, self.held_share)
+                cost = probe(self.models, loader, self.validate, self.frozen_share)
         spent = time.monotonic() - self.started
         steps = config.steps or planned_updates(config.minutes, spent, cost, config.evaluations)
         if self.world > 1:  # every rank measured its own time
@@ -222,6 +222,7 @@ class Run:
             except CorruptError as error:
                 self.say(f"{error}")
                 continue
+            saved_settings(state["config"], self.folder)
             ours, theirs = config.model_dump(), state["asked"]
             other = [key for key in ours if ours[key] != theirs.get(key) and key not in ("threads", "overwrite")]
             other += [key for key in ("world",) if state["world"] != self.world]
@@ -281,13 +282,13 @@ class Run:
     best: float = math.inf
 
     @property
-    def held_share(self) -> float:
+    def frozen_share(self) -> float:
         """Fraction of the updates in which the frame head stays as it started."""
-        return self.config.hold if self.config.preset != "paper" and self.config.centre else 0.0
+        return self.config.freeze_head if self.config.preset != "paper" and self.config.centre else 0.0
 
-    def validate(self, learner: Learner) -> Held:
+    def validate(self, learner: Learner) -> Predictions:
         """Every held-out step, predicted."""
-        return run_windows(learner.model, self.held_batches, learner.dedup, learner.cast())
+        return run_windows(learner.model, self.validation_batches, learner.reuse, learner.cast())
 
     def samplers(self) -> list[Sampler]:
         """Samplers of the windows' lengths: a quarter, a half, the whole."""
@@ -322,9 +323,9 @@ class Run:
             while self.done < steps:
                 batch = next(batches)
                 values: dict[str, Any] = {}
-                held = self.done < self.held_share * steps
+                frozen = self.done < self.frozen_share * steps
                 for name, learner in self.models.items():
-                    learner.hold(held)
+                    learner.freeze_head(frozen)
                     loss, norm = learner.update(batch, rate(self.done, steps, config.warmup, config.decay))
                     values |= {f"train/{name}": loss, f"gradient/{name}": norm}
                     if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -345,12 +346,12 @@ class Run:
             values: dict[str, Any] = {}
             words = []
             for name, learner in self.models.items():
-                held = self.validate(learner)
-                found = scores(held, self.tokenizer)
+                predictions = self.validate(learner)
+                found = scores(predictions, self.tokenizer)
                 values |= {f"validation/{name}/{key}": value for key, value in found.items()}
                 words.append(f"{name.replace('_', '-')} {found['loss']:.3f}")
                 if name == self.config.backbone:
-                    text = sample_text(held, self.tokenizer)
+                    text = sample_text(predictions, self.tokenizer)
                     with (self.folder / "samples.txt").open("a" if self.done else "w") as samples:
                         samples.write(f"update {self.done}\n{text}\n\n")
                     if found["loss"] < self.best:
@@ -393,8 +394,8 @@ class Run:
             "git": _git_sha(),
             "torch": torch.__version__,
         }
-        write(self.folder / "config.json", json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
-        write(self.folder / "plan.txt", self.plan().encode())
+        write_atomically(self.folder / "config.json", json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
+        write_atomically(self.folder / "plan.txt", self.plan().encode())
 
     def _lineage(self) -> dict[str, str]:
         return {"update": str(self.done), "run": json.dumps(self.config.model_dump()), "git": _git_sha()}
@@ -404,15 +405,15 @@ class Run:
 
         name = self.config.backbone
         lines = read_log(self.folder / "log.jsonl")
-        held = [line for line in lines if f"validation/{name}/loss" in line]
-        last = {key.split("/", 1)[1]: value for key, value in held[-1].items() if key.startswith("validation/")}
+        validated = [line for line in lines if f"validation/{name}/loss" in line]
+        last = {key.split("/", 1)[1]: value for key, value in validated[-1].items() if key.startswith("validation/")}
         frame_only = last.get("frame_only/loss")
         summary = {
             "steps": sum(stream.steps for stream in self.reader.streams),
             "episodes": self.warehouse.episodes,
             "bytes_per_frame": round(self.warehouse.bytes / max(1, self.warehouse.steps), 3),
             "steps_per_second": round(lines[-2].get("frames_per_second", 0.0), 1) if len(lines) > 1 else 0.0,
-            "loss_first": held[0][f"validation/{name}/loss"],
+            "loss_first": validated[0][f"validation/{name}/loss"],
             "loss_last": last[f"{name}/loss"],
             "loss_unigram": self.unigram,
             "loss_frame_only": frame_only,
@@ -421,7 +422,7 @@ class Run:
             "preset": self.config.preset,
             **last,
         }
-        write(self.folder / "summary.json", json.dumps(summary, indent=1).encode() + b"\n")
+        write_atomically(self.folder / "summary.json", json.dumps(summary, indent=1).encode() + b"\n")
         for each, learner in self.models.items():
             save_weights(self.folder / "models" / f"{each}.safetensors", learner.model, self._lineage())
         title = f"{self.config.preset} {name}, windows of {self.config.window} at {self.reader.geometry}"

@@ -74,7 +74,7 @@ class FrameOnly(Backbone):
     def __init__(self, width: int, layers: int = 1, hidden: int | None = None) -> None:
         super().__init__()
         self.width, self.layers = width, layers
-        self.blocks = nn.ModuleList(Mlp(width, hidden or 4 * width) for _ in range(layers))
+        self.blocks = nn.ModuleList(PreNormMlp(width, hidden or 4 * width) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
 
     def initial_state(self, batch: int) -> State:
@@ -119,7 +119,7 @@ class Lstm(Backbone):
         return y_BTD, (h_LBD.transpose(0, 1), c_LBD.transpose(0, 1))
 
 
-class Mlp(nn.Module):
+class PreNormMlp(nn.Module):
     """Pre-norm two-layer GELU MLP."""
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -189,7 +189,7 @@ class Transformer(Backbone):
         self.width, self.layers, self.heads = width, layers, heads
         self.inner = inner or width
         self.attentions = nn.ModuleList(CausalAttention(width, self.inner, heads) for _ in range(layers))
-        self.mlps = nn.ModuleList(Mlp(width, hidden or 4 * width) for _ in range(layers))
+        self.mlps = nn.ModuleList(PreNormMlp(width, hidden or 4 * width) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
 
     def initial_state(self, batch: int) -> State:

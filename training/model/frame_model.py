@@ -49,10 +49,10 @@ class FrameModel(nn.Module):
         self.head = nn.Linear(config.width, -(-config.vocabulary // 8) * 8, bias=False)
         uniform_(self.head.weight, config.width)
 
-    def embed(self, cells_BTRC: Tensor, dedup: bool | float = True) -> Tensor:
-        """[B, T, R, C] cell ids -> [B, T, D]; `dedup` as training.model.reuse.embed's `limit`, False: plain."""
-        if dedup is not False:
-            return embed(self.frame_head, cells_BTRC, LIMIT if dedup is True else dedup)
+    def embed(self, cells_BTRC: Tensor, reuse: bool | float = True) -> Tensor:
+        """[B, T, R, C] cell ids -> [B, T, D]; `reuse` as training.model.reuse.embed's `limit`, False: plain."""
+        if reuse is not False:
+            return embed(self.frame_head, cells_BTRC, LIMIT if reuse is True else reuse)
         batch, steps = cells_BTRC.shape[:2]
         x_FD: Tensor = self.frame_head(cells_BTRC.flatten(0, 1))
         return x_FD.view(batch, steps, -1)
@@ -63,10 +63,10 @@ class FrameModel(nn.Module):
         return logits[..., : self.config.vocabulary]
 
     def forward(
-        self, cells_BTRC: Tensor, state: State | None = None, dedup: bool | float = True
+        self, cells_BTRC: Tensor, state: State | None = None, reuse: bool | float = True
     ) -> tuple[Tensor, State]:
         """Logits [B, T, V] of the key pressed at each screen, and the state after the last."""
-        return self.predict(self.embed(cells_BTRC, dedup), state)
+        return self.predict(self.embed(cells_BTRC, reuse), state)
 
     def predict(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Embeddings [B, T, D] -> logits [B, T, V] and the state; in the weights' own precision under autocast.

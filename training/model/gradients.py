@@ -32,7 +32,7 @@ def backpropagate(
     actions_BT: Tensor,
     mode: Mode = "stream",
     chunk: int = 64,
-    dedup: bool | float = True,
+    reuse: bool | float = True,
     scale: float = 1.0,
 ) -> Tensor:
     """Add the gradient of the mean loss, times `scale`, to every parameter's `.grad`.
@@ -44,13 +44,13 @@ def backpropagate(
         raise ConfigError(f"streaming mode {mode!r}, chunk {chunk}: choose {', '.join(MODES)} and >= 1 step")
     weight = scale / actions_BT.numel()
     if mode == "full":
-        logits_BTV, _ = model(cells_BTRC, dedup=dedup)
+        logits_BTV, _ = model(cells_BTRC, reuse=reuse)
         losses_BT = token_losses(logits_BTV, actions_BT)
         (losses_BT.sum() * weight).backward()  # type: ignore[no-untyped-call]
         return losses_BT.detach()
     if mode == "stream":
-        return _stream(model, cells_BTRC, actions_BT, chunk, dedup, weight)
-    return _stream_embeddings(model, cells_BTRC, actions_BT, chunk, dedup, weight)
+        return _stream(model, cells_BTRC, actions_BT, chunk, reuse, weight)
+    return _stream_embeddings(model, cells_BTRC, actions_BT, chunk, reuse, weight)
 
 
 def token_losses(logits_BTV: Tensor, actions_BT: Tensor) -> Tensor:
@@ -73,17 +73,17 @@ def _stream(
     cells_BTRC: Tensor,
     actions_BT: Tensor,
     chunk: int,
-    dedup: bool | float,
+    reuse: bool | float,
     weight: float,
 ) -> Tensor:
     parts = list(chunks(cells_BTRC.shape[1], chunk))
     start = model.backbone.initial_state(cells_BTRC.shape[0])
-    border = _borders(model, cells_BTRC, parts, start, dedup)
+    border = border_states(model, cells_BTRC, parts, start, reuse)
     losses_BT = torch.zeros(actions_BT.shape, device=cells_BTRC.device)
     incoming: State | None = None  # gradient of the state after this chunk
     for number, part in reversed(list(enumerate(parts))):
         state = tuple(piece.detach().requires_grad_() for piece in border(number))
-        logits_BTV, after = model(cells_BTRC[:, part], state, dedup)
+        logits_BTV, after = model(cells_BTRC[:, part], state, reuse)
         chunk_losses_BT = token_losses(logits_BTV, actions_BT[:, part])
         losses_BT = losses_BT.to(chunk_losses_BT.dtype)
         losses_BT[:, part] = chunk_losses_BT.detach()
@@ -94,8 +94,8 @@ def _stream(
     return losses_BT
 
 
-def _borders(
-    model: FrameModel, cells_BTRC: Tensor, parts: Sequence[slice], start: State, dedup: bool | float
+def border_states(
+    model: FrameModel, cells_BTRC: Tensor, parts: Sequence[slice], start: State, reuse: bool | float
 ) -> Callable[[int], State]:
     """The state before each chunk, by the chunk's number.
 
@@ -114,7 +114,7 @@ def _borders(
                 for piece, pack in zip(state, packed, strict=True):
                     pack[number] = piece
             if number + 1 < len(parts):  # the last chunk's end state is needed by nobody
-                state = model.predict(model.embed(cells_BTRC[:, part], dedup), state)[1]
+                state = model.predict(model.embed(cells_BTRC[:, part], reuse), state)[1]
     first = len(parts) - len(growing)
 
     def border(number: int) -> State:
@@ -142,17 +142,17 @@ def _stream_embeddings(
     cells_BTRC: Tensor,
     actions_BT: Tensor,
     chunk: int,
-    dedup: bool | float,
+    reuse: bool | float,
     weight: float,
 ) -> Tensor:
     parts = list(chunks(cells_BTRC.shape[1], chunk))
     with torch.no_grad():
-        x_BTD = torch.cat([model.embed(cells_BTRC[:, part], dedup) for part in parts], 1)
+        x_BTD = torch.cat([model.embed(cells_BTRC[:, part], reuse) for part in parts], 1)
     x_BTD.requires_grad_()
     losses_BT = token_losses(model.predict(x_BTD)[0], actions_BT)
     (losses_BT.sum() * weight).backward()  # type: ignore[no-untyped-call]
     assert x_BTD.grad is not None
-    held = not any(parameter.requires_grad for parameter in model.frame_head.parameters())
-    for part in () if held else parts:
-        model.embed(cells_BTRC[:, part], dedup).backward(x_BTD.grad[:, part])  # type: ignore[no-untyped-call]
+    frozen = not any(parameter.requires_grad for parameter in model.frame_head.parameters())
+    for part in () if frozen else parts:
+        model.embed(cells_BTRC[:, part], reuse).backward(x_BTD.grad[:, part])  # type: ignore[no-untyped-call]
     return losses_BT.detach()

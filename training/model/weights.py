@@ -12,7 +12,7 @@ from torch import Tensor
 
 from schema.errors import ConfigError, CorruptError
 from schema.version import SCHEMA_VERSION, check_version
-from training.files import write
+from training.files import write_atomically
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
 
@@ -35,7 +35,7 @@ def save_weights(path: Path, model: FrameModel, extra: Mapping[str, str] | None 
     """Weights as safetensors; metadata: `model` (ModelConfig as JSON), `schema_version` and `extra`."""
     weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"model": model.config.model_dump_json(), "schema_version": SCHEMA_VERSION, **(extra or {})}
-    write(path, save(weights, metadata))
+    write_atomically(path, save(weights, metadata))
 
 
 def load_weights(path: Path) -> tuple[FrameModel, dict[str, str]]:

@@ -41,7 +41,7 @@ BUDGET = 1 << 16  # steps of the backbone in one go without gradient
 LAG_EDGES = (-2, -1, 0, *(2**power for power in range(12)))  # bins of word lags, lower edges
 
 
-class Reel(NamedTuple):
+class VectorStream(NamedTuple):
     """One stream: frame vectors, keys and word lags (training.analysis.word_lags)."""
 
     name: str
@@ -51,17 +51,17 @@ class Reel(NamedTuple):
     lag_T: NDArray[np.int32]
 
 
-class Film(NamedTuple):
+class VectorFilm(NamedTuple):
     """What is trained and tested on. `questions`: only steps with a lag are targets (the recall film)."""
 
     name: str
     digest: str
-    reels: tuple[Reel, ...]
+    streams: tuple[VectorStream, ...]
     questions: bool = False
 
-    def of(self, split: str) -> list[Reel]:
+    def of(self, split: str) -> list[VectorStream]:
         """The streams of a split."""
-        return [reel for reel in self.reels if reel.split == split]
+        return [stream for stream in self.streams if stream.split == split]
 
 
 class FilmConfig(BaseModel):
@@ -103,7 +103,7 @@ class FilmResult(BaseModel):
     cpu_seconds: float = Field(description="CPU s of everything")
 
 
-class Reader(nn.Module):
+class VectorModel(nn.Module):
     """Frame vectors -> keys: an input map where the widths differ, a backbone, a linear head without bias."""
 
     def __init__(self, config: FilmConfig, vector: int) -> None:
@@ -141,37 +141,37 @@ class Targets(NamedTuple):
         return self._replace(lag_N=self.lag_N[::step], end_N=self.end_N[::step], stream_N=self.stream_N[::step])
 
 
-def pick_targets(film: Film, split: str, count: int) -> Targets:
+def pick_targets(film: VectorFilm, split: str, count: int) -> Targets:
     """`count` steps of each stream of a split, evenly spread, each with LONGEST frames up to it.
 
     Raises ValueError when a stream has too few.
     """
-    ends, streams, lags, offset = [], [], [], 0
-    reels = film.of(split)
-    for number, reel in enumerate(reels):
-        usable = np.arange(LONGEST - 1, len(reel.action_T))
+    ends, numbers, lags, offset = [], [], [], 0
+    streams = film.of(split)
+    for number, stream in enumerate(streams):
+        usable = np.arange(LONGEST - 1, len(stream.action_T))
         if film.questions:
-            usable = usable[reel.lag_T[usable] > 0]
+            usable = usable[stream.lag_T[usable] > 0]
         if len(usable) < count:
-            raise ValueError(f"{film.name} film, stream {reel.name}: {len(usable)} possible targets of {count}")
+            raise ValueError(f"{film.name} film, stream {stream.name}: {len(usable)} possible targets of {count}")
         chosen = usable[np.linspace(0, len(usable) - 1, count).astype(np.int64)]
         ends.append(chosen + offset)
-        streams.append(np.full(count, number))
-        lags.append(reel.lag_T[chosen])
-        offset += len(reel.action_T)
+        numbers.append(np.full(count, number))
+        lags.append(stream.lag_T[chosen])
+        offset += len(stream.action_T)
     return Targets(
-        np.concatenate([reel.x_TD for reel in reels]),
-        np.concatenate([reel.action_T for reel in reels]),
+        np.concatenate([stream.x_TD for stream in streams]),
+        np.concatenate([stream.action_T for stream in streams]),
         np.concatenate(lags),
         np.concatenate(ends),
-        np.concatenate(streams),
-        tuple(reel.name for reel in reels),
+        np.concatenate(numbers),
+        tuple(stream.name for stream in streams),
     )
 
 
 @torch.no_grad()
 def context_losses(
-    model: Reader, targets: Targets, context: int, everywhere: bool = False
+    model: VectorModel, targets: Targets, context: int, everywhere: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Losses of each target given exactly `context` frames, and whether the likeliest key was right.
 
@@ -215,13 +215,13 @@ def place_bins(losses_NT: NDArray[np.float64]) -> dict[int, float]:
     return result
 
 
-def draw_starts(film: Film, length: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def draw_starts(film: VectorFilm, length: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """Endless batches of window starts [B], uniform over all windows of the train streams laid end to end."""
     rng = np.random.default_rng([seed, 3])
     starts, offset = [], 0
-    for reel in film.of("train"):
-        starts.append(np.arange(offset, offset + len(reel.action_T) - length + 1))
-        offset += len(reel.action_T)
+    for stream in film.of("train"):
+        starts.append(np.arange(offset, offset + len(stream.action_T) - length + 1))
+        offset += len(stream.action_T)
     start_U = np.concatenate(starts)
     while True:
         yield start_U[rng.integers(0, len(start_U), batch)]
@@ -243,13 +243,13 @@ def average_(average: nn.Module, model: nn.Module, update: int) -> None:
     torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in model.parameters()], share)
 
 
-def train(config: FilmConfig, film: Film, marks: Sequence[int]) -> Iterator[tuple[int, float, Reader]]:
+def train(config: FilmConfig, film: VectorFilm, marks: Sequence[int]) -> Iterator[tuple[int, float, VectorModel]]:
     """Train; after each of `marks` updates yield (update, CPU s of training so far, the averaged model)."""
     torch.manual_seed(config.seed)
-    reels = film.of("train")
-    x_UD = np.concatenate([reel.x_TD for reel in reels])
-    action_U = np.concatenate([reel.action_T for reel in reels])
-    model = Reader(config, x_UD.shape[1])
+    streams = film.of("train")
+    x_UD = np.concatenate([stream.x_TD for stream in streams])
+    action_U = np.concatenate([stream.action_T for stream in streams])
+    model = VectorModel(config, x_UD.shape[1])
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     starts = draw_starts(film, config.length, config.batch, config.seed)
@@ -270,7 +270,7 @@ def train(config: FilmConfig, film: Film, marks: Sequence[int]) -> Iterator[tupl
             began = time.process_time()
 
 
-def fit(config: FilmConfig, film: Film) -> FilmResult:
+def fit(config: FilmConfig, film: VectorFilm) -> FilmResult:
     """Train and measure one model; one thread, deterministic."""
     torch.set_num_threads(1)
     started = time.process_time()

@@ -35,7 +35,7 @@ EXPONENT = 0.5
 
 
 class Recall(NamedTuple):
-    """A stream: what is on the screen, the key, and the certificate of each step, as in training.analysis.word_lags."""
+    """A stream: what is on the screen, the key, and the word lag of each step, as in training.analysis.word_lags."""
 
     slot_T: NDArray[np.int64]  # BLANK on a blank screen
     value_T: NDArray[np.int64]  # the value shown or asked for; BLANK on a blank screen
