@@ -6,3 +6,7 @@ import os
 # three busy processes on two cores, a convolution and its gradient took 1.6 to 6 times as long (LOG.md). Read by
 # OpenMP when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from training.api import FittedRun, load_run, windows  # after the variable is set
+
+__all__ = ["FittedRun", "load_run", "windows"]

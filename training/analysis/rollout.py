@@ -23,6 +23,7 @@ from schema.actions import Phase, action_name
 from schema.columns import FRAME, STYLE
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
 from schema.geometry import Geometry
+from schema.screen import Screen, StyleRun, runs_by_row, style_runs
 from training.analysis.metrics import CHUNK
 from training.data.windows import FilmReader, decode_cells
 from training.model.backbones import State
@@ -110,9 +111,9 @@ class TerminalEnv:
     def __init__(self, geometry: Geometry, episode: RecordedEpisode) -> None:
         self.geometry, self.files = geometry, dict(episode.files)
         self.terminal = Terminal(geometry)
-        self.final = _screen(self.terminal, episode.final)
+        self.final = _final_screen(episode.final)
         if episode.start is not None:
-            self.terminal = Terminal(geometry, _screen(self.terminal, episode.start))
+            self.terminal = Terminal(geometry, _final_screen(episode.start))
 
     def press(self, key: int) -> None:
         """Play one key. Raises UnsupportedKeyError, with the reason, where the screen would no longer be exact."""
@@ -153,11 +154,7 @@ class TerminalEnv:
     def cells(self, max_code_point: int) -> Tensor:
         """The screen now as the model reads it, [1, 1, R, C] cell ids."""
         screen = self.terminal.screen()
-        runs = [
-            {"row": row, "start": start, "length": length, "style": style}
-            for row, of_row in enumerate(screen.runs)
-            for start, length, style in of_row
-        ]
+        runs = [run._asdict() for run in style_runs(screen.runs)]
         table = pa.table(
             {
                 "frame": pa.array([list(screen.texts)], FRAME),
@@ -175,17 +172,10 @@ class TerminalEnv:
         return "\n".join([rule, *(f"|{text}" for text in self.terminal.screen().texts), rule])
 
 
-def _screen(terminal: Terminal, row: dict[str, Any]) -> Any:
-    """A row's final screen. `terminal` lends its type."""
-    runs: list[list[tuple[int, int, int]]] = [[] for _ in row["final_frame"]]
-    for run in row["final_style"]:
-        runs[run["row"]].append((run["start"], run["length"], run["style"]))
-    return terminal.screen()._replace(
-        texts=tuple(row["final_frame"]),
-        runs=tuple(map(tuple, runs)),
-        cursor_row=row["final_cursor_row"],
-        cursor_col=row["final_cursor_col"],
-    )
+def _final_screen(row: dict[str, Any]) -> Screen:
+    """The screen that an episode's row ends on."""
+    runs = runs_by_row((StyleRun(**run) for run in row["final_style"]), len(row["final_frame"]))
+    return Screen(tuple(row["final_frame"]), runs, row["final_cursor_row"], row["final_cursor_col"])
 
 
 def _path(name: str) -> str:

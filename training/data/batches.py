@@ -24,7 +24,7 @@ from torch import Tensor
 
 from schema.errors import ConfigError
 from training.data.splits import Segment
-from training.data.windows import FilmReader, Window
+from training.data.windows import FilmReader, FilmWindow
 
 
 class Batch(NamedTuple):
@@ -78,7 +78,7 @@ class Sampler:
         return [self.place(int(n)) for n in np.linspace(0, self.starts - 1, count).astype(np.int64)]
 
 
-def collate(windows: Sequence[Window], step: int = 0) -> Batch:
+def collate(windows: Sequence[FilmWindow], step: int = 0) -> Batch:
     """Windows of one length -> tensors."""
     return Batch(
         step,

@@ -32,7 +32,7 @@ COLUMNS = ("frame", "style", "cursor_row", "cursor_col", "action", "phase")
 Array = npt.NDArray[Any]
 
 
-class Window(NamedTuple):
+class FilmWindow(NamedTuple):
     """T consecutive steps: cell ids as training.model.frame_head reads them, the key pressed at each, and its phase."""
 
     cells_TRC: npt.NDArray[np.int16] | npt.NDArray[np.int32]
@@ -119,7 +119,7 @@ class FilmReader:
         """Train, validation and test, and how they were chosen (training.data.splits.split_segments)."""
         return split_segments([stream.split for stream in self.streams], self.lengths, window)
 
-    def window(self, stream: int, start: int, length: int) -> Window:
+    def window(self, stream: int, start: int, length: int) -> FilmWindow:
         """Steps start .. start + length of a stream. Raises IndexError outside of it."""
         borders = self._borders[stream]
         if start < 0 or length < 1 or start + length > borders[-1]:
@@ -140,7 +140,7 @@ class FilmReader:
             action_T[here], phase_T[here] = cached.action_U[part], cached.phase_U[part]
             done += len(ids_TR)
             number += 1
-        return Window(cells_TRC, action_T, phase_T)
+        return FilmWindow(cells_TRC, action_T, phase_T)
 
     def groups(self, stream: int) -> Iterator[DecodedGroup]:
         """Every row group of a stream, decoded, in order."""
