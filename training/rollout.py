@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schema.errors import ConfigError, GitreelError
-from training.analysis.rollout import SHORT_RUN, load_episode, rollout, words
+from training.analysis.rollout import SHORT_RUN, load_episode, picture, rollout, words
 from training.analysis.runs import load_runs, open_film
 
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         print(f"{options.repo} episode {options.episode}, {name.replace('_', '-')} of {options.run}\n{words(report)}")
         if options.show:
-            print(env.picture())
+            print(picture(env))
         if options.json:
             print(json.dumps({"repo": options.repo, "episode": options.episode, "model": name, **report}))
     except GitreelError as error:

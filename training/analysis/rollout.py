@@ -9,7 +9,6 @@ Dimensions: T steps, R rows, C columns, D width, V actions.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pipeline.terminal.terminal import Terminal
+from pipeline.terminal.env import TerminalEnv
 from schema.actions import Phase, action_name
 from schema.columns import FRAME, STYLE
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
@@ -30,16 +29,10 @@ from training.model.backbones import State
 from training.model.frame_model import FrameModel
 from training.model.gradients import chunks
 
-ENTER = 0x0D
 SHORT_RUN = (
     "After minutes of training expect one likely key over and over (often a space) and a final screen that is not "
     "reached: the line `taught` says what was learned; --given N and --temperature 1 show more of it."
 )
-# what a replay types at the prompt besides vim; none of it prints anything
-SILENT = (
-    "git checkout -q ", "git switch -q --orphan ", "git rm -q ", "git mv ", "git add -Af && git commit -qm ",
-    "mkdir -p ", "rmdir ", "ln -sfn ", "rm ", "chmod +x ", "chmod -x ",
-)  # fmt: skip
 
 
 class RecordedEpisode(NamedTuple):
@@ -54,8 +47,8 @@ class RecordedEpisode(NamedTuple):
     subject: str
     keys: bytes
     files: dict[str, bytes | None]
-    start: dict[str, Any] | None
-    final: dict[str, Any]
+    start: Screen | None
+    final: Screen
 
 
 class RolloutEnd(NamedTuple):
@@ -97,79 +90,13 @@ def load_episode(reader: FilmReader, repo_id: str, ordinal: int) -> RecordedEpis
     files = {path: None if blob is None else contents[blob] for path, blob in wanted.items()}
     stream, first = names.index(repo_id), int(row["first_step"])
     keys = reader.window(stream, first, row["steps"]).action_T.astype(np.uint8).tobytes()
-    return RecordedEpisode(stream, first, row["commit"], row["subject"], keys, files, before, row)
+    start = None if before is None else _final_screen(before)
+    return RecordedEpisode(stream, first, row["commit"], row["subject"], keys, files, start, _final_screen(row))
 
 
 def _rows(reader: FilmReader, repo_id: str, kind: str) -> Iterator[dict[str, Any]]:
     for table in reader.warehouse.tables(repo_id, kind):
         yield from table.to_pylist()
-
-
-class TerminalEnv:
-    """The terminal at the start of a recorded episode, one key at a time, and the files that its vim opens."""
-
-    def __init__(self, geometry: Geometry, episode: RecordedEpisode) -> None:
-        self.geometry, self.files = geometry, dict(episode.files)
-        self.terminal = Terminal(geometry)
-        self.final = _final_screen(episode.final)
-        if episode.start is not None:
-            self.terminal = Terminal(geometry, _final_screen(episode.start))
-
-    def press(self, key: int) -> None:
-        """Play one key. Raises UnsupportedKeyError, with the reason, where the screen would no longer be exact."""
-        terminal, vim = self.terminal, self.terminal.vim
-        contents: list[bytes | None] = []
-        if vim is None and key == ENTER:
-            line = terminal.shell.line
-            _check_line(line)
-            if line.startswith(b"vim "):
-                contents = [self._content(line)]
-        try:
-            terminal.play(bytes([key]), contents)
-        except UnsupportedKeyError as error:
-            raise UnsupportedKeyError(f"{action_name(key)} is not drawn here: {error}") from error
-        if vim is not None and terminal.vim is None:  # :q, with nothing unsaved
-            self.files[_path(vim.name)] = None if vim.is_new else vim.content
-
-    def _content(self, line: bytes) -> bytes | None:
-        """What the line's vim opens."""
-        probe = Terminal(self.geometry)
-        probe.shell.line = line
-        try:
-            probe.play(b"\r", [None])
-        except ValueError as error:
-            raise UnsupportedKeyError(
-                f"{line.decode('utf-8', 'replace')!r} is not quoted as a replay quotes"
-            ) from error
-        assert probe.vim is not None
-        path = _path(probe.vim.name)
-        if path not in self.files:
-            raise UnsupportedKeyError(f"vim was started on {path!r}, whose content this episode does not hold")
-        return self.files[path]
-
-    def arrived(self) -> bool:
-        """Whether the screen is the one that the recorded episode ended on."""
-        return self.terminal.vim is None and self.terminal.screen() == self.final
-
-    def cells(self, max_code_point: int) -> Tensor:
-        """The screen now as the model reads it, [1, 1, R, C] cell ids."""
-        screen = self.terminal.screen()
-        runs = [run._asdict() for run in style_runs(screen.runs)]
-        table = pa.table(
-            {
-                "frame": pa.array([list(screen.texts)], FRAME),
-                "style": pa.array([runs], STYLE),
-                "cursor_row": pa.array([screen.cursor_row], pa.int16()),
-                "cursor_col": pa.array([screen.cursor_col], pa.int16()),
-            }
-        )
-        ids_TR, cells_NC = decode_cells(table, self.geometry, max_code_point)
-        return torch.from_numpy(cells_NC[ids_TR])[None]
-
-    def picture(self) -> str:
-        """The screen as text between two rules."""
-        rule = "+" + "-" * self.geometry.cols + "+"
-        return "\n".join([rule, *(f"|{text}" for text in self.terminal.screen().texts), rule])
 
 
 def _final_screen(row: dict[str, Any]) -> Screen:
@@ -178,26 +105,35 @@ def _final_screen(row: dict[str, Any]) -> Screen:
     return Screen(tuple(row["final_frame"]), runs, row["final_cursor_row"], row["final_cursor_col"])
 
 
-def _path(name: str) -> str:
-    """A name as vim shows it -> a path as `episodes.opened` stores it."""
-    return name.replace("\0", "\n").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def start_terminal(geometry: Geometry, episode: RecordedEpisode) -> TerminalEnv:
+    """The terminal where the episode begins; its vim opens the episode's files alone."""
+    return TerminalEnv(*geometry, files=episode.files, start=episode.start, closed=True)
 
 
-def _check_line(line: bytes) -> None:
-    """Raise UnsupportedKeyError for a line at the prompt that would print something."""
-    text = line.decode("utf-8", "surrogateescape")
-    shown = repr(line.decode("utf-8", "replace"))
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise UnsupportedKeyError(f"{shown} is not a whole line of shell") from error
-    if not words:
-        return
-    if words[0] == "vim":
-        if len([word for word in words[1:] if word != "--"]) != 1 or not text.startswith("vim "):
-            raise UnsupportedKeyError(f"{shown} does not open one file")
-    elif not text.startswith(SILENT):
-        raise UnsupportedKeyError(f"{shown} is no command that a replay types: what it would print is not known")
+def arrived(env: TerminalEnv, episode: RecordedEpisode) -> bool:
+    """Whether the screen is the one that the recorded episode ended on."""
+    return env.at_prompt and env.screen == episode.final
+
+
+def screen_cells(env: TerminalEnv, max_code_point: int) -> Tensor:
+    """The screen now as the model reads it, [1, 1, R, C] cell ids."""
+    screen = env.screen
+    table = pa.table(
+        {
+            "frame": pa.array([list(screen.texts)], FRAME),
+            "style": pa.array([[run._asdict() for run in style_runs(screen.runs)]], STYLE),
+            "cursor_row": pa.array([screen.cursor_row], pa.int16()),
+            "cursor_col": pa.array([screen.cursor_col], pa.int16()),
+        }
+    )
+    ids_TR, cells_NC = decode_cells(table, env.geometry, max_code_point)
+    return torch.from_numpy(cells_NC[ids_TR])[None]
+
+
+def picture(env: TerminalEnv) -> str:
+    """The screen as text between two rules."""
+    rule = "+" + "-" * env.geometry.cols + "+"
+    return "\n".join([rule, *(f"|{text}" for text in env.screen.texts), rule])
 
 
 def warm_state(model: FrameModel, reader: FilmReader, episode: RecordedEpisode, warm: int) -> State:
@@ -242,7 +178,7 @@ def run_free(
     random = torch.Generator().manual_seed(seed)
     points, played = model.config.max_code_point, bytearray()
     while len(played) < keys:
-        logits_BTV, state = model(env.cells(points), state, reuse=False)
+        logits_BTV, state = model(screen_cells(env, points), state, reuse=False)
         logits_V = logits_BTV[0, -1].float()
         if len(played) < given:
             key = episode.keys[len(played)]
@@ -251,11 +187,11 @@ def run_free(
         else:
             key = int(logits_V.argmax())
         try:
-            env.press(key)
+            env.step(key)
         except UnsupportedKeyError as error:
             return RolloutEnd(bytes(played), str(error), False)
         played.append(key)
-        if env.arrived():
+        if arrived(env, episode):
             return RolloutEnd(bytes(played), "the episode's final screen is reached", True)
     return RolloutEnd(bytes(played), f"{keys} keys are played", False)
 
@@ -280,9 +216,9 @@ def rollout(
     """The report of one episode, and the terminal as the rollout left it. Raises ConfigError, CorruptError."""
     if not 0 <= given < len(episode.keys):
         raise ConfigError(f"--given {given}: the episode has {len(episode.keys)} keys; leave at least one to the model")
-    env = TerminalEnv(reader.geometry, episode)
+    env = start_terminal(reader.geometry, episode)
     first = reader.window(episode.stream, episode.first_step, 1).cells_TRC
-    if not np.array_equal(env.cells(model.config.max_code_point)[0].numpy(), first):
+    if not np.array_equal(screen_cells(env, model.config.max_code_point)[0].numpy(), first):
         raise CorruptError(
             f"{reader.streams[episode.stream].repo_id}: the screen at step {episode.first_step} is not the one that "
             "the episode before it left; run: python -m pipeline.warehouse verify"

@@ -9,16 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.terminal.env import TerminalEnv
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
 from tests.training.recorded import MODEL, REPO, film_history, recorded_model
 from training.analysis.rollout import (
     RecordedEpisode,
     RolloutEnd,
-    TerminalEnv,
+    arrived,
     load_episode,
     on_path,
+    picture,
     rollout,
     run_free,
+    screen_cells,
+    start_terminal,
     teacher_forced,
     warm_state,
 )
@@ -61,25 +65,25 @@ class Parrot(FrameModel):
 
 def type_all(env: TerminalEnv, keys: bytes) -> None:
     for key in keys:
-        env.press(key)
+        env.step(key)
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 3, 4])
 def test_recorded_keys_make_the_recorded_frames_and_end_on_the_final_screen(reader: FilmReader, ordinal: int) -> None:
     episode = load_episode(reader, REPO, ordinal)
-    env = TerminalEnv(reader.geometry, episode)
+    env = start_terminal(reader.geometry, episode)
     stored = reader.window(episode.stream, episode.first_step, len(episode.keys))
     for step, key in enumerate(episode.keys):
-        np.testing.assert_array_equal(env.cells(256)[0, 0].numpy(), stored.cells_TRC[step])
-        assert not env.arrived() or step == 0
-        env.press(key)
-    assert env.arrived()
+        np.testing.assert_array_equal(screen_cells(env, 256)[0, 0].numpy(), stored.cells_TRC[step])
+        assert not arrived(env, episode) or step == 0
+        env.step(key)
+    assert arrived(env, episode)
 
 
 def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
     episode = load_episode(reader, REPO, 1)
     assert episode.files == {"a.txt": b"one\ntwo\n", "it's b.txt": None}
-    env = TerminalEnv(reader.geometry, episode)
+    env = start_terminal(reader.geometry, episode)
     type_all(env, b"vim a.txt\rdd:w\r:q\r")
     assert env.files["a.txt"] == b"two\n"
     type_all(env, b'vim "it\'s b.txt"\r:q\r')
@@ -91,10 +95,10 @@ def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        (b"vim other.txt\r", r"vim was started on 'other.txt', whose content this episode does not hold"),
+        (b"vim other.txt\r", r"vim was started on 'other.txt', whose content is not held here"),
         (b"vim a.txt b.txt\r", "does not open one file"),
         (b"vim\r", "does not open one file"),
-        (b"vim ${X}\r", "whose content this episode does not hold|not quoted as a replay quotes"),
+        (b"vim ${X}\r", "whose content is not held here|not quoted as a replay quotes"),
         (b"ls -l\r", "'ls -l' is no command that a replay types"),
         (b"git log\r", "'git log' is no command that a replay types"),
         (b"git rm -q 'a\r", "is not a whole line of shell"),
@@ -107,10 +111,10 @@ def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
 )
 def test_what_the_terminal_does_not_draw_ends_it_with_a_reason(reader: FilmReader, keys: bytes, reason: str) -> None:
     episode = load_episode(reader, REPO, 1)
-    type_all(TerminalEnv(reader.geometry, episode), keys[:-1])
+    type_all(start_terminal(reader.geometry, episode), keys[:-1])
     with pytest.raises(UnsupportedKeyError, match=reason):
-        type_all(TerminalEnv(reader.geometry, episode), keys)
-    end = run_free(Parrot(keys), TerminalEnv(reader.geometry, episode), episode, (torch.tensor(0),), 99, 0, 0.0, 0)
+        type_all(start_terminal(reader.geometry, episode), keys)
+    end = run_free(Parrot(keys), start_terminal(reader.geometry, episode), episode, (torch.tensor(0),), 99, 0, 0.0, 0)
     assert end.keys == keys[:-1]
     assert not end.reached
 
@@ -121,7 +125,9 @@ def test_no_keys_at_all_can_crash_it(reader: FilmReader) -> None:
     for _ in range(60):
         start = b"vim a.txt\r" if random.random() < 0.7 else b""
         keys = start + random.choice(likely, 80).astype(np.uint8).tobytes()
-        end = run_free(Parrot(keys), TerminalEnv(reader.geometry, episode), episode, (torch.tensor(0),), 80, 0, 0.0, 0)
+        end = run_free(
+            Parrot(keys), start_terminal(reader.geometry, episode), episode, (torch.tensor(0),), 80, 0, 0.0, 0
+        )
         assert keys.startswith(end.keys)
 
 
@@ -131,8 +137,8 @@ def test_a_model_that_knows_the_keys_reaches_the_end(reader: FilmReader) -> None
     report, env = rollout(Parrot(episode.keys, warm), reader, episode, warm=warm)
     assert report["teacher_forced"]["agreement"] == 1.0
     assert (report["keys"], report["on_path"], report["reached"]) == (len(episode.keys), len(episode.keys), True)
-    assert env.arrived()
-    assert "Say less" not in env.picture().splitlines()[1]
+    assert arrived(env, episode)
+    assert "Say less" not in picture(env).splitlines()[1]
 
 
 def test_given_keys_are_typed_first_and_not_counted(reader: FilmReader) -> None:
@@ -156,7 +162,7 @@ def test_a_rollout_predicts_as_teacher_forcing_does(reader: FilmReader, backbone
             window = reader.window(0, episode.first_step - warm, warm + 10)
             logits_BTV, _ = model(torch.from_numpy(window.cells_TRC)[None], reuse=False)
             first = int(logits_BTV[0, warm].argmax())
-            end = run_free(model, TerminalEnv(reader.geometry, episode), episode, state, 1, 0, 0.0, 0)
+            end = run_free(model, start_terminal(reader.geometry, episode), episode, state, 1, 0, 0.0, 0)
             assert end.keys in (bytes([first]), b"")
             taught = teacher_forced(model, reader, episode._replace(keys=episode.keys[:10]), state)
             right = logits_BTV[0, warm:].argmax(-1).numpy() == window.action_T[warm:]
@@ -169,7 +175,7 @@ def test_sampling_depends_on_the_seed_alone(reader: FilmReader) -> None:
     def played(seed: int) -> RolloutEnd:
         with torch.no_grad():
             state = warm_state(model, reader, episode, 10)
-            return run_free(model, TerminalEnv(reader.geometry, episode), episode, state, 30, 20, 1.0, seed)
+            return run_free(model, start_terminal(reader.geometry, episode), episode, state, 30, 20, 1.0, seed)
 
     assert played(3) == played(3)
     assert len({played(seed) for seed in range(8)}) > 1
@@ -191,7 +197,7 @@ def test_episodes_that_are_not_there_are_refused(reader: FilmReader) -> None:
 def test_another_screen_than_the_stored_one_is_refused(reader: FilmReader) -> None:
     episode = load_episode(reader, REPO, 1)
     assert episode.start is not None
-    moved: RecordedEpisode = episode._replace(start={**episode.start, "final_cursor_col": 30})
+    moved: RecordedEpisode = episode._replace(start=episode.start._replace(cursor_col=30))
     with pytest.raises(CorruptError, match="is not the one that the episode before it left"):
         rollout(recorded_model(), reader, moved, warm=0)
 
