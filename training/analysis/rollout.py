@@ -35,7 +35,7 @@ SHORT_RUN = (
 )
 
 
-class RecordedEpisode(NamedTuple):
+class RolloutEpisode(NamedTuple):
     """A recorded episode: where it starts, what was typed, and the screen it ends on.
 
     `files`: what vim may open, by path as stored; None for a file that does not exist yet.
@@ -59,7 +59,7 @@ class RolloutEnd(NamedTuple):
     reached: bool
 
 
-def load_episode(reader: FilmReader, repo_id: str, ordinal: int) -> RecordedEpisode:
+def load_episode(reader: FilmReader, repo_id: str, ordinal: int) -> RolloutEpisode:
     """One episode of a warehouse. Raises ConfigError (no such film), CorruptError, SchemaVersionError."""
     names = [stream.repo_id for stream in reader.streams]
     if repo_id not in names:
@@ -91,7 +91,7 @@ def load_episode(reader: FilmReader, repo_id: str, ordinal: int) -> RecordedEpis
     stream, first = names.index(repo_id), int(row["first_step"])
     keys = reader.window(stream, first, row["steps"]).action_T.astype(np.uint8).tobytes()
     start = None if before is None else _final_screen(before)
-    return RecordedEpisode(stream, first, row["commit"], row["subject"], keys, files, start, _final_screen(row))
+    return RolloutEpisode(stream, first, row["commit"], row["subject"], keys, files, start, _final_screen(row))
 
 
 def _rows(reader: FilmReader, repo_id: str, kind: str) -> Iterator[dict[str, Any]]:
@@ -105,12 +105,12 @@ def _final_screen(row: dict[str, Any]) -> Screen:
     return Screen(tuple(row["final_frame"]), runs, row["final_cursor_row"], row["final_cursor_col"])
 
 
-def start_terminal(geometry: Geometry, episode: RecordedEpisode) -> TerminalEnv:
+def start_terminal(geometry: Geometry, episode: RolloutEpisode) -> TerminalEnv:
     """The terminal where the episode begins; its vim opens the episode's files alone."""
     return TerminalEnv(*geometry, files=episode.files, start=episode.start, closed=True)
 
 
-def arrived(env: TerminalEnv, episode: RecordedEpisode) -> bool:
+def arrived(env: TerminalEnv, episode: RolloutEpisode) -> bool:
     """Whether the screen is the one that the recorded episode ended on."""
     return env.at_prompt and env.screen == episode.final
 
@@ -136,7 +136,7 @@ def picture(env: TerminalEnv) -> str:
     return "\n".join([rule, *(f"|{text}" for text in env.screen.texts), rule])
 
 
-def warm_state(model: FrameModel, reader: FilmReader, episode: RecordedEpisode, warm: int) -> State:
+def warm_state(model: FrameModel, reader: FilmReader, episode: RolloutEpisode, warm: int) -> State:
     """The memory after the `warm` steps before the episode (fewer where the stream starts)."""
     warm = min(warm, episode.first_step)
     state = model.backbone.initial_state(1)
@@ -146,7 +146,7 @@ def warm_state(model: FrameModel, reader: FilmReader, episode: RecordedEpisode, 
     return state
 
 
-def teacher_forced(model: FrameModel, reader: FilmReader, episode: RecordedEpisode, state: State) -> dict[str, Any]:
+def teacher_forced(model: FrameModel, reader: FilmReader, episode: RolloutEpisode, state: State) -> dict[str, Any]:
     """How the model does on the recorded screens: loss (nats), agreement, agreement by phase."""
     total, right, phases = 0.0, [], []
     for part in chunks(len(episode.keys), CHUNK):
@@ -164,7 +164,7 @@ def teacher_forced(model: FrameModel, reader: FilmReader, episode: RecordedEpiso
 def run_free(
     model: FrameModel,
     env: TerminalEnv,
-    episode: RecordedEpisode,
+    episode: RolloutEpisode,
     state: State,
     keys: int,
     given: int,
@@ -205,7 +205,7 @@ def on_path(played: bytes, recorded: bytes) -> int:
 def rollout(
     model: FrameModel,
     reader: FilmReader,
-    episode: RecordedEpisode,
+    episode: RolloutEpisode,
     *,
     warm: int,
     keys: int | None = None,

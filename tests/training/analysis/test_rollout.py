@@ -13,8 +13,8 @@ from pipeline.terminal.env import TerminalEnv
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
 from tests.training.recorded import MODEL, REPO, film_history, recorded_model
 from training.analysis.rollout import (
-    RecordedEpisode,
     RolloutEnd,
+    RolloutEpisode,
     arrived,
     load_episode,
     on_path,
@@ -197,7 +197,7 @@ def test_episodes_that_are_not_there_are_refused(reader: FilmReader) -> None:
 def test_another_screen_than_the_stored_one_is_refused(reader: FilmReader) -> None:
     episode = load_episode(reader, REPO, 1)
     assert episode.start is not None
-    moved: RecordedEpisode = episode._replace(start=episode.start._replace(cursor_col=30))
+    moved: RolloutEpisode = episode._replace(start=episode.start._replace(cursor_col=30))
     with pytest.raises(CorruptError, match="is not the one that the episode before it left"):
         rollout(recorded_model(), reader, moved, warm=0)
 
