@@ -134,7 +134,7 @@ def plain_checkpointed(model: FrameModel, cells: Tensor, actions: Tensor, chunk:
     losses = []
 
     def part_of(cells_BTRC: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        logits, after = model(cells_BTRC, state, False)
+        logits, after = model(cells_BTRC, None, state, reuse=False)
         return (logits, *after)
 
     for part in chunks(cells.shape[1], chunk):
@@ -250,7 +250,7 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
     sampler = Sampler(reader.segments(window)[0]["train"], window, 0)
     windows = make_batch(reader, sampler, batch, 0)
     torch.manual_seed(0)
-    model = FrameModel(preset("small", rows, cols))
+    model = FrameModel(preset("published_small", rows, cols))
     cells, actions = windows.cells_BTRC, windows.actions_BT
     frames = actions.numel()
     seconds = 3.0 if quick else 15.0

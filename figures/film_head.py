@@ -83,13 +83,13 @@ def train_head(reader: FilmReader, segments: Sequence[Segment], config: HeadConf
     what only a memory can use. That LSTM learns alone for a third of its updates. One thread, deterministic.
     """
     torch.manual_seed(config.seed)
-    model = FrameModel(preset("tiny", *reader.geometry, width=config.width, backbone="frame_only"))
+    model = FrameModel(preset("published_tiny", *reader.geometry, width=config.width, backbone="frame_only"))
     sampler = Sampler(segments, config.window, config.seed)
     model.frame_head.centre(make_batch(reader, sampler, config.batch, 0).cells_BTRC[:, ::4])
     _learn(model, reader, sampler, config, config.batch, config.updates)
     if config.joint_updates:
         head = model.frame_head
-        model = FrameModel(preset("tiny", *reader.geometry, width=config.width, backbone="lstm"))
+        model = FrameModel(preset("published_tiny", *reader.geometry, width=config.width, backbone="lstm"))
         model.frame_head = head
         sampler = Sampler(segments, config.joint_window, config.seed + 1)
         batch = max(1, config.batch * config.window // config.joint_window)
@@ -137,7 +137,7 @@ def vectors(model: FrameModel, reader: FilmReader, stream: int) -> NDArray[np.fl
     length, parts = reader.lengths[stream], []
     for start in range(0, length, SPAN):
         window = reader.window(stream, start, min(SPAN, length - start))
-        parts.append(model.embed(torch.from_numpy(window.cells_TRC)[None])[0].numpy())
+        parts.append(model.embed(torch.from_numpy(window.cells_TRC)[None]).vectors_BTD[0].numpy())
     return np.concatenate(parts)
 
 

@@ -5,7 +5,7 @@
     for cells_TRC, action_T in windows("warehouse", length=64):  # every window of the film to learn
         ...
     run = load_run("runs/fit")
-    logits_BTV, state = run.model(cells_TRC[None])  # of the key pressed at each screen
+    logits_TV = run.predict(cells_TRC, action_T)  # of the key pressed at each screen
     print(run.evaluate()["models"]["lstm"]["loss"])  # nats a step, on held-out film
 
 Dimensions: B windows, T steps, R rows, C columns, V actions.
@@ -26,6 +26,7 @@ from training.analysis.runs import load_runs, open_film
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.model.frame_model import FrameModel
+from training.model.gradients import previous_keys
 
 Split = Literal["train", "validation", "test"]
 
@@ -65,6 +66,16 @@ class FittedRun:
     def model(self) -> FrameModel:
         """The model that was asked for, not its baseline."""
         return self.models[str(self.settings["backbone"])]
+
+    @torch.no_grad()
+    def predict(self, cells_TRC: Tensor, action_T: Tensor) -> Tensor:
+        """Logits [T, V] of the key pressed at each screen, from the screens up to it and the keys before it.
+
+        For longer film, and for the state after it, call `model` itself (training.model.frame_model).
+        """
+        previous_BT = previous_keys(action_T[None], self.model.vocabulary)
+        logits_BTV, _ = self.model(cells_TRC[None], previous_BT)
+        return logits_BTV[0]
 
     def evaluate(
         self,

@@ -25,7 +25,7 @@ import torch
 from pydantic import ValidationError
 
 from schema.errors import ConfigError, GitreelError
-from training.loop.config import PUBLISHED, FitConfig, reason
+from training.loop.config import LEARNER, PUBLISHED, FitConfig, reason
 from training.loop.distributed import speaks_first
 from training.loop.run import fit
 
@@ -37,7 +37,9 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
         usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER] [--minutes M | --steps N] ...; --help lists every setting",
         description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
         epilog="--preset paper trains as published; unless given, it sets "
-        + ", ".join(f"{name} {value}" for name, value in PUBLISHED.items()),
+        + ", ".join(f"{name} {value}" for name, value in PUBLISHED.items())
+        + "; no preset, tiny, small and medium set "
+        + ", ".join(f"{name} {value}" for name, value in LEARNER.items()),
     )
     parser.add_argument("--config", type=Path, help="TOML or JSON file of the same settings")
     parser.add_argument("--set", action="append", default=[], metavar="model.KEY=VALUE", help="a model setting")

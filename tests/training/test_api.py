@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import training
 from schema.errors import ConfigError
@@ -26,10 +25,8 @@ def test_windows_are_the_film_in_order(reader: FilmReader) -> None:
 def test_a_finished_run_predicts_and_is_evaluated(finished: Path) -> None:
     run = training.load_run(finished)
     assert run.model is run.models["lstm"]
-    cells_TRC, _ = next(iter(training.windows(run.settings["shards"], length=8)))
-    with torch.no_grad():
-        logits_BTV, _ = run.model(cells_TRC[None])
-    assert logits_BTV.shape == (1, 8, 256)
+    cells_TRC, action_T = next(iter(training.windows(run.settings["shards"], length=8)))
+    assert run.predict(cells_TRC, action_T).shape == (8, 256)
     result = run.evaluate(count=2)
     assert (result["windows"], result["window"]) == (2, 16)
     assert set(result["models"]) == {"lstm", "frame_only"}

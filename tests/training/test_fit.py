@@ -112,7 +112,7 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.Capt
         (["--set", "model.backbone=gru"], "model.backbone is not set by itself: use --backbone"),
         (["--set", "model.max_code_point=abc"], "model.max_code_point: 'abc' is no number"),
         (["--set", "model.max_code_point=99999999999"], "'99999999999' is no number from 2 to 1114112"),
-        (["--backbone", "mamba2", "--backbone-layers", "99"], "mamba2 with 99 layers of width 48 cannot be as small"),
+        (["--backbone", "mamba2", "--backbone-layers", "99"], "mamba2 with 99 layers of width 128 cannot be as small"),
         (["--learning-rate", "inf"], "learning_rate: Input should be a finite number"),
         (["--compile"], "command line: compile needs the plain frame head: add --no-reuse"),
         (["--device", "gpu"], "--device gpu: choose auto, cpu, cuda or mps"),

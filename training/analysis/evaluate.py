@@ -26,8 +26,9 @@ from training.analysis.word_lags import BINS, NEVER, NO_WORD, VISIBLE, by_lag, s
 from training.data.batches import Sampler, collate
 from training.data.splits import Segment
 from training.data.windows import FilmReader
-from training.model.frame_model import FrameModel
-from training.model.gradients import chunks, token_losses
+from training.model.frame_model import FrameModel, Seen, join
+from training.model.gradients import chunks, previous_keys, token_losses
+from training.model.screen_copy import Guesses
 
 Target = tuple[int, int]  # stream, step
 SPAN = 256  # frames embedded at once
@@ -68,13 +69,13 @@ def context_losses(
             start, last = first - longest + 1, targets[order[group[-1]]][1]
             if start < 0:
                 raise ConfigError(f"target at step {first} has fewer than {longest} frames before it")
-            x_TD, action_T = _embedded(model, reader, stream, start, last + 1 - start, reuse)
+            seen, action_T = _embedded(model, reader, stream, start, last + 1 - start, reuse)
             columns = np.array([order[i] for i in group])
             steps = torch.tensor([targets[column][1] - start for column in columns])
             for row, context in enumerate(contexts):
                 for part in chunks(len(group), max(1, budget // context)):
                     places_NT = steps[part, None] + torch.arange(1 - context, 1)
-                    loss_N = _last_losses(model, x_TD[places_NT], action_T[steps[part]])
+                    loss_N = _last_losses(model, seen, action_T, places_NT)
                     losses[row, columns[part]] = loss_N.numpy()
     return losses
 
@@ -93,19 +94,22 @@ def _runs(targets: Sequence[Target], longest: int) -> Iterable[list[int]]:
 
 def _embedded(
     model: FrameModel, reader: FilmReader, stream: int, start: int, length: int, reuse: bool | float
-) -> tuple[Tensor, Tensor]:
-    """Embeddings [T, D] and actions [T] of a span."""
-    vectors, actions = [], []
+) -> tuple[Seen, Tensor]:
+    """What is seen of one span [1, T], and its actions [T]."""
+    seen, actions = [], []
     for part in chunks(length, SPAN):
         window = reader.window(stream, start + part.start, part.stop - part.start)
-        vectors.append(model.embed(torch.from_numpy(window.cells_TRC)[None], reuse)[0])
+        seen.append(model.embed(torch.from_numpy(window.cells_TRC)[None], reuse))
         actions.append(torch.from_numpy(window.action_T))
-    return torch.cat(vectors), torch.cat(actions)
+    return join(seen), torch.cat(actions)
 
 
-def _last_losses(model: FrameModel, x_NTD: Tensor, action_N: Tensor) -> Tensor:
-    logits_NTV, _ = model.predict(x_NTD)
-    return token_losses(logits_NTV[:, -1:], action_N[:, None])[:, 0].float()
+def _last_losses(model: FrameModel, seen: Seen, action_T: Tensor, places_NT: Tensor) -> Tensor:
+    """Loss of the last step of each of N contexts, given by their places in the span."""
+    contexts = Seen(seen.vectors_BTD[0, places_NT], Guesses(*(each[0, places_NT] for each in seen.guesses)))
+    previous_NT = previous_keys(action_T[places_NT], model.vocabulary)
+    logits_NTV, _ = model.predict(contexts, previous_NT)
+    return token_losses(logits_NTV[:, -1:], action_T[places_NT[:, -1:]])[:, 0].float()
 
 
 def by_position(predictions: Predictions) -> dict[str, float]:

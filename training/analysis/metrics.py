@@ -15,7 +15,7 @@ from schema.actions import Phase, action_name
 from training.data.batches import Batch
 from training.data.tokenizer import Tokenizer
 from training.model.frame_model import FrameModel
-from training.model.gradients import chunks, token_losses
+from training.model.gradients import chunks, previous_keys, token_losses
 
 CHUNK = 64  # steps at a time without gradient
 
@@ -27,6 +27,12 @@ class Predictions(NamedTuple):
     predicted: npt.NDArray[np.int64]
     actions: npt.NDArray[np.int64]
     phases: npt.NDArray[np.uint8]
+
+    def after(self, step: int) -> Predictions:
+        """Without the first `step` steps of every window."""
+        return Predictions(
+            self.losses[:, step:], self.predicted[:, step:], self.actions[:, step:], self.phases[:, step:]
+        )
 
 
 def run_windows(
@@ -41,10 +47,13 @@ def run_windows(
     with torch.no_grad(), cast or nullcontext():
         for batch in batches:
             state = None
+            previous_BT = previous_keys(batch.actions_BT, model.vocabulary).to(device)
             losses, predicted = [], []
             for part in chunks(batch.cells_BTRC.shape[1], CHUNK):
                 actions_BT = batch.actions_BT[:, part].to(device)
-                logits_BTV, state = model(batch.cells_BTRC[:, part].to(device), state, reuse)
+                logits_BTV, state = model(
+                    batch.cells_BTRC[:, part].to(device), previous_BT[:, part], state, reuse=reuse
+                )
                 losses.append(token_losses(logits_BTV, actions_BT).float().cpu())
                 predicted.append(logits_BTV.argmax(-1).cpu())
             parts.append(

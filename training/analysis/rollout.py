@@ -24,7 +24,7 @@ from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
 from schema.geometry import Geometry
 from schema.screen import Screen, StyleRun, runs_by_row, style_runs
 from training.analysis.metrics import CHUNK
-from training.data.windows import FilmReader, decode_cells
+from training.data.windows import FilmReader, FilmWindow, decode_cells
 from training.model.backbones import State
 from training.model.frame_model import FrameModel
 from training.model.gradients import chunks
@@ -38,7 +38,7 @@ SHORT_RUN = (
 class RolloutEpisode(NamedTuple):
     """A recorded episode: where it starts, what was typed, and the screen it ends on.
 
-    `files`: what vim may open, by path as stored; None for a file that does not exist yet.
+    `key_before`: the key pressed just before the first, if any. `files`: what vim may open, by path as stored; None for a file that does not exist yet.
     """
 
     stream: int
@@ -46,6 +46,7 @@ class RolloutEpisode(NamedTuple):
     commit: str
     subject: str
     keys: bytes
+    key_before: int | None
     files: dict[str, bytes | None]
     start: Screen | None
     final: Screen
@@ -90,8 +91,11 @@ def load_episode(reader: FilmReader, repo_id: str, ordinal: int) -> RolloutEpiso
     files = {path: None if blob is None else contents[blob] for path, blob in wanted.items()}
     stream, first = names.index(repo_id), int(row["first_step"])
     keys = reader.window(stream, first, row["steps"]).action_T.astype(np.uint8).tobytes()
+    key_before = int(reader.window(stream, first - 1, 1).action_T[0]) if first else None
     start = None if before is None else _final_screen(before)
-    return RolloutEpisode(stream, first, row["commit"], row["subject"], keys, files, start, _final_screen(row))
+    return RolloutEpisode(
+        stream, first, row["commit"], row["subject"], keys, key_before, files, start, _final_screen(row)
+    )
 
 
 def _rows(reader: FilmReader, repo_id: str, kind: str) -> Iterator[dict[str, Any]]:
@@ -139,11 +143,18 @@ def picture(env: TerminalEnv) -> str:
 def warm_state(model: FrameModel, reader: FilmReader, episode: RolloutEpisode, warm: int) -> State:
     """The memory after the `warm` steps before the episode (fewer where the stream starts)."""
     warm = min(warm, episode.first_step)
-    state = model.backbone.initial_state(1)
+    state = model.initial_state(1)
     for part in chunks(warm, CHUNK) if warm else ():
         window = reader.window(episode.stream, episode.first_step - warm + part.start, part.stop - part.start)
-        _, state = model(torch.from_numpy(window.cells_TRC)[None], state)
+        previous_BT = keys_before(model, reader, episode.stream, episode.first_step - warm + part.start, window)
+        _, state = model(torch.from_numpy(window.cells_TRC)[None], previous_BT, state)
     return state
+
+
+def keys_before(model: FrameModel, reader: FilmReader, stream: int, start: int, window: FilmWindow) -> Tensor:
+    """[1, T]: the key pressed before each step of a window that starts at `start`; before a stream's first, none."""
+    first = int(reader.window(stream, start - 1, 1).action_T[0]) if start else model.vocabulary
+    return torch.from_numpy(np.concatenate(([first], window.action_T[:-1])))[None]
 
 
 def teacher_forced(model: FrameModel, reader: FilmReader, episode: RolloutEpisode, state: State) -> dict[str, Any]:
@@ -151,7 +162,8 @@ def teacher_forced(model: FrameModel, reader: FilmReader, episode: RolloutEpisod
     total, right, phases = 0.0, [], []
     for part in chunks(len(episode.keys), CHUNK):
         window = reader.window(episode.stream, episode.first_step + part.start, part.stop - part.start)
-        logits_BTV, state = model(torch.from_numpy(window.cells_TRC)[None], state)
+        previous_BT = keys_before(model, reader, episode.stream, episode.first_step + part.start, window)
+        logits_BTV, state = model(torch.from_numpy(window.cells_TRC)[None], previous_BT, state)
         action_T = torch.from_numpy(window.action_T)
         total += float(torch.nn.functional.cross_entropy(logits_BTV[0], action_T, reduction="sum"))
         right.append((logits_BTV[0].argmax(-1) == action_T).numpy())
@@ -177,8 +189,9 @@ def run_free(
     """
     random = torch.Generator().manual_seed(seed)
     points, played = model.config.max_code_point, bytearray()
+    before = model.vocabulary if episode.key_before is None else episode.key_before
     while len(played) < keys:
-        logits_BTV, state = model(screen_cells(env, points), state, reuse=False)
+        logits_BTV, state = model(screen_cells(env, points), torch.tensor([[before]]), state, reuse=False)
         logits_V = logits_BTV[0, -1].float()
         if len(played) < given:
             key = episode.keys[len(played)]
@@ -191,6 +204,7 @@ def run_free(
         except UnsupportedKeyError as error:
             return RolloutEnd(bytes(played), str(error), False)
         played.append(key)
+        before = key
         if arrived(env, episode):
             return RolloutEnd(bytes(played), "the episode's final screen is reached", True)
     return RolloutEnd(bytes(played), f"{keys} keys are played", False)

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class Batch(NamedTuple):
     cells_BTRC: Tensor
     actions_BT: Tensor
     phases_BT: Tensor
+    previous_BT: Tensor | None = None  # the key pressed before each step; None: only the window's own are known
+    resets_BT: Tensor | None = None  # bool: what came before a step is to be forgotten; None: nowhere
 
 
 class Sampler:
@@ -94,11 +96,37 @@ def make_batch(reader: FilmReader, sampler: Sampler, batch: int, step: int, rank
     return collate([reader.window(*place, sampler.window) for place in places], step)
 
 
-class Loader:
+class Prefetcher:
+    """prepare(first_step), prepare(first_step + 1), ..., `ahead` of them under way in `threads`. Closing stops them."""
+
+    def __init__(self, prepare: Callable[[int], Batch], first_step: int, ahead: int = 3, threads: int = 3) -> None:
+        self._prepare = prepare
+        self._steps = itertools.count(first_step)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
+        self._coming = deque(self._pool.submit(prepare, next(self._steps)) for _ in range(ahead))
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            batch = self._coming.popleft().result()  # raises what went wrong in the thread
+            self._coming.append(self._pool.submit(self._prepare, next(self._steps)))
+            yield batch
+
+    def close(self) -> None:
+        """Stop preparing."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Loader(Prefetcher):
     """Batches of training steps first_step, first_step + 1, ..., `ahead` of them prepared by as many threads.
 
-    `batch` windows a step over all ranks; this rank gets rows rank, rank + world, ... Closing stops the threads.
-    `samplers(step)` may give another window length at each step (length warm-up).
+    `batch` windows a step over all ranks; this rank gets rows rank, rank + world, ... `samplers(step)` may give another
+    window length at each step (length warm-up).
     """
 
     def __init__(
@@ -115,27 +143,7 @@ class Loader:
             raise ConfigError(
                 f"batch {batch} does not divide by {world} ranks; use --batch {batch // world * world or world}"
             )
-        self._reader, self._batch, self._rank, self._world = reader, batch, rank, world
-        self._sampler = sampler if callable(sampler) else lambda step: sampler
-        self._steps = itertools.count(first_step)
-        self._pool = ThreadPoolExecutor(ahead, thread_name_prefix="loader")
-        self._coming = deque(self._pool.submit(self._prepare, next(self._steps)) for _ in range(ahead))
-
-    def _prepare(self, step: int) -> Batch:
-        return make_batch(self._reader, self._sampler(step), self._batch, step, self._rank, self._world)
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            batch = self._coming.popleft().result()  # raises what went wrong in the thread
-            self._coming.append(self._pool.submit(self._prepare, next(self._steps)))
-            yield batch
-
-    def close(self) -> None:
-        """Stop preparing."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Loader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        sampler_at = sampler if callable(sampler) else lambda step: sampler
+        super().__init__(
+            lambda step: make_batch(reader, sampler_at(step), batch, step, rank, world), first_step, ahead, ahead
+        )

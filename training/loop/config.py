@@ -31,6 +31,16 @@ PUBLISHED = {
 }  # fmt: skip
 
 
+# What the presets that read at the cursor train with unless a flag or the file says otherwise: streams side by side in
+# their order, the state carried on, truncated backpropagation. A transformer's state grows without end: windows.
+LEARNER = {
+    "carried": True, "batch": 32, "learning_rate": 3e-3, "backbone_learning_rate": 3e-3, "freeze_head": 0.0,
+    "centre": False, "warmup": 0.02, "decay": 0.98, "course": "cosine",
+}  # fmt: skip
+WINDOWED = {**LEARNER, "carried": False, "batch": 16}
+LEARNERS = (None, "tiny", "small", "medium")
+
+
 class FitConfig(FrozenModel):
     """One run of training.fit. None: chosen for the machine and written to the run's config.json."""
 
@@ -39,8 +49,8 @@ class FitConfig(FrozenModel):
     shards: str = Field("warehouse", min_length=1, description="the warehouse: a folder or a URL")
     repo: tuple[str, ...] = Field((), description="train on these repositories alone; repeatable")
     run: str = Field("runs/fit", description="folder for everything this run writes")
-    preset: Literal["tiny", "small", "paper"] | None = Field(
-        None, description="model size by name; paper: and its training, as below"
+    preset: Literal["tiny", "small", "medium", "published_tiny", "published_small", "paper"] | None = Field(
+        None, description="model size by name, and its training, as below; small, or tiny where minutes are few"
     )
     backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
     backbone_layers: int | None = Field(None, ge=1, description="layers; the backbone's own default")
@@ -50,6 +60,10 @@ class FitConfig(FrozenModel):
     steps: int | None = Field(None, ge=1, description="updates; overrides minutes")
     window: int | None = Field(None, ge=2, description="steps of film in a window")
     batch: int = Field(4, ge=1, description="windows an update, over all ranks and accumulation")
+    carried: bool = Field(
+        False, description="read `batch` streams side by side in their order, the state carried from window to window"
+    )
+    reset: float = Field(1 / 64, ge=0, le=1, description="chance that a carried window starts without a state")
     accumulate: int = Field(1, ge=1, description="parts in which a rank's batch goes through the model")
     length_warmup: float = Field(0.0, ge=0, le=1, description="fraction of the run with shorter windows")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: matrices of blocks and backbone")
@@ -67,6 +81,7 @@ class FitConfig(FrozenModel):
     clip: float = Field(1.0, gt=0, allow_inf_nan=True, description="gradient norm; inf: not clipped")
     warmup: float = Field(0.05, ge=0, le=1, description="fraction of the updates with rising learning rate")
     decay: float = Field(0.5, ge=0, le=1, description="fraction of the updates with falling learning rate")
+    course: Literal["linear", "cosine"] = Field("linear", description="how the learning rate falls")
     mode: Literal["full", "stream", "stream_embeddings"] = Field("full", description="backpropagation")
     chunk: int = Field(64, ge=1, description="steps; of the streaming modes")
     reuse: bool = Field(True, description="reuse work between nearly identical frames")
@@ -92,12 +107,16 @@ class FitConfig(FrozenModel):
     def _as_published(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("preset") == "paper":
             return {**PUBLISHED, **values}
+        if isinstance(values, dict) and values.get("preset") in LEARNERS:
+            return {**(WINDOWED if values.get("backbone") == "transformer" else LEARNER), **values}
         return values
 
     @model_validator(mode="after")
     def _fits(self) -> FitConfig:
         if self.batch % self.accumulate:
             raise ValueError(f"batch {self.batch} does not divide by accumulate {self.accumulate}")
+        if self.carried and self.backbone == "transformer":
+            raise ValueError("a transformer's state grows with every step it carries: add --no-carried")
         if self.reuse and self.compile:
             raise ValueError("compile needs the plain frame head: add --no-reuse")
         if self.warmup + self.decay > 1:

@@ -60,6 +60,25 @@ def average(value: float) -> float:
     return float(tensor) / dist.get_world_size()
 
 
+def gather_lanes(state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Every rank's lanes of a state, in the order of all lanes: rank r has lanes r, r + world, ..."""
+    if not dist.is_initialized():
+        return state
+    gathered = []
+    for piece in state:
+        parts = [torch.empty_like(piece, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, piece.contiguous())
+        gathered.append(torch.stack(parts, 1).flatten(0, 1))
+    return tuple(gathered)
+
+
+def own_lanes(state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Inverse of `gather_lanes`: this rank's lanes."""
+    if not dist.is_initialized():
+        return state
+    return tuple(piece[dist.get_rank() :: dist.get_world_size()] for piece in state)
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether a GPU computes in bfloat16; emulation, and a processor's, gains nothing."""
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)

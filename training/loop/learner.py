@@ -11,10 +11,11 @@ from torch import Tensor
 
 from training.data.batches import Batch
 from training.loop.config import FitConfig
-from training.loop.distributed import average, average_gradients
+from training.loop.distributed import average, average_gradients, gather_lanes, own_lanes
 from training.loop.optim import make_optimizers, set_rate
+from training.model.backbones import State
 from training.model.frame_model import FrameModel
-from training.model.gradients import backpropagate
+from training.model.gradients import Film, backpropagate_on, previous_keys
 
 
 class Learner:
@@ -27,6 +28,7 @@ class Learner:
         if config.compile:
             self.model.frame_head.compile()
         self.optimizers = make_optimizers(self.model, config)
+        self.carried: State | None = None  # the state after the last update's film, one lane a row of the batch
 
     def cast(self) -> AbstractContextManager[Any]:
         """bfloat16 autocast, if the run has it."""
@@ -38,24 +40,29 @@ class Learner:
         """Set `.grad` to the mean loss's gradient over all ranks; this rank's losses [B, T]."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        parts = self.config.accumulate
-        cells = batch.cells_BTRC.to(self.device).chunk(parts)
-        actions = batch.actions_BT.to(self.device).chunk(parts)
-        losses = []
+        previous_BT = batch.previous_BT
+        if previous_BT is None:
+            previous_BT = previous_keys(batch.actions_BT, self.model.vocabulary)
+        film = Film(batch.cells_BTRC, previous_BT, batch.actions_BT, batch.resets_BT)
+        losses, after = [], []
         with self.cast():
-            for cells_BTRC, actions_BT in zip(cells, actions, strict=True):
-                losses.append(
-                    backpropagate(
-                        self.model,
-                        cells_BTRC,
-                        actions_BT,
-                        self.config.mode,
-                        self.config.chunk,
-                        self.reuse,
-                        scale=len(cells_BTRC) / len(batch.cells_BTRC),
-                    )
+            for lanes in _parts(len(batch.cells_BTRC), self.config.accumulate):
+                part = film.lanes(lanes, self.device)
+                state = self.carried and tuple(piece[lanes] for piece in self.carried)
+                losses_BT, state = backpropagate_on(
+                    self.model,
+                    part,
+                    state,
+                    self.config.mode,
+                    self.config.chunk,
+                    self.reuse,
+                    scale=len(part.cells_BTRC) / len(batch.cells_BTRC),
                 )
+                losses.append(losses_BT)
+                after.append(state)
         average_gradients(self.model)
+        if self.config.carried:
+            self.carried = tuple(torch.cat(pieces) for pieces in zip(*after, strict=True))
         return torch.cat(losses)
 
     def freeze_head(self, frozen: bool) -> None:
@@ -74,10 +81,11 @@ class Learner:
         return loss, norm
 
     def state(self) -> dict[str, Any]:
-        """Weights and optimizer state, for a checkpoint."""
+        """Weights, optimizer state and all ranks' carried state, for a checkpoint. Every rank has to call it."""
         return {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "carried": None if self.carried is None else gather_lanes(self.carried),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -85,3 +93,11 @@ class Learner:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        if state.get("carried") is not None:
+            self.carried = tuple(piece.to(self.device) for piece in own_lanes(state["carried"]))
+
+
+def _parts(lanes: int, count: int) -> list[slice]:
+    """`lanes` rows cut into at most `count` nearly equal parts, as torch.chunk does."""
+    size = -(-lanes // count)
+    return [slice(start, min(start + size, lanes)) for start in range(0, lanes, size)]

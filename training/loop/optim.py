@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -34,7 +35,7 @@ def make_optimizers(model: nn.Module, config: FitConfig) -> list[torch.optim.Opt
         }
         for (in_head, decays), parameters in adamw.items()
     ]
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=betas)]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=betas, fused=True)]
     if muon:
         optimizers.append(
             torch.optim.Muon(
@@ -47,11 +48,13 @@ def make_optimizers(model: nn.Module, config: FitConfig) -> list[torch.optim.Opt
     return optimizers
 
 
-def rate(step: int, steps: int, warmup: float, decay: float) -> float:
-    """Factor of the learning rate at update `step` of `steps`: linear up, flat, linear down to 2 %."""
+def rate(step: int, steps: int, warmup: float, decay: float, course: str = "linear") -> float:
+    """Factor of the learning rate at update `step` of `steps`: linear up, flat, down to 2 % on a line or a cosine."""
     rising, falling = warmup * steps, decay * steps
     up = min(1.0, (step + 1) / rising) if rising >= 1 else 1.0
     down = min(1.0, (steps - step) / falling) if falling >= 1 else 1.0
+    if course == "cosine":
+        down = 0.5 - 0.5 * math.cos(math.pi * down)
     return up * max(0.02, down)
 
 

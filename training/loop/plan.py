@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -69,11 +69,16 @@ def memory_needed(model: ModelConfig, config: FitConfig, window: int, world: int
         total = parameter_counts(FrameModel(model))["total"]
     steps = window if config.mode == "full" else min(window, config.chunk)
     frames = steps * max(1, config.batch // config.accumulate // world)
+    logits = 4 * frames * model.vocabulary * 3
+    if model.head != "published":
+        entries = 12 * (model.memory + steps) if model.memory else 0  # numbers of attention kept for the way back
+        lanes = 4 * config.batch // world * model.memory * (model.memory_width + 1) * 3
+        return int(16 * total + 4 * frames * (30 * model.width + 2500 + entries) + lanes + logits)
     cells = model.rows * model.cols * (4 if model.downsample == "dilated" else 6)
     attention = model.tokens * 14 * model.attention_layers
     share = 0.25 if config.reuse else 1.0  # measured: reuse holds a quarter or less of the plain form's activations
     activations = frames * model.width * (cells * 1.34 + attention) * 4 * share
-    return int(16 * total + activations + 4 * frames * model.vocabulary * 3)
+    return int(16 * total + activations + logits)
 
 
 def check_memory(model: ModelConfig, config: FitConfig, window: int, device: torch.device, world: int) -> None:
@@ -91,20 +96,22 @@ def model_configs(config: FitConfig, name: str, geometry: Geometry, vocabulary: 
     """The main model by its backbone's name, and frame_only beside it. Raises ConfigError."""
     defaults = {"lstm": 1, "frame_only": 1, "transformer": 2, "mamba2": 2, "mingru": 2}
 
-    def build(backbone: str, layers: int) -> ModelConfig:
-        return preset(name, *geometry, backbone=backbone, backbone_layers=layers, vocabulary=vocabulary, **config.model)
+    def build(backbone: str, layers: int, **settings: Any) -> ModelConfig:
+        settings = {**config.model, **settings}
+        return preset(name, *geometry, backbone=backbone, backbone_layers=layers, vocabulary=vocabulary, **settings)
 
     configs = {config.backbone: build(config.backbone, config.backbone_layers or defaults.get(config.backbone, 1))}
-    if config.baseline and config.backbone != "frame_only":
-        configs["frame_only"] = build("frame_only", 1)
+    if config.baseline and config.backbone != "frame_only" and configs[config.backbone].head != "none":
+        configs["frame_only"] = build("frame_only", 1, memory=0, previous_key=False)  # the frame, and nothing else
     return configs
 
 
 def choose_window(config: FitConfig, shortest_split: int) -> int:
-    """Steps of a window: 64, or less where a split's longest segment is shorter than four of them."""
+    """Steps of a window: 64, carried 32; fewer where a split's longest segment is shorter than four of them."""
     if config.window is not None:
         return config.window
-    return max(16, min(64, 1 << max(0, (shortest_split // 4)).bit_length() - 1)) if shortest_split >= 64 else 16
+    most = 32 if config.carried else 64
+    return max(16, min(most, 1 << max(0, (shortest_split // 4)).bit_length() - 1)) if shortest_split >= 64 else 16
 
 
 def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:

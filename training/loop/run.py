@@ -17,7 +17,8 @@ import torch
 
 from schema.errors import ConfigError, CorruptError, GitreelError
 from training.analysis.metrics import Predictions, run_windows, sample_text, scores, unigram_loss
-from training.data.batches import Batch, Loader, Sampler, collate, make_batch
+from training.data.batches import Batch, Loader, Prefetcher, Sampler, collate, make_batch
+from training.data.carried import CarriedBatches
 from training.data.splits import Segment
 from training.data.tokenizer import Tokenizer
 from training.data.warehouse import Warehouse
@@ -43,9 +44,11 @@ from training.loop.plan import (
 )
 from training.loop.report import Log, draw_loss, verdict
 from training.model.counts import parameter_counts
+from training.model.frame_head import FrameHead
 from training.model.frame_model import FrameModel
 from training.model.weights import check_weights, save_weights
 
+VALIDATION_WINDOW = 512  # steps of a validation window where states are carried
 UNIGRAM_GROUPS = 64  # row groups whose keys give the unigram frequencies and the tokenizer
 
 
@@ -93,15 +96,23 @@ class Run:
         window = self._window()
         self.segments, self.split_words = self.reader.segments(window)
         self.sampler = Sampler(self.segments["train"], window, config.seed)
-        self.validation_sampler = Sampler(self.segments["validation"], window)
-        places = self.validation_sampler.spread(config.validation_windows)
-        windows = [self.reader.window(*place, window) for place in places]
+        validation_window = self._validation_window(window)
+        places = Sampler(self.segments["validation"], validation_window).spread(config.validation_windows)
+        windows = [self.reader.window(*place, validation_window) for place in places]
+        self.unscored = validation_window // 2 if config.carried else 0
         self.validation_batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
         vocabulary = len(self.tokenizer) if self.tokenizer else 256
         train_keys = np.concatenate([self.reader.actions(s) for s in self._some(self.segments["train"])])
-        validation_keys = np.concatenate([batch.actions_BT.numpy().ravel() for batch in self.validation_batches])
+        scored = [batch.actions_BT[:, self.unscored :] for batch in self.validation_batches]
+        validation_keys = np.concatenate([actions_BT.numpy().ravel() for actions_BT in scored])
         self.unigram = unigram_loss(train_keys, validation_keys, vocabulary)
         self.vocabulary = vocabulary
+        self.carried = None
+        if config.carried:
+            self.carried = CarriedBatches(
+                self.reader, self.segments["train"], config.batch, window, config.seed, config.reset,
+                self.rank, self.world, vocabulary,
+            )  # fmt: skip
         self.config = config.model_copy(update={"window": window})
 
     def _window(self) -> int:
@@ -116,6 +127,13 @@ class Run:
                 f"one {longest[1]}; {f'use --window {fitting}, or ' if fitting > 1 else ''}harvest more commits"
             )
         return fitting
+
+    def _validation_window(self, window: int) -> int:
+        """Steps of a validation window. Where states are carried it is long, and its first half is not scored."""
+        if not self.config.carried:
+            return window
+        longest = max(s.stop - s.start for s in self.segments["validation"])
+        return max(2, min(VALIDATION_WINDOW, longest))
 
     def _max_code_point(self) -> int:
         return int(self.config.model.get("max_code_point", 256))
@@ -147,7 +165,7 @@ class Run:
             check_memory(model_config, self.config, self.config.window, self.device, self.world)
             torch.manual_seed(self.config.seed)
             model = FrameModel(model_config)
-            if self.config.centre and preset != "paper":
+            if self.config.centre and isinstance(model.frame_head, FrameHead):
                 batch = make_batch(self.reader, self.sampler, 8, 1 << 30)  # no training step's windows
                 model.frame_head.centre(batch.cells_BTRC[:, :: max(1, self.sampler.window // 4)])
             learners[name] = Learner(model, self.config, self.device)
@@ -159,26 +177,31 @@ class Run:
         cost = Cost(math.nan, math.nan)
         name = config.preset or "small"
         if config.steps is None or config.preset is None:
-
-            def loader(step: int) -> Batch:
-                return make_batch(self.reader, self.sampler, config.batch, step, self.rank, self.world)
-
             if config.steps is None:
                 some = self.reader.window(*self.sampler.place(0), min(16, self.sampler.window))
                 check_time(self.models, collate([some]), config, self.world)
             spent = time.monotonic() - self.started
-            cost = probe(self.models, loader, self.validate, self.frozen_share)
+            cost = probe(self.models, self._batch, self.validate, self.frozen_share)
             if config.preset is None and planned_updates(config.minutes, spent, cost, config.evaluations) < UPDATES:
                 name, self.models = "tiny", self._build("tiny")
-                cost = probe(self.models, loader, self.validate, self.frozen_share)
+                cost = probe(self.models, self._batch, self.validate, self.frozen_share)
         spent = time.monotonic() - self.started
         steps = config.steps or planned_updates(config.minutes, spent, cost, config.evaluations)
         if self.world > 1:  # every rank measured its own time
             shared = torch.tensor([steps], device=self.device)
             torch.distributed.broadcast(shared, 0)
             steps = int(shared)
+        for learner in self.models.values():
+            learner.carried = None  # the probe's
         self.cost = cost
         self.config = config.model_copy(update={"preset": name, "steps": steps})
+
+    def _batch(self, step: int) -> Batch:
+        """This rank's share of an update's film."""
+        config = self.config
+        if self.carried:
+            return self.carried.batch(step)
+        return make_batch(self.reader, self.sampler, config.batch, step, self.rank, self.world)
 
     def plan(self) -> str:
         """What will be done, in words."""
@@ -202,12 +225,17 @@ class Run:
             f"  film        {len(self.reader.streams)} streams at {self.reader.geometry}, {steps:,} {unit} to learn\n"
             f"  splits      {self.split_words}\n"
             f"  model       {config.preset}, {config.backbone}: {counts['total']:,} parameters ({parts})\n"
-            f"  windows     {config.batch} x {config.window} {unit} an update; {self.sampler.starts:,} starts, "
-            f"{self.sampler.skipped} streams too short\n"
+            f"  windows     {self._windows_words(unit)}\n"
             f"  machine     {self.device}, {torch.get_num_threads()} threads, {self.world} ranks, "
             f"{'bf16' if config.bf16 else 'fp32'}\n"
             f"  plan        {config.steps:,} updates of {names}, {time_words}; into {self.folder}/\n" + "".join(notes)
         )
+
+    def _windows_words(self, unit: str) -> str:
+        size = f"{self.config.batch} x {self.config.window} {unit} an update"
+        if self.carried:
+            return f"{size}: {self.config.batch} streams side by side in their order, the state carried on"
+        return f"{size}; {self.sampler.starts:,} starts, {self.sampler.skipped} streams too short"
 
     # checkpoints -----------------------------------------------------------------------------------------------
 
@@ -265,6 +293,7 @@ class Run:
         return [[stream.repo_id, stream.steps] for stream in self.reader.streams]
 
     def _save(self) -> None:
+        models = {name: learner.state() for name, learner in self.models.items()}  # of every rank
         if self.rank:
             return
         state = {
@@ -273,7 +302,7 @@ class Run:
             "film": self._film(),
             "world": self.world,
             "best": self.best,
-            "models": {name: learner.state() for name, learner in self.models.items()},
+            "models": models,
         }
         save_checkpoint(self.folder / "checkpoints", self.done, state, self.config.keep)
 
@@ -288,7 +317,7 @@ class Run:
 
     def validate(self, learner: Learner) -> Predictions:
         """Every held-out step, predicted."""
-        return run_windows(learner.model, self.validation_batches, learner.reuse, learner.cast())
+        return run_windows(learner.model, self.validation_batches, learner.reuse, learner.cast()).after(self.unscored)
 
     def samplers(self) -> list[Sampler]:
         """Samplers of the windows' lengths: a quarter, a half, the whole."""
@@ -316,7 +345,7 @@ class Run:
     def _loop(self, log: Log | None, steps: int, due: set[int], sampler: Callable[[int], Sampler]) -> None:
         config = self.config
         began, first = time.monotonic(), self.done
-        with Loader(self.reader, sampler, config.batch, self.done, self.rank, self.world) as loader:
+        with self._loader(sampler) as loader:
             batches = iter(loader)
             if self.done == 0:
                 self._evaluate(log, steps)
@@ -326,7 +355,9 @@ class Run:
                 frozen = self.done < self.frozen_share * steps
                 for name, learner in self.models.items():
                     learner.freeze_head(frozen)
-                    loss, norm = learner.update(batch, rate(self.done, steps, config.warmup, config.decay))
+                    loss, norm = learner.update(
+                        batch, rate(self.done, steps, config.warmup, config.decay, config.course)
+                    )
                     values |= {f"train/{name}": loss, f"gradient/{name}": norm}
                     if not (math.isfinite(loss) and math.isfinite(norm)):
                         raise self._diverged(name, loss, batch)
@@ -340,6 +371,12 @@ class Run:
                     self._evaluate(log, steps)
                     steps = self._replan(steps, began, first)
                     due |= {steps}
+
+    def _loader(self, sampler: Callable[[int], Sampler]) -> Prefetcher:
+        """Batches from the next update on, prepared in threads; carried ones by one, since lanes go on in order."""
+        if self.carried:
+            return Prefetcher(self.carried.batch, self.done, threads=1)
+        return Loader(self.reader, sampler, self.config.batch, self.done, self.rank, self.world)
 
     def _evaluate(self, log: Log | None, steps: int) -> None:
         if self.rank == 0 and log:

@@ -18,6 +18,14 @@ class ModelConfig(FrozenModel):
 
     rows: int = Field(24, ge=1, description="screen height, cells")
     cols: int = Field(80, ge=1, description="screen width, cells")
+    head: Literal["published", "cursor", "none"] = Field(
+        "published", description="published: reads every cell; cursor: those around the cursor; none: sees no frame"
+    )
+    guesses: int = Field(0, ge=0, le=8, description="guesses of the next key by copying from the screen; 0: no copying")
+    previous_key: bool = Field(False, description="the key pressed before is an input")
+    skip: bool = Field(False, description="the action head reads the frame's vector too, not the backbone's alone")
+    memory: int = Field(0, ge=0, description="W: steps of its own past that the model attends to; 0: no memory")
+    memory_width: int = Field(64, ge=1, description="of the memory's keys and queries")
     width: int = Field(64, ge=1, description="D, of the frame head and the backbone")
     attention_layers: int = Field(1, ge=0, description="attention blocks of the frame head")
     heads: int = Field(4, ge=1, description="attention heads of the frame head")
@@ -38,6 +46,15 @@ class ModelConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _divisible(self) -> ModelConfig:
+        if self.head == "none" and not self.previous_key:
+            raise ValueError("head none sees no frame: previous_key is all that is left to read")
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"unknown backbone {self.backbone!r}: choose one of {', '.join(BACKBONES)}")
+        if self.head == "published":
+            self._check_published()
+        return self
+
+    def _check_published(self) -> None:
         step = 2**self.downsample_blocks
         if self.rows % step or self.cols % step:
             raise ValueError(f"screen {self.rows}x{self.cols} does not divide by {step}: use fewer downsample_blocks")
@@ -45,9 +62,16 @@ class ModelConfig(FrozenModel):
             raise ValueError(f"width {self.width} does not divide by {self.heads} heads")
         if self.cursor_heads and (self.reduce != "last_pos" or self.cursor_heads > self.heads):
             raise ValueError("cursor_heads needs reduce=last_pos and at least as many heads")
-        if self.backbone not in BACKBONES:
-            raise ValueError(f"unknown backbone {self.backbone!r}: choose one of {', '.join(BACKBONES)}")
-        return self
+
+    @property
+    def reads_keys(self) -> bool:
+        """Whether the model needs to be told the key pressed before each step."""
+        return self.previous_key or self.memory > 0
+
+    @property
+    def features(self) -> int:
+        """E: what the action head, the copy's gates and the memory's queries read, without the memory's own answer."""
+        return 2 * self.width if self.skip else self.width
 
     @property
     def tokens(self) -> int:
@@ -55,12 +79,18 @@ class ModelConfig(FrozenModel):
         return (self.rows >> self.downsample_blocks) * (self.cols >> self.downsample_blocks)
 
 
-# Sizes by name. `paper` is the published run's; the others are for processors.
+# Sizes by name. `paper` is the published run's, `published_*` the same architecture for processors; the others read at
+# the cursor, copy and remember (training.model.frame_model).
 _READER = {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
 
+_LEARNER = {"head": "cursor", "guesses": 3, "previous_key": True, "skip": True}
+
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"width": 48, "attention_layers": 1, "heads": 4, **_READER},
-    "small": {"width": 64, "attention_layers": 1, "heads": 4, **_READER},
+    "tiny": {"width": 128, "memory": 256, **_LEARNER},
+    "small": {"width": 256, "memory": 512, **_LEARNER},
+    "medium": {"width": 512, "memory": 1024, **_LEARNER},
+    "published_tiny": {"width": 48, "attention_layers": 1, "heads": 4, **_READER},
+    "published_small": {"width": 64, "attention_layers": 1, "heads": 4, **_READER},
     "paper": {
         "width": 1024, "attention_layers": 3, "heads": 8, "downsample_blocks": 2, "reduce": "last_pos",
     },
@@ -75,7 +105,8 @@ def preset(name: str, rows: int, cols: int, **overrides: Any) -> ModelConfig:
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     settings: dict[str, Any] = {**PRESETS[name], **overrides}
-    if "downsample_blocks" not in overrides:
+    if "downsample_blocks" not in overrides and settings.get("head", "published") == "published":
+        settings.setdefault("downsample_blocks", ModelConfig.model_fields["downsample_blocks"].default)
         while rows % 2 ** settings["downsample_blocks"] or cols % 2 ** settings["downsample_blocks"]:
             settings["downsample_blocks"] -= 1
     try:

@@ -10,9 +10,9 @@ from training.model.backbones import make_backbone
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:
-    """Trainable scalars of a FrameModel: frame_head, backbone, head and total."""
+    """Trainable scalars of a FrameModel: frame_head, backbone, head, and total, which counts what else it has too."""
     counts = {name: count_parameters(getattr(model, name)) for name in ("frame_head", "backbone", "head")}
-    return {**counts, "total": sum(counts.values())}
+    return {**counts, "total": count_parameters(model)}
 
 
 #: The setting by which ``match_parameters`` sizes a backbone, and the multiple it must be of.

@@ -4,7 +4,8 @@
     stream              keeps the state at chunk borders only; goes back chunk by chunk, computing each anew
     stream_embeddings   keeps frame embeddings (T x D) and the backbone's activations; computes the frame head anew
 
-All three add the same gradients to `.grad` and return the same losses.
+All three add the same gradients to `.grad` and return the same losses. `backpropagate` begins every window anew;
+`backpropagate_on` goes on from a state, whose history gets no gradient, and returns the state after the window.
 
 Dimensions: B windows, T steps, R rows, C columns, D width, V actions.
 """
@@ -12,7 +13,7 @@ Dimensions: B windows, T steps, R rows, C columns, D width, V actions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +21,35 @@ from torch import Tensor
 
 from schema.errors import ConfigError
 from training.model.backbones import State
-from training.model.frame_model import FrameModel
+from training.model.frame_model import FrameModel, Seen, join
 
 Mode = Literal["full", "stream", "stream_embeddings"]
 MODES: tuple[Mode, ...] = ("full", "stream", "stream_embeddings")
+
+
+class Film(NamedTuple):
+    """What a model reads and predicts: `previous_BT` and `resets_BT` as in training.model.frame_model."""
+
+    cells_BTRC: Tensor
+    previous_BT: Tensor
+    actions_BT: Tensor
+    resets_BT: Tensor | None = None
+
+    def steps(self, part: slice) -> Film:
+        """Some of the steps."""
+        resets_BT = None if self.resets_BT is None else self.resets_BT[:, part]
+        return Film(self.cells_BTRC[:, part], self.previous_BT[:, part], self.actions_BT[:, part], resets_BT)
+
+    def lanes(self, part: slice, device: torch.device) -> Film:
+        """Some of the windows, on a device."""
+        resets_BT = None if self.resets_BT is None else self.resets_BT[part].to(device)
+        cells_BTRC, previous_BT, actions_BT = (each[part].to(device) for each in self[:3])
+        return Film(cells_BTRC, previous_BT, actions_BT, resets_BT)
+
+
+def previous_keys(actions_BT: Tensor, vocabulary: int) -> Tensor:
+    """The key pressed before each step of a window; before its first, `vocabulary`: not known."""
+    return F.pad(actions_BT[:, :-1].long(), (1, 0), value=vocabulary)
 
 
 def backpropagate(
@@ -40,17 +66,34 @@ def backpropagate(
     Returns the losses [B, T] in nats, detached. `chunk` is in steps and need not divide T.
     Raises ConfigError: an unknown mode or an empty chunk.
     """
+    film = Film(cells_BTRC, previous_keys(actions_BT, model.vocabulary), actions_BT)
+    return backpropagate_on(model, film, None, mode, chunk, reuse, scale)[0]
+
+
+def backpropagate_on(
+    model: FrameModel,
+    film: Film,
+    state: State | None,
+    mode: Mode = "full",
+    chunk: int = 64,
+    reuse: bool | float = True,
+    scale: float = 1.0,
+) -> tuple[Tensor, State]:
+    """The same from a state (None: the learned start): the losses, and the state after the film, detached."""
     if mode not in MODES or chunk < 1:
         raise ConfigError(f"streaming mode {mode!r}, chunk {chunk}: choose {', '.join(MODES)} and >= 1 step")
-    weight = scale / actions_BT.numel()
+    weight = scale / film.actions_BT.numel()
+    start = model.initial_state(len(film.actions_BT)) if state is None else tuple(piece.detach() for piece in state)
+    parts = list(chunks(film.actions_BT.shape[1], chunk))
     if mode == "full":
-        logits_BTV, _ = model(cells_BTRC, reuse=reuse)
-        losses_BT = token_losses(logits_BTV, actions_BT)
+        logits_BTV, after = model(film.cells_BTRC, film.previous_BT, start, film.resets_BT, reuse)
+        losses_BT = token_losses(logits_BTV, film.actions_BT)
         (losses_BT.sum() * weight).backward()  # type: ignore[no-untyped-call]
-        return losses_BT.detach()
-    if mode == "stream":
-        return _stream(model, cells_BTRC, actions_BT, chunk, reuse, weight)
-    return _stream_embeddings(model, cells_BTRC, actions_BT, chunk, reuse, weight)
+    elif mode == "stream":
+        losses_BT, after = _stream(model, film, start, parts, reuse, weight)
+    else:
+        losses_BT, after = _stream_embeddings(model, film, start, parts, reuse, weight)
+    return losses_BT.detach(), tuple(piece.detach() for piece in after)
 
 
 def token_losses(logits_BTV: Tensor, actions_BT: Tensor) -> Tensor:
@@ -69,63 +112,66 @@ def chunks(steps: int, size: int) -> Iterator[slice]:
 
 
 def _stream(
-    model: FrameModel,
-    cells_BTRC: Tensor,
-    actions_BT: Tensor,
-    chunk: int,
-    reuse: bool | float,
-    weight: float,
-) -> Tensor:
-    parts = list(chunks(cells_BTRC.shape[1], chunk))
-    start = model.backbone.initial_state(cells_BTRC.shape[0])
-    border = border_states(model, cells_BTRC, parts, start, reuse)
-    losses_BT = torch.zeros(actions_BT.shape, device=cells_BTRC.device)
-    incoming: State | None = None  # gradient of the state after this chunk
+    model: FrameModel, film: Film, start: State, parts: Sequence[slice], reuse: bool | float, weight: float
+) -> tuple[Tensor, State]:
+    border = border_states(model, film, parts, start, reuse)
+    losses: list[Tensor] = []
+    last: State = start
+    incoming: tuple[Tensor | None, ...] | None = None  # gradient of the state after this chunk
     for number, part in reversed(list(enumerate(parts))):
-        state = tuple(piece.detach().requires_grad_() for piece in border(number))
-        logits_BTV, after = model(cells_BTRC[:, part], state, reuse)
-        chunk_losses_BT = token_losses(logits_BTV, actions_BT[:, part])
-        losses_BT = losses_BT.to(chunk_losses_BT.dtype)
-        losses_BT[:, part] = chunk_losses_BT.detach()
-        _backward(chunk_losses_BT.sum() * weight, after, incoming)
-        incoming = tuple(torch.zeros_like(s) if s.grad is None else s.grad for s in state)
+        state = tuple(piece.detach().requires_grad_(piece.is_floating_point()) for piece in border(number))
+        here = film.steps(part)
+        logits_BTV, after = model(here.cells_BTRC, here.previous_BT, state, here.resets_BT, reuse)
+        losses_BT = token_losses(logits_BTV, here.actions_BT)
+        losses.append(losses_BT.detach())
+        if incoming is None:
+            last = tuple(piece.detach() for piece in after)
+        _backward(losses_BT.sum() * weight, after, incoming)
+        incoming = tuple(_gradient(piece) for piece in state)
     if incoming is not None:
         _backward(None, start, incoming)
-    return losses_BT
+    return torch.cat(losses[::-1], 1), last
+
+
+def _gradient(piece: Tensor) -> Tensor | None:
+    """What reached a piece of a state; None for whole numbers, which carry none."""
+    if not piece.is_floating_point():
+        return None
+    return torch.zeros_like(piece) if piece.grad is None else piece.grad
 
 
 def border_states(
-    model: FrameModel, cells_BTRC: Tensor, parts: Sequence[slice], start: State, reuse: bool | float
+    model: FrameModel, film: Film, parts: Sequence[slice], start: State, reuse: bool | float
 ) -> Callable[[int], State]:
     """The state before each chunk, by the chunk's number.
 
     States of one shape are packed: a tensor object a chunk would be most of what a long window holds. Of a cache that
     grows (a transformer's, [B, H, steps, K]) only the longest is kept: every earlier one is its beginning.
     """
-    packed = tuple(piece.new_empty((len(parts), *piece.shape)) for piece in start)
-    growing: list[int] = []  # steps in the cache, from the first one on that has another shape
-    longest = state = start
+    packed = [piece.new_empty((len(parts), *piece.shape)) for piece in start]
+    sizes: list[list[int]] = []  # before each chunk, of each piece, the size of the dimension that may grow
+    state = start
     with torch.no_grad():
         for number, part in enumerate(parts):
-            if growing or any(piece.shape != pack.shape[1:] for piece, pack in zip(state, packed, strict=True)):
-                growing.append(state[0].shape[2])
-                longest = state
-            else:
-                for piece, pack in zip(state, packed, strict=True):
+            sizes.append([piece.shape[2] if piece.ndim > 2 else 0 for piece in state])
+            for piece, pack in zip(state, packed, strict=True):
+                if piece.shape == pack.shape[1:]:
                     pack[number] = piece
             if number + 1 < len(parts):  # the last chunk's end state is needed by nobody
-                state = model.predict(model.embed(cells_BTRC[:, part], reuse), state)[1]
-    first = len(parts) - len(growing)
+                here = film.steps(part)
+                state = model(here.cells_BTRC, here.previous_BT, state, here.resets_BT, reuse)[1]
+    longest = state
 
     def border(number: int) -> State:
-        if number >= first:
-            return tuple(piece[:, :, : growing[number - first]] for piece in longest)
-        return tuple(pack[number].clone() for pack in packed)
+        return tuple(
+            pack[number].clone() if piece.shape == pack.shape[1:] else piece[:, :, :size]
+            for piece, pack, size in zip(longest, packed, sizes[number], strict=True)
+        )
 
     return border
 
 
-def _backward(loss: Tensor | None, outputs: State, gradients: State | None) -> None:
+def _backward(loss: Tensor | None, outputs: State, gradients: Sequence[Tensor | None] | None) -> None:
     """Backward from a loss and from states with given gradients, those that have any history."""
     tensors: list[Tensor] = [] if loss is None else [loss]
     seeds: list[Tensor | None] = [] if loss is None else [None]
@@ -138,21 +184,18 @@ def _backward(loss: Tensor | None, outputs: State, gradients: State | None) -> N
 
 
 def _stream_embeddings(
-    model: FrameModel,
-    cells_BTRC: Tensor,
-    actions_BT: Tensor,
-    chunk: int,
-    reuse: bool | float,
-    weight: float,
-) -> Tensor:
-    parts = list(chunks(cells_BTRC.shape[1], chunk))
+    model: FrameModel, film: Film, start: State, parts: Sequence[slice], reuse: bool | float, weight: float
+) -> tuple[Tensor, State]:
     with torch.no_grad():
-        x_BTD = torch.cat([model.embed(cells_BTRC[:, part], reuse) for part in parts], 1)
-    x_BTD.requires_grad_()
-    losses_BT = token_losses(model.predict(x_BTD)[0], actions_BT)
+        seen = join([model.embed(film.cells_BTRC[:, part], reuse) for part in parts])
+    x_BTD = seen.vectors_BTD.requires_grad_()
+    logits_BTV, after = model.predict(Seen(x_BTD, seen.guesses), film.previous_BT, start, film.resets_BT)
+    losses_BT = token_losses(logits_BTV, film.actions_BT)
     (losses_BT.sum() * weight).backward()  # type: ignore[no-untyped-call]
     assert x_BTD.grad is not None
-    frozen = not any(parameter.requires_grad for parameter in model.frame_head.parameters())
-    for part in () if frozen else parts:
-        model.embed(cells_BTRC[:, part], reuse).backward(x_BTD.grad[:, part])  # type: ignore[no-untyped-call]
-    return losses_BT.detach()
+    for part in parts:
+        vectors_BTD = model.embed(film.cells_BTRC[:, part], reuse).vectors_BTD
+        if not vectors_BTD.requires_grad:  # the frame head stays as it is
+            break
+        vectors_BTD.backward(x_BTD.grad[:, part])  # type: ignore[no-untyped-call]
+    return losses_BT, after

@@ -16,7 +16,6 @@ Dimensions: B windows, T steps, R rows, C columns, D width, N versions, M change
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.model.frame_head import Block, Downsample, FrameHead
+from training.model.gather import gather_sum
 
 LIMIT = 0.5  # changed fraction of the first pooled level past which the plain form is used
 Index = npt.NDArray[np.int64]
@@ -69,60 +69,6 @@ def latest(changed_BTX: Mask) -> Index:
     """Number the changed places in order; for every place, the number of its latest change."""
     number = np.where(changed_BTX.ravel(), np.cumsum(changed_BTX.ravel()) - 1, -1)
     return np.maximum.accumulate(number.reshape(changed_BTX.shape), axis=1)
-
-
-class _GatherSum(torch.autograd.Function):
-    """Sum of gathered rows by MKL's sparse product, forward and backward: 10 times embedding_bag's speed."""
-
-    @staticmethod
-    def forward(ctx: Any, table_ND: Tensor, index_MG: Tensor) -> Tensor:
-        outputs, group = index_MG.shape
-        ctx.save_for_backward(index_MG)
-        ctx.shape = table_ND.shape
-        starts = torch.arange(0, outputs * group + 1, group)
-        return _product(starts, index_MG.reshape(-1), outputs, table_ND)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (index_MG,) = ctx.saved_tensors
-        outputs, group = index_MG.shape
-        rows = ctx.shape[0]
-        key = index_MG.numpy().ravel() * np.int64(outputs)
-        key += np.repeat(np.arange(outputs), group)
-        key.sort()  # numpy's vectorised sort: the transposed matrix in half the time of to_sparse_csc
-        column = key // outputs
-        starts = np.zeros(rows + 1, dtype=np.int64)
-        np.cumsum(np.bincount(column, minlength=rows), out=starts[1:])
-        source = torch.from_numpy(key - column * outputs)
-        return _product(torch.from_numpy(starts), source, rows, gradients[0]), None
-
-
-def _product(starts: Tensor, columns: Tensor, rows: int, dense_ND: Tensor) -> Tensor:
-    """Row i: the sum of dense rows columns[starts[i]:starts[i + 1]]."""
-    ones = torch.ones(columns.shape[0], dtype=dense_ND.dtype)
-    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
-        warnings.simplefilter("ignore", UserWarning)  # "CSR support is in beta", once a process
-        matrix = torch.sparse_csr_tensor(starts, columns, ones, size=(rows, dense_ND.shape[0]), check_invariants=False)
-        product: Tensor = torch.sparse.mm(matrix, dense_ND.contiguous())
-    return product
-
-
-def gather_sum(table_ND: Tensor, index_MG: Index) -> Tensor:
-    """[N, D] rows, [M, G] row numbers -> [M, D]: the sum of each row's G gathered rows."""
-    index = torch.from_numpy(index_MG)
-    if table_ND.device.type == "cpu" and table_ND.dtype == torch.bfloat16:  # MKL's sparse product has no bfloat16
-        return gather_sum(table_ND.float(), index_MG).to(torch.bfloat16)
-    if _sparse(table_ND):
-        return cast("Tensor", _GatherSum.apply(table_ND, index))  # type: ignore[no-untyped-call]
-    return F.embedding_bag(index.to(table_ND.device), table_ND, mode="sum")
-
-
-def _sparse(table_ND: Tensor) -> bool:
-    return (
-        table_ND.device.type == "cpu"
-        and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-        and table_ND.dtype in (torch.float32, torch.float64)
-    )
 
 
 def cell_versions(head: FrameHead, cells_BTRC: npt.NDArray[Any], changed_BTRC: Mask) -> Versions:

@@ -51,7 +51,12 @@ class Parrot(FrameModel):
         self.backbone.initial_state = lambda batch: (torch.tensor(0),)  # type: ignore[method-assign]
 
     def forward(
-        self, cells_BTRC: Tensor, state: tuple[Tensor, ...] | None = None, reuse: bool | float = True
+        self,
+        cells_BTRC: Tensor,
+        previous_BT: Tensor | None = None,
+        state: tuple[Tensor, ...] | None = None,
+        resets_BT: Tensor | None = None,
+        reuse: bool | float = True,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         assert state is not None
         start, steps = int(state[0]), cells_BTRC.shape[1]

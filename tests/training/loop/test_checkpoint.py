@@ -69,7 +69,7 @@ def test_changed_film_does_not_go_on_with_a_run(root: Path, finished: Path, tmp_
         (lambda state: state["models"].pop("frame_only"), "its checkpoint holds no frame_only"),
         (
             lambda state: state["models"]["lstm"]["model"].update({"head.weight": torch.zeros(304, 16)}),
-            r"head.weight is \(304, 16\), this model's is \(256, 16\)",
+            r"head.weight is \(304, 16\), this model's is \(256, 96\)",
         ),
         (
             lambda state: state["models"]["lstm"].update(optimizers=[]),

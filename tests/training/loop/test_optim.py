@@ -18,7 +18,7 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 def test_muon_takes_matrices_and_adamw_the_rest() -> None:
     model = FrameModel(ModelConfig(rows=8, cols=24, width=16, heads=2))
-    adamw, muon = make_optimizers(model, FitConfig(optimizer="muon"))
+    adamw, muon = make_optimizers(model, FitConfig(optimizer="muon", preset="published_tiny"))
     assert {group["lr"] for group in adamw.param_groups} == {5e-4, 1.2e-2}
     assert [(group["lr"], group["momentum"]) for group in muon.param_groups] == [(2e-2, 0.95)]
     taken = {id(p) for group in muon.param_groups for p in group["params"]}

@@ -23,15 +23,24 @@ def test_the_plan_keeps_to_the_minutes() -> None:
     updates = planned_updates(2.0, spent=10.0, cost=Cost(0.5, 2.0), evaluations=4)
     assert 10 + updates * 0.5 + 5 * 2.0 <= 120
     assert updates > 100
-    assert choose_window(FitConfig(), 10_000) == 64
-    assert choose_window(FitConfig(), 100) < 50
+    windows = FitConfig(preset="published_small")
+    assert choose_window(windows, 10_000) == 64
+    assert choose_window(windows, 100) < 50
+    assert choose_window(FitConfig(), 10_000) == 32
+    assert choose_window(FitConfig(), 100) <= 25
     assert choose_window(FitConfig(window=77), 10) == 77
 
 
 def test_an_update_that_outlasts_the_minutes_is_refused_before_the_probe(tmp_path: Path) -> None:
     root = write_warehouse(tmp_path, {"a/one": 900})
     few = {"width": 16, "heads": 2, "downsample_blocks": 1}
-    settings = {"shards": str(root), "run": str(tmp_path / "run"), "preset": "tiny", "model": few, "window": 16}
+    settings = {
+        "shards": str(root),
+        "run": str(tmp_path / "run"),
+        "preset": "published_tiny",
+        "model": few,
+        "window": 16,
+    }
     with pytest.raises(ConfigError, match=r"100000 x 16 steps takes up to .* minutes here, of 0.01 .* --steps 10"):
         fit(FitConfig.model_validate(settings | {"batch": 100_000, "minutes": 0.01, "mode": "stream", "chunk": 1}))
     assert not (tmp_path / "run/config.json").exists()

@@ -87,7 +87,7 @@ def test_every_kind_of_run_ends(root: Path, tmp_path: Path, changes: dict[str, o
 def test_it_learns_more_than_unigram(root: Path, tmp_path: Path) -> None:
     run = settings(root, tmp_path / "run", steps=60, window=24, batch=4, learning_rate=1e-2, baseline=False)
     summary = fit(run)
-    assert summary["loss_last"] < summary["loss_unigram"] < summary["loss_first"]
+    assert summary["loss_last"] < min(summary["loss_unigram"], 0.8 * summary["loss_first"])
 
 
 def test_accumulation_and_streaming_give_the_same_losses(root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from training.model.config import ModelConfig, preset
 def test_an_odd_screen_gets_fewer_downsample_blocks() -> None:
     assert preset("paper", 48, 160).downsample_blocks == 2
     assert preset("paper", 26, 80).downsample_blocks == 1
-    assert preset("tiny", 25, 80).downsample_blocks == 0
+    assert preset("published_tiny", 25, 80).downsample_blocks == 0
 
 
 def test_the_paper_preset_starts_as_published() -> None:
@@ -23,8 +23,8 @@ def test_settings_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="unknown preset 'huge'"):
         preset("huge", 24, 80)
     with pytest.raises(ConfigError, match="unknown backbone 'gru'"):
-        preset("tiny", 24, 80, backbone="gru")
+        preset("published_tiny", 24, 80, backbone="gru")
     with pytest.raises(ConfigError, match="does not divide by 5 heads"):
-        preset("tiny", 24, 80, heads=5)
+        preset("published_tiny", 24, 80, heads=5)
     with pytest.raises(ValidationError):
         ModelConfig(rows=12, cols=40, widht=8)  # type: ignore[call-arg]

@@ -18,6 +18,6 @@ def test_paper_preset_has_the_published_size() -> None:
 
 @pytest.mark.parametrize("backbone", ["frame_only", "transformer", "mamba2", "mingru"])
 def test_backbones_match_the_lstm_in_parameters(backbone: str) -> None:
-    lstm = parameter_counts(FrameModel(preset("small", 24, 80)))["backbone"]
-    other = parameter_counts(FrameModel(preset("small", 24, 80, backbone=backbone)))["backbone"]
+    lstm = parameter_counts(FrameModel(preset("published_small", 24, 80)))["backbone"]
+    other = parameter_counts(FrameModel(preset("published_small", 24, 80, backbone=backbone)))["backbone"]
     assert abs(other - lstm) / lstm < 0.02

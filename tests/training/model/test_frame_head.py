@@ -27,7 +27,7 @@ def test_the_cursor_swaps_foreground_and_background() -> None:
 @pytest.mark.parametrize(("blocks", "least"), [(1, 0.6), (2, 0.4)])
 def test_cursor_heads_start_at_the_cursor(blocks: int, least: float) -> None:
     torch.manual_seed(0)
-    head = FrameHead(preset("small", 24, 80, downsample_blocks=blocks))
+    head = FrameHead(preset("published_small", 24, 80, downsample_blocks=blocks))
     cells = torch.randint(97, 123, (6, 24, 80))
     cells[:, 22] += 3 * 256  # vim's status row, drawn inversely too
     places = [(3, 10), (8, 41), (0, 0), (15, 79), (20, 33), (11, 64)]

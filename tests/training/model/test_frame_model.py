@@ -37,5 +37,5 @@ def test_two_chunks_equal_one_window() -> None:
     cells = torch.randint(0, 2048, (2, 7, 12, 40))
     whole, _ = model(cells)
     first, state = model(cells[:, :3])
-    second, _ = model(cells[:, 3:], state)
+    second, _ = model(cells[:, 3:], state=state)
     torch.testing.assert_close(torch.cat((first, second), 1), whole)

@@ -9,7 +9,7 @@ from tests.training.film import typed_cells
 from training.model.backbones import BACKBONES
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
-from training.model.gradients import MODES, Mode, backpropagate, border_states, chunks
+from training.model.gradients import MODES, Film, Mode, backpropagate, border_states, chunks
 
 
 def build(backbone: str, **settings: object) -> FrameModel:
@@ -62,7 +62,8 @@ def test_a_cache_that_grows_is_kept_once() -> None:
     model = build("transformer")
     cells = typed_cells(1, 12, 8, 24)
     parts = list(chunks(12, 4))
-    border = border_states(model, cells, parts, model.backbone.initial_state(1), True)
+    film = Film(cells, torch.full((1, 12), model.vocabulary), torch.zeros(1, 12))
+    border = border_states(model, film, parts, model.initial_state(1), True)
     assert [border(number)[0].shape[2] for number in range(3)] == [0, 4, 8]
     assert border(1)[0].data_ptr() == border(2)[0].data_ptr()
     with torch.no_grad():
