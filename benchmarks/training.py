@@ -82,20 +82,22 @@ def exactness() -> tuple[list[list[object]], float, float]:
     rows: list[list[object]] = []
     worst = {torch.float64: 0.0, torch.float32: 0.0}
     for backbone in STATEFUL:
-        for reduce in ("mean", "last_pos"):
+        for head in ("mean", "last_pos", "cursor"):
             torch.manual_seed(0)
             layers = 1 if backbone == "lstm" else 2
-            model = FrameModel(
-                ModelConfig(
-                    rows=12, cols=40, width=16, heads=2, attention_layers=2, reduce=reduce, backbone=backbone,
-                    backbone_layers=layers, matched=False,
-                )
+            config = ModelConfig(
+                rows=12, cols=40, width=16, heads=2, attention_layers=2, backbone=backbone, backbone_layers=layers,
+                reduce="last_pos" if head == "last_pos" else "mean", matched=False,
             )  # fmt: skip
+            if head == "cursor":  # with the copy from the screen, the previous key and a memory
+                learner = preset("tiny", 12, 40, width=16, memory=24, backbone=backbone, matched=False)
+                config = learner.model_copy(update={"backbone_layers": layers})
+            model = FrameModel(config)
             for name, parameter in model.named_parameters():
                 if "h0" in name or "c0" in name:
                     torch.nn.init.normal_(parameter, std=0.5)
             cells, actions = typed_film(2, 37, 12, 40), torch.randint(0, 256, (2, 37))
-            found: list[object] = [backbone, reduce]
+            found: list[object] = [backbone, head]
             for dtype in (torch.float64, torch.float32):
                 model.to(dtype)
                 full = gradients(model, cells, actions, "full", 37, False)

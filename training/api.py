@@ -74,7 +74,7 @@ class FittedRun:
         For longer film, and for the state after it, call `model` itself (training.model.frame_model).
         """
         previous_BT = previous_keys(action_T[None], self.model.vocabulary)
-        logits_BTV, _ = self.model(cells_TRC[None], previous_BT)
+        logits_BTV: Tensor = self.model(cells_TRC[None], previous_BT)[0]
         return logits_BTV[0]
 
     def evaluate(

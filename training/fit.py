@@ -4,6 +4,11 @@
     torchrun --nproc-per-node 2 -m training.fit --shards warehouse/ --steps 500 --folder runs/two
     python -m training.fit --config run.toml --preset small --minutes 2 --set model.reduce=mean
 
+Without a preset, and with tiny, small and medium, the model reads at the cursor, copies from the screen, knows the key
+that it pressed and remembers its own past (training.model.frame_model); streams are read side by side in their order,
+the state carried from update to update (`--carried`, training.data.carried). Presets published_tiny, published_small
+and paper are the published architecture on random windows.
+
 Trains the model and, on the same batches for as many updates, the same model without memory (frame-only). In the run's
 folder: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png,
 summary.json. Started again with the same settings it goes on from its last checkpoint: a run of `--steps` that was

@@ -3,8 +3,14 @@
 import torch
 
 from tests.training.warehouse import COLS, ROWS
-from training.model.config import ModelConfig
+from training.model.config import ModelConfig, preset
 from training.model.frame_model import FrameModel
+
+
+def small_learner() -> FrameModel:
+    """Reads at the cursor, copies, knows the keys, remembers."""
+    torch.manual_seed(0)
+    return FrameModel(preset("tiny", ROWS, COLS, width=16, memory=12)).double().eval()
 
 
 def small_model(backbone: str = "lstm") -> FrameModel:

@@ -1,6 +1,7 @@
 """Film of a real history, with models that read it."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -8,12 +9,12 @@ from pipeline.replay import replay
 from pipeline.shards.writer import StreamWriter
 from schema.config import ReplayConfig
 from tests.repositories import Repository
-from training.model.config import ModelConfig
+from training.model.config import ModelConfig, preset
 from training.model.frame_model import FrameModel
 
 REPO = "owner/name"
 
-MODEL = {"rows": 8, "cols": 40, "width": 16, "heads": 2, "matched": False}
+MODEL: dict[str, Any] = {"rows": 8, "cols": 40, "width": 16, "heads": 2, "matched": False}
 
 
 def film_history(folder: Path) -> Path:
@@ -33,5 +34,8 @@ def film_history(folder: Path) -> Path:
 
 
 def recorded_model(backbone: str = "lstm") -> FrameModel:
+    """A small model of that film; "learner": one that reads at the cursor, copies, knows the keys and remembers."""
     torch.manual_seed(0)
+    if backbone == "learner":
+        return FrameModel(preset("tiny", MODEL["rows"], MODEL["cols"], width=16, memory=40)).eval()
     return FrameModel(ModelConfig.model_validate({**MODEL, "backbone": backbone})).eval()

@@ -38,7 +38,8 @@ SHORT_RUN = (
 class RolloutEpisode(NamedTuple):
     """A recorded episode: where it starts, what was typed, and the screen it ends on.
 
-    `key_before`: the key pressed just before the first, if any. `files`: what vim may open, by path as stored; None for a file that does not exist yet.
+    `key_before`: the key pressed just before the first, if any. `files`: what vim may open, by path as stored; None for
+    a file that does not exist yet.
     """
 
     stream: int

@@ -174,6 +174,15 @@ def check_time(learners: dict[str, Learner], some: Batch, config: FitConfig, wor
         )
 
 
+def fewer_updates(done: int, steps: int, left: float, each: float) -> int:
+    """`steps`, or what `left` seconds allow at `each` an update where that is a sixth less; not below UPDATES.
+
+    A run that ends on time untrained is worth nothing; one that takes longer says so.
+    """
+    possible = done + max(1, int(left / each))
+    return steps if possible > done + (steps - done) / 1.2 else max(possible, min(steps, UPDATES))
+
+
 def planned_updates(minutes: float, spent: float, cost: Cost, evaluations: int) -> int:
     """Updates that the minutes allow, `spent` seconds having gone."""
     seconds = 60 * minutes * (1 - RESERVE) - spent - (evaluations + 1) * cost.validation

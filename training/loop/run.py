@@ -35,6 +35,7 @@ from training.loop.plan import (
     check_memory,
     check_time,
     choose_window,
+    fewer_updates,
     keep_freed_memory,
     longest_segments,
     model_configs,
@@ -405,10 +406,12 @@ class Run:
         if self.asked.steps is not None or self.world > 1 or self.done >= steps or self.done == first:
             return steps
         left = 60 * self.asked.minutes - (time.monotonic() - self.started)
-        possible = self.done + max(1, int(left / ((time.monotonic() - began) / (self.done - first))))
-        if possible > self.done + (steps - self.done) / 1.2:
+        each = (time.monotonic() - began) / (self.done - first)
+        possible = fewer_updates(self.done, steps, left, each)
+        if possible == steps:
             return steps
-        self.say(f"  slower than planned: {possible} updates instead of {steps}")
+        late = "" if possible != UPDATES else f", past the {self.asked.minutes:g} minutes: fewer teach little"
+        self.say(f"  slower than planned: {possible} updates instead of {steps}{late}")
         self.config = self.config.model_copy(update={"steps": possible})
         return possible
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from schema.errors import ConfigError
-from tests.training.models import small_model
+from tests.training.models import small_learner, small_model
 from training.analysis.evaluate import (
     by_phase,
     by_position,
@@ -20,20 +20,22 @@ from training.analysis.metrics import Predictions
 from training.analysis.word_lags import NEVER, NO_WORD
 from training.data.splits import Segment
 from training.data.windows import FilmReader
-from training.model.gradients import token_losses
+from training.model.gradients import previous_keys, token_losses
 
 
-@pytest.mark.parametrize("backbone", ["lstm", "transformer", "frame_only"])
+@pytest.mark.parametrize("backbone", ["lstm", "transformer", "frame_only", "learner"])
 def test_every_context_sees_exactly_its_frames(reader: FilmReader, backbone: str) -> None:
-    model = small_model(backbone)
+    model = small_learner() if backbone == "learner" else small_model(backbone)
     targets = [(0, 70), (0, 40), (0, 41), (0, 300)]
     losses = context_losses(model, reader, targets, [1, 7, 32])
     for row, context in enumerate([1, 7, 32]):
         for column, (stream, step) in enumerate(targets):
             window = reader.window(stream, step - context + 1, context)
             with torch.no_grad():
-                logits, _ = model(torch.from_numpy(window.cells_TRC)[None], reuse=False)
-            slow = token_losses(logits[:, -1:], torch.from_numpy(window.action_T[None, -1:]))
+                action_BT = torch.from_numpy(window.action_T)[None]
+                previous_BT = previous_keys(action_BT, model.vocabulary)
+                logits, _ = model(torch.from_numpy(window.cells_TRC)[None], previous_BT, reuse=False)
+            slow = token_losses(logits[:, -1:], action_BT[:, -1:])
             assert losses[row, column] == pytest.approx(float(slow), abs=1e-5)
 
 

@@ -16,6 +16,7 @@ from training.analysis.rollout import (
     RolloutEnd,
     RolloutEpisode,
     arrived,
+    keys_before,
     load_episode,
     on_path,
     picture,
@@ -157,7 +158,7 @@ def test_given_keys_are_typed_first_and_not_counted(reader: FilmReader) -> None:
         rollout(Parrot(wrong), reader, episode, warm=0, given=len(episode.keys))
 
 
-@pytest.mark.parametrize("backbone", ["lstm", "frame_only", "transformer"])
+@pytest.mark.parametrize("backbone", ["lstm", "frame_only", "transformer", "learner"])
 def test_a_rollout_predicts_as_teacher_forcing_does(reader: FilmReader, backbone: str) -> None:
     """On the recorded path, step by step or in chunks, with the memory warmed or not."""
     model, episode = recorded_model(backbone), load_episode(reader, REPO, 3)
@@ -165,7 +166,8 @@ def test_a_rollout_predicts_as_teacher_forcing_does(reader: FilmReader, backbone
         for warm in (0, 70):
             state = warm_state(model, reader, episode, warm)
             window = reader.window(0, episode.first_step - warm, warm + 10)
-            logits_BTV, _ = model(torch.from_numpy(window.cells_TRC)[None], reuse=False)
+            before_BT = keys_before(model, reader, 0, episode.first_step - warm, window)
+            logits_BTV, _ = model(torch.from_numpy(window.cells_TRC)[None], before_BT, reuse=False)
             first = int(logits_BTV[0, warm].argmax())
             end = run_free(model, start_terminal(reader.geometry, episode), episode, state, 1, 0, 0.0, 0)
             assert end.keys in (bytes([first]), b"")

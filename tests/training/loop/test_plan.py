@@ -8,7 +8,7 @@ import torch
 from schema.errors import ConfigError
 from tests.training.warehouse import write_warehouse
 from training.loop.config import FitConfig
-from training.loop.plan import Cost, check_memory, choose_window, planned_updates
+from training.loop.plan import UPDATES, Cost, check_memory, choose_window, fewer_updates, planned_updates
 from training.loop.run import fit
 from training.model.config import ModelConfig
 
@@ -17,6 +17,13 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_built() -> None:
     model = ModelConfig(rows=48, cols=160, width=1024, attention_layers=3, heads=8)
     with pytest.raises(ConfigError, match=r"needs about .* GB for windows of 1048576"):
         check_memory(model, FitConfig(), 1 << 20, torch.device("cpu"), 1)
+
+
+def test_a_run_that_becomes_slower_ends_earlier_but_not_untrained() -> None:
+    assert fewer_updates(done=100, steps=2000, left=1900.0, each=1.0) == 2000
+    assert fewer_updates(done=100, steps=2000, left=1000.0, each=1.0) == 1100
+    assert fewer_updates(done=100, steps=2000, left=1.0, each=1.0) == UPDATES
+    assert fewer_updates(done=10, steps=50, left=1.0, each=1.0) == 50
 
 
 def test_the_plan_keeps_to_the_minutes() -> None:
