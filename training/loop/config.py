@@ -117,6 +117,8 @@ class FitConfig(FrozenModel):
             raise ValueError(f"batch {self.batch} does not divide by accumulate {self.accumulate}")
         if self.carried and self.backbone == "transformer":
             raise ValueError("a transformer's state grows with every step it carries: add --no-carried")
+        if self.carried and self.length_warmup:
+            raise ValueError("length_warmup shortens random windows: add --no-carried")
         if self.reuse and self.compile:
             raise ValueError("compile needs the plain frame head: add --no-reuse")
         if self.warmup + self.decay > 1:

@@ -29,6 +29,7 @@ class Learner:
             self.model.frame_head.compile()
         self.optimizers = make_optimizers(self.model, config)
         self.carried: State | None = None  # the state after the last update's film, one lane a row of the batch
+        self._after: State | None = None  # the same of film whose gradient was computed, as by the probe
 
     def cast(self) -> AbstractContextManager[Any]:
         """bfloat16 autocast, if the run has it."""
@@ -61,8 +62,7 @@ class Learner:
                 losses.append(losses_BT)
                 after.append(state)
         average_gradients(self.model)
-        if self.config.carried:
-            self.carried = tuple(torch.cat(pieces) for pieces in zip(*after, strict=True))
+        self._after = tuple(torch.cat(pieces) for pieces in zip(*after, strict=True))
         return torch.cat(losses)
 
     def freeze_head(self, frozen: bool) -> None:
@@ -72,6 +72,8 @@ class Learner:
     def update(self, batch: Batch, factor: float) -> tuple[float, float]:
         """One update at `factor` times the peak learning rate: mean loss (nats), gradient norm. NaN: no update."""
         losses_BT = self.gradients(batch)
+        if self.config.carried:
+            self.carried = self._after
         loss = average(float(losses_BT.mean()))
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
         if loss == loss and norm == norm and abs(norm) != float("inf"):

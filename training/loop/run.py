@@ -192,8 +192,6 @@ class Run:
             shared = torch.tensor([steps], device=self.device)
             torch.distributed.broadcast(shared, 0)
             steps = int(shared)
-        for learner in self.models.values():
-            learner.carried = None  # the probe's
         self.cost = cost
         self.config = config.model_copy(update={"preset": name, "steps": steps})
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from schema.errors import ConfigError
-from training.loop.distributed import has_bf16, pick_device, start_ranks
+from training.loop.distributed import gather_lanes, has_bf16, own_lanes, pick_device, start_ranks
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:7", "mps"])
@@ -35,3 +35,9 @@ def test_every_rank_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "set_device", own.append)
     start_ranks(torch.device("cuda", 1))
     assert own == [torch.device("cuda", 1)]
+
+
+def test_alone_the_lanes_of_a_state_are_all_lanes() -> None:
+    state = (torch.arange(6).view(3, 2),)
+    assert gather_lanes(state) is state
+    assert own_lanes(state) is state

@@ -71,7 +71,11 @@ def test_a_killed_run_ends_in_the_same_weights(root: Path, finished: Path, tmp_p
     [
         {"mode": "stream", "chunk": 5},
         {"mode": "stream_embeddings", "chunk": 7, "reuse": False},
-        {"accumulate": 2, "length_warmup": 0.5},
+        {"accumulate": 2, "length_warmup": 0.5, "carried": False},
+        {"preset": "published_tiny", "window": 16},
+        {"backbone": "transformer", "model": {**MODEL, "matched": False}},
+        {"model": {**MODEL, "head": "none", "guesses": 0}},
+        {"model": {**MODEL, "head": "published"}, "reset": 0.5},
         {"optimizer": "muon"},
         {"bf16": True},
         {"tokens": 280},
