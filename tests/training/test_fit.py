@@ -16,7 +16,7 @@ from flows.server import free_port
 from schema.errors import ConfigError
 from tests.training.runs import MODEL, weights
 from training.fit import main, parse
-from training.loop.checkpoint import checkpoints
+from training.loop.checkpoint import checkpoints, load_checkpoint
 from training.loop.config import PUBLISHED, FitConfig
 from training.loop.report import read_log
 from training.loop.run import fit
@@ -85,6 +85,9 @@ def test_two_ranks_give_one_processs_losses(root: Path, tmp_path: Path) -> None:
         for name in ("one", "two")
     ]
     assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+    one, two = (load_checkpoint(checkpoints(tmp_path / name / "checkpoints")[-1]) for name in ("one", "two"))
+    for alone, together in zip(*(each["models"]["lstm"]["carried"] for each in (one, two)), strict=True):
+        torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)  # the lanes of both ranks, in order
 
 
 def test_two_ranks_tell_of_an_error_once(tmp_path: Path) -> None:
