@@ -38,6 +38,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ from schema.errors import ConfigError
 from training.model.backbones import State, make_backbone
 from training.model.config import ModelConfig
 from training.model.counts import match_parameters
-from training.model.cursor_head import CursorHead, find_cursor
+from training.model.cursor_head import BAND, CursorHead, find_cursor
 from training.model.frame_head import FrameHead, uniform_
 from training.model.memory import Memory
 from training.model.reuse import LIMIT, embed
@@ -123,8 +124,13 @@ class FrameModel(nn.Module):
             return Guesses(nothing_BTK, nothing_BTK)
         cells_FRC = cells_BTRC.flatten(0, 1).cpu().numpy()
         points = self.config.max_code_point
-        copies = find_copies(cells_FRC % points, *find_cursor(cells_FRC, points), self.config.guesses)
-        return Guesses(*(torch.from_numpy(each).to(device).view(batch, steps, -1) for each in copies))
+        parts = []
+        for start in range(0, len(cells_FRC), BAND):
+            band_FRC = cells_FRC[start : start + BAND]
+            codes_FRC = band_FRC.astype(np.uint8) if points == 256 else band_FRC % points  # the same, four times faster
+            parts.append(find_copies(codes_FRC, *find_cursor(band_FRC, points), self.config.guesses))
+        whole = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Guesses(*(torch.from_numpy(each).to(device).view(batch, steps, -1) for each in whole))
 
     def logits(self, y_BTD: Tensor) -> Tensor:
         """[..., D] -> [..., V]: the padding of the vocabulary cut off."""
