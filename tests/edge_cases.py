@@ -17,7 +17,8 @@ SUBJECTS = [
     b"zero\xe2\x80\x8bwidth e\xcc\x81",
     b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     b"  padded  ", b"'", b'"', b"\\", b"~", b"two\nlines of subject\n\nbody", b"\xff\xfe\x00", b"!", b"ends with !",
-    b"a\r\nb",
+    b"a\r\nb", b"Signed-off-by: A B <a@example.org>", b"Signed-off-by: A\nSigned-off-by: B", b"Signed-off-by:",
+    b"signed-off-by: A", b"(cherry picked from commit 0123456789abcdef0123456789abcdef01234567)",
 ]  # fmt: skip
 
 

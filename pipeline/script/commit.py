@@ -31,6 +31,8 @@ _UNPLAYABLE, _MISSING = (-1, 0), (-2, 0)  # instead of the files below a tree
 _UNSOUND = {_UNPLAYABLE: "unplayable", _MISSING: "missing"}
 _MAX_TREE_FILES = 1_000_000  # a tree of more is a bomb: no one can check it out
 _NAME_BYTES, _FULL_PATH_BYTES = 255, 4_000  # the file system's limits
+_SIGN_OFF = "Signed-off-by: "
+_GIT_SPACE = " \t\n\r"  # what git's isspace takes for white space: no form feed, nothing beyond ASCII
 _EMPTY_TREES = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -307,12 +309,7 @@ class _ScriptWriter:
 
     def commit(self, subject: str) -> None:
         """Record it."""
-        line = b"git add -Af && git commit -qm " + quote(subject.encode())
-        if not self.story.changes:
-            line += b" --allow-empty"
-        if not subject:
-            line += b" --allow-empty-message"
-        self.type(line)
+        self.type(commit_line(subject, changes=bool(self.story.changes)))
 
     def script(self, subject: str) -> Script:
         """What was typed. Raises SkippedCommit when the shell's part alone is too long."""
@@ -395,6 +392,27 @@ class _ScriptWriter:
         if change in self.modes:
             return REGULAR if change.new_mode == EXECUTABLE else EXECUTABLE
         return change.old_mode if change.old_mode in (REGULAR, EXECUTABLE) else REGULAR
+
+
+def commit_line(subject: str, *, changes: bool) -> bytes:
+    """The line that records a commit. `changes`: whether its tree differs from the one before."""
+    line = b"git add -Af && git commit -qm " + quote(subject.encode())
+    if not changes:
+        line += b" --allow-empty"
+    if reads_as_empty(subject):
+        line += b" --allow-empty-message"
+    return line
+
+
+def reads_as_empty(subject: str) -> bool:
+    """Whether `git commit -m SUBJECT` aborts because git takes this one line for an empty message.
+
+    With `-m`, git strips white space from the end of the line (comment lines stay), and then calls a message empty if
+    it holds nothing but white space and sign-offs, spelt exactly so. `--allow-empty-message` records it as it is.
+    Source: git's sequencer.c, `message_is_empty`; the same in every version since 1.5.4 (2008).
+    """
+    line = subject.rstrip(_GIT_SPACE)
+    return not line or line.startswith(_SIGN_OFF)
 
 
 def _deepest(folders: list[bytes]) -> list[bytes]:

@@ -76,6 +76,36 @@ def test_tight_limits_change_no_tree(tmp_path: Path) -> None:
     assert [p.tree for p in played] == [commit.tree for commit, _ in kept]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "Signed-off-by: A <a@b>",
+        "Signed-off-by: A\nSigned-off-by: B",
+        "Signed-off-by: A\nmore",
+        "Signed-off-by: \u3000",
+    ],
+)
+def test_a_subject_that_git_takes_for_empty_is_allowed(tmp_path: Path, message: str) -> None:
+    r = Repository(tmp_path / "r")
+    r.commit(message, {"a": b""})
+    assert lines(tell_all(r.path)[0])[-1].endswith(" --allow-empty-message")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Signed-off-by:", "Signed-off-by: ", "signed-off-by: A", "Signed-Off-By: A", "\u3000Signed-off-by: A", "\u3000",
+        "#", "Co-authored-by: A <a@b>", "fix\nSigned-off-by: A", "(cherry picked from commit 01234567)",
+        "Signed-off-by : A",
+    ],
+)  # fmt: skip
+def test_any_other_subject_is_typed_as_ever(tmp_path: Path, message: str) -> None:
+    r = Repository(tmp_path / "r")
+    r.commit(message, {"a": b""})
+    assert "--allow-empty-message" not in lines(tell_all(r.path)[0])[-1]
+
+
 def test_an_edit_is_vim_and_a_commit(tmp_path: Path) -> None:
     path = make_repository(tmp_path / "r", {"a.py": b"x = 1\n"}, {"a.py": b"x = 2\n"})
     first, second = tell_all(path)
