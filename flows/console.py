@@ -97,12 +97,15 @@ def closing_table(outcomes: Sequence[Outcome], seconds: float) -> Table:
 
 
 def reasons(outcomes: Sequence[Outcome]) -> list[str]:
-    """What this run dropped, and why repositories were refused: one line each."""
+    """What this run dropped, and why repositories were refused, filmed anew or kept as they were: one line each."""
     lines = []
     for outcome in outcomes:
         if outcome.status in ("failed", "refused"):
             lines.append(f"{outcome.status} {outcome.repo_id}: {outcome.reason}")
-        elif outcome.drops:
+            continue
+        if outcome.reason:
+            lines.append(f"{outcome.repo_id}: {outcome.reason}")
+        if outcome.drops:
             lines.append(f"dropped of {outcome.repo_id}: {drops_text(outcome.drops)}")
     return lines
 
@@ -139,9 +142,9 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     if outcomes and len(complete) == len(outcomes) and not new:
         return "Nothing to do: everything was filmed before, not a byte changed."
     sentences = [f"{new:,} new episodes, {sum(o.new_steps for o in outcomes):,} new steps."]
-    replaced = [o.repo_id for o in outcomes if o.replaced]
+    replaced = [o.repo_id for o in complete if o.replaced]
     if replaced:
-        sentences.append(f"History was rewritten, stream replaced: {', '.join(replaced)}.")
+        sentences.append(f"Film replaced: {', '.join(replaced)}.")
     if any(o.status == "partial" for o in outcomes):
         sentences.append("Stopped early: run the same command again to go on.")
     return " ".join(sentences)

@@ -16,8 +16,8 @@ from prefect.tasks import exponential_backoff
 from flows import artifacts, worker
 from flows.board import Board
 from pipeline.crawl.clone import FetchError
-from pipeline.crawl.source import RefusedSource, parse_source
-from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered
+from pipeline.crawl.source import RefusedSource
+from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered, source_of
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
 from schema.errors import GitreelError, WarehouseError
@@ -63,8 +63,8 @@ def film(
         except RefusedSource as refusal:
             if not found:
                 raise
-            source = parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
-            return refuse_found(source.repo_id, refusal.rule, config)
+            source = source_of(named, config)
+            return refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
 
 
 def film_all(

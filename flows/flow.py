@@ -110,9 +110,11 @@ def harvest_github(
             return _come_back(limited)
         if not (finding.kept or finding.refused):
             get_run_logger().warning("GitHub: no repository is like that; ask for less: fewer languages, fewer stars")
-        refused = [refuse_found(name, rule, chosen) for name, rule in finding.refused]
+        refused = [
+            refuse_found(name, rule, chosen, source=f"{api.clone_origin}/{name}") for name, rule in finding.refused
+        ]
         named = [found.clone_url for found in finding.kept]
-        check_sources(named, chosen) if named else None
+        named = list(check_sources(named, chosen)) if named else []
         licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
         return _film(named, chosen, Board(), retries, licences, refused)
 
@@ -131,9 +133,8 @@ def harvest_local(
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
 
     def run() -> list[Outcome]:
-        named = repositories or ["."]
         chosen = harvest_config(config, warehouse, geometry)
-        check_sources(named, chosen)
+        named = list(check_sources(repositories or ["."], chosen))
         return _film(named, chosen, Board(board or None), retries)
 
     return _told(run)

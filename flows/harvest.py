@@ -33,6 +33,18 @@ from schema.geometry import Geometry
 OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
 
+class NameOfLast(argparse.Action):
+    """`--repo PATH --name NAME`: keeps PATH -> NAME."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: object, flag: str | None = None
+    ) -> None:
+        """Take the name for the last repository named so far."""
+        if not options.repo:
+            parser.error(f"{flag} {value}: name the repository before it: --repo PATH_OR_URL {flag} {value}")
+        options.name = {**(options.name or {}), options.repo[-1]: str(value)}
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's flags; help texts say units and defaults."""
     flags = argparse.ArgumentParser(
@@ -43,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = flags.add_argument
     add("--repo", action="append", default=[], metavar="PATH_OR_URL", help="repository; may be repeated")
+    add("--name", action=NameOfLast, metavar="NAME",
+        help="name in the warehouse of the --repo before it; default: owner/name, or the folder's name")  # fmt: skip
     add("--repos-from", metavar="FILE", help="file with one repository a line; '#' starts a comment")
     add("--warehouse", default="warehouse", help="folder, or s3://bucket/prefix")
     add("--geometry", default="24x80", metavar="ROWSxCOLS", help="screen size, cells")
@@ -60,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     add("--licence", action="append", default=[], metavar="SPDX", help="allow this licence too")
     add("--allow-unknown-licence", action="store_true", help="film URLs without a known licence too")
     add("--opt-out", action="append", default=[], metavar="OWNER", help="owner, or owner/name, never filmed")
+    add("--replace", action="append", default=[], metavar="NAME",
+        help="let a history with another root take the place of this repository's film")  # fmt: skip
     add("--report", type=Path, metavar="FILE", help="also write what became of each repository, as JSON")
     add("--set", action="append", default=[], metavar="NAME=VALUE",
         help="a replay setting: " + ", ".join(ReplayConfig.model_fields))  # fmt: skip
@@ -79,6 +95,7 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
     values: dict[str, Any] = {
         "warehouse": options.warehouse, "cache": options.cache, "replay": replay,
         "allow_unknown_licence": options.allow_unknown_licence, "opt_out": tuple(options.opt_out),
+        "names": options.name or {}, "replace": tuple(options.replace),
         "clone": {
             "protocols": ("https", *options.protocol), "http_hosts": tuple(options.http_host),
             "timeout_seconds": options.timeout, "max_bytes": options.max_clone_bytes,
@@ -140,8 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         config = configured(options)
-        named = named_repositories(options)
-        check_sources(named, config)
+        named = list(check_sources(named_repositories(options), config))
         outcomes = finished(named, config) or harvest(named, config, options, console)
     except GitreelError as error:
         errors.print(escape(str(error)))

@@ -2,8 +2,9 @@
 
     harvest_repository("path/or/url", config) -> Outcome
 
-What was filmed before is not filmed again: the stream's manifest says where to go on. An interrupted harvest leaves
-whole episodes; running the same command again goes on behind them and ends in the same bytes.
+What was filmed before is not filmed again: the stream's manifest says where to go on, and `pipeline.growth` when the
+stream must be filmed anew. An interrupted harvest leaves whole episodes; running the same command again goes on behind
+them and ends in the same bytes.
 """
 
 import os
@@ -17,12 +18,14 @@ from typing import NamedTuple
 import duckdb
 from pydantic import Field
 
+from pipeline import growth
 from pipeline.crawl.clone import Clone, CloneConfig, cloned
 from pipeline.crawl.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.crawl.opt_out import RULE, opt_out_list, opted_out
-from pipeline.crawl.source import LocalSource, RemoteSource, Source, parse_source, printable
+from pipeline.crawl.source import LocalSource, RemoteSource, Source, checked_name, parse_source, printable, same_source
 from pipeline.git import history
 from pipeline.git.objects import need_git
+from pipeline.growth import Present
 from pipeline.replay import replay
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
@@ -31,7 +34,6 @@ from pipeline.warehouse.database import DATABASE
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError, SourceError
 from schema.manifest import MANIFEST, TOOL_VERSION, Manifest, stream_folder
-from schema.records import Episode
 
 REPORT_SECONDS = 0.2
 AUTHOR_KEY = "GITREEL_AUTHOR_KEY"  # environment variable; never a flag, a parameter or a stored value
@@ -49,6 +51,12 @@ class HarvestConfig(FrozenModel):
         default=False, description="harvest URLs without a known licence too; one's own folders always are"
     )
     opt_out: tuple[str, ...] = Field(default=(), description="owners, or owner/name, that are never harvested")
+    names: dict[str, str] = Field(
+        default={}, description="repository as it is named -> its id in the warehouse, instead of the one it would have"
+    )
+    replace: tuple[str, ...] = Field(
+        default=(), description="ids whose film another history of that name may replace, as after a new root"
+    )
     token_origins: tuple[str, ...] = Field(
         default=("https://github.com",), description="where GITHUB_TOKEN may be sent"
     )
@@ -67,8 +75,8 @@ class Outcome(FrozenModel):
 
     repo_id: str
     status: str = Field(description="'complete', 'partial', 'refused' or 'failed'")
-    reason: str = Field(default="", description="why it was refused or failed, one line")
-    replaced: bool = Field(default=False, description="its history was rewritten, its stream filmed anew")
+    reason: str = Field(default="", description="why it was refused, failed, replaced or kept as it was, one line")
+    replaced: bool = Field(default=False, description="its stream is filmed anew, and replaced once that is complete")
     episodes: int = 0
     steps: int = 0
     bytes: int = Field(default=0, description="bytes of its step files")
@@ -103,8 +111,9 @@ def harvest_repository(
     """
     started = time.monotonic()
     need_git()
-    source = parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
-    if opted_out(source.repo_id, (*config.opt_out, *opt_out_list(Store(config.warehouse)))):
+    source = source_of(named, config)
+    listed = (*config.opt_out, *opt_out_list(Store(config.warehouse)))
+    if any(opted_out(name, listed) for name in (source.repo_id, parse_named(named, config).repo_id)):
         return _refused(source, config, RULE, None)
     with (
         cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone,
@@ -114,8 +123,9 @@ def harvest_repository(
         own = isinstance(source, LocalSource)
         keep, rule = licence_filter(licence, config.licences, allow_unknown=config.allow_unknown_licence)
         if not keep and not own:
-            return _refused(source, config, rule, licence)
-        outcome = _film(clone, config, licence, report or (lambda progress: None), stop or (lambda: False))
+            return _refused(source, config, rule, licence, family=history.root(clone.git_dir, clone.tip))
+        present = Present(named, clone, history.order(clone.git_dir, clone.tip))
+        outcome = _film(present, config, licence, report or (lambda progress: None), stop or (lambda: False))
     return outcome.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
 
 
@@ -132,38 +142,43 @@ def _named_as(named: str, clone: Clone) -> Iterator[None]:
 
 
 def _film(
-    clone: Clone,
+    present: Present,
     config: HarvestConfig,
     licence: str | None,
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> Outcome:
-    commits = history.order(clone.git_dir, clone.tip)
+    clone, store = present.clone, Store(config.warehouse)
 
-    def holds(episode: Episode) -> bool:
-        return episode.episode < len(commits) and commits[episode.episode] == episode.commit
+    def outdated(stream: Manifest, in_place: bool) -> str:
+        asked = not in_place or clone.repo_id in config.replace
+        return growth.outdated(store, stream, present, config.replay, replace=asked)
 
     drops: Counter[str] = Counter()
     episodes = steps = 0
     writer = StreamWriter(
-        config.warehouse,
+        store,
         clone.repo_id,
         config.replay,
         source=clone.shown,
-        family=commits[0],  # the root of the first-parent chain: forks share it
+        family=present.commits[0],  # the root of the first-parent chain: forks share it
         licence=licence,
-        holds=holds,
+        outdated=outdated,
     )
     try:
-        resume = writer.resume_point
-        total = len(commits) - (resume.episode + 1 if resume else 0)
+        known = growth.filmed(store, writer.manifest)
+        commits = history.continued(list(known), present.commits)
+        assert commits is not None, "or the stream would be outdated"
+        total = len(commits) - len(known)
+        said = growth.behind(known, present)
         told = 0.0
         for take in replay(
             clone.git_dir,
             clone.repo_id,
             config.replay,
-            resume=resume,
+            resume=writer.resume_point,
             tip=clone.tip,
+            commits=commits,
             author_key=author_key(config.replay),
             stop=stop,
         ):
@@ -177,14 +192,15 @@ def _film(
             if stop():
                 break
         report(Progress(episodes, total, steps))
-        manifest = writer.close("complete" if episodes == total else "partial")
+        facts = {"source": writer.manifest.source, "licence": writer.manifest.licence} if said else {}
+        manifest = writer.close("complete" if episodes == total else "partial", **facts)
     except BaseException:
         writer.abandon()
         raise
     return _outcome(manifest).model_copy(
         update={
             "new_episodes": episodes, "new_steps": steps, "drops": dict(drops),
-            "replaced": writer.replacing,
+            "replaced": writer.replacing, "reason": f"{writer.why}; it is filmed anew" if writer.why else said,
         }
     )  # fmt: skip
 
@@ -192,23 +208,27 @@ def _film(
 def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | None:
     """The outcomes of a harvest that has nothing to do; None if there is, or may be, something.
 
-    Answers in milliseconds for local folders whose streams end at their newest commit and are in the database. A URL
-    may have news, so it is never called finished. Raises what `harvest_repository` does.
+    Answers in milliseconds for local folders of which every commit is in the stream, and in the database. A URL is
+    never called finished, for it may have news; nor is a stream that lacks commits because files were missing, for they
+    may have come. Raises what `harvest_repository` does.
     """
     outcomes = []
     store = Store(config.warehouse)
     sources = check_sources(named, config)
-    if any(isinstance(source, RemoteSource) for source in sources) or not registered(store):
+    if any(isinstance(source, RemoteSource) for source in sources.values()) or not registered(store):
         return None
-    for source in sources:
+    for text, source in sources.items():
         with cloned(source, config.cache_folder, config.clone) as clone:
             manifest = load(store, f"{stream_folder(clone.repo_id)}/{MANIFEST}")
             if manifest is None or manifest.status != "complete" or manifest.config != config.replay:
                 return None
-            newest = history.order(clone.git_dir, clone.tip)[-1:]
-            if manifest.tool_version != TOOL_VERSION or manifest.resume is None or newest != [manifest.resume.commit]:
+            present = Present(text, clone, history.order(clone.git_dir, clone.tip))
+            known = growth.filmed(store, manifest)
+            if manifest.tool_version != TOOL_VERSION or growth.MISSING in known.values():
                 return None
-            outcomes.append(_outcome(manifest))
+            if not known.keys() >= set(present.commits):
+                return None
+            outcomes.append(_outcome(manifest).model_copy(update={"reason": growth.behind(known, present)}))
     return outcomes
 
 
@@ -243,39 +263,53 @@ def _outcome(manifest: Manifest) -> Outcome:
     )
 
 
-def _refused(source: Source, config: HarvestConfig, rule: str, licence: str | None) -> Outcome:
-    refuse(config.warehouse, source.repo_id, config.replay, rule, source=source.shown, licence=licence)
+def _refused(
+    source: Source, config: HarvestConfig, rule: str, licence: str | None, *, family: str | None = None
+) -> Outcome:
+    refuse(config.warehouse, source.repo_id, config.replay, rule, source=source.shown, family=family, licence=licence)
     return Outcome(repo_id=source.repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
 
 
-def refuse_found(repo_id: str, rule: str, config: HarvestConfig) -> Outcome:
-    """Register a repository that was found and is not filmed: a row of `drops`; 'failed' where that cannot be done."""
+def refuse_found(repo_id: str, rule: str, config: HarvestConfig, *, source: str = "") -> Outcome:
+    """Register a repository that was found at `source` and is not filmed; 'failed' where that cannot be done."""
     try:
-        refuse(config.warehouse, repo_id, config.replay, rule)
+        refuse(config.warehouse, repo_id, config.replay, rule, source=source)
     except GitreelError as error:  # its stream is being written, say: no reason to film no other one
         return Outcome(repo_id=repo_id, status="failed", reason=str(error))
     return Outcome(repo_id=repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
 
 
-def check_sources(named: Sequence[str], config: HarvestConfig) -> list[Source]:
-    """Every source, parsed, before any work.
+def parse_named(named: str, config: HarvestConfig) -> Source:
+    """The source that `named` is, under the id it has by itself. Raises SourceError."""
+    return parse_source(named, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
 
-    Raises SourceError (none, malformed, or two of one name), ConfigError (no git), WarehouseError (no such place).
+
+def source_of(named: str, config: HarvestConfig) -> Source:
+    """The source that `named` is, under the id that the config gives it. Raises SourceError, ConfigError."""
+    source, name = parse_named(named, config), config.names.get(named)
+    return source if name is None else source._replace(repo_id=checked_name(name))
+
+
+def check_sources(named: Sequence[str], config: HarvestConfig) -> dict[str, Source]:
+    """The source of every repository named, before any work; one that is named twice comes once.
+
+    Raises SourceError (none, malformed, or two of one name), ConfigError (no git, a name that is none), WarehouseError
+    (no such place).
     """
     need_git()
     if not named:
         raise SourceError("no repository named; pass one: python -m flows.harvest --repo PATH_OR_URL")
-    found: dict[str, Source] = {}
+    found: dict[str, tuple[str, Source]] = {}
     for text in named:
-        source = parse_source(text, protocols=config.clone.protocols, http_hosts=config.clone.http_hosts)
-        other = found.setdefault(source.repo_id, source)
-        if other != source:
+        source = source_of(text, config)
+        first, other = found.setdefault(source.repo_id, (text, source))
+        if not same_source(other, source):
             raise SourceError(
-                f"repositories {other.shown!r} and {source.shown!r} would both be called {source.repo_id!r}; "
-                "rename one folder, or harvest them into two warehouses"
+                f"repositories {printable(first)} and {printable(text)} would both be called {source.repo_id!r}; "
+                f"give one of them another name: --repo {printable(text)} --name NAME"
             )
     Store(config.warehouse)
-    return list(found.values())
+    return dict(found.values())
 
 
 def author_key(replay: ReplayConfig) -> bytes | None:

@@ -10,12 +10,12 @@ TABLE_ROWS rows (about 250 bytes each).
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pipeline.film.frames import Film, RowTable
-from pipeline.git.history import Commit, RewrittenHistoryError, ahead, order, walk
+from pipeline.git.history import Commit, RewrittenHistoryError, ahead, walk
 from pipeline.git.objects import Blobs
 from pipeline.script.commit import Script, SkippedCommit, Workspace, write_script
 from pipeline.script.selection import Verdicts
@@ -53,13 +53,15 @@ def replay(
     *,
     resume: Episode | None = None,
     tip: str | None = None,
+    commits: Sequence[str] | None = None,
     author_key: bytes | None = None,
     verdicts: Verdicts | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FilmedCommit]:
     """Yield a take for each commit up to `tip` (default: HEAD), oldest first, from behind `resume` on.
 
-    The same repository, config and key give the same takes, wherever a replay was interrupted and resumed; it ends as
+    `commits`: the order of the whole stream, where it is not the history's own (`history.continued`). The same
+    repository, order, config and key give the same takes, wherever a replay was interrupted and resumed; it ends as
     soon as `stop` says so, without the commit at hand.
     Raises RewrittenHistoryError when `resume` is no longer part of the history, SourceError when there is no
     complete history to read, ConfigError when `author_key` is not the one of `config.author_key_hash`.
@@ -70,17 +72,18 @@ def replay(
         if stop():
             raise _Stopped
 
-    commits = walk(
+    walked = walk(
         git_dir,
         tip=tip,
         after=resume.commit if resume else None,
         at=resume.episode if resume else None,
+        commits=commits,
     )
     with Blobs(git_dir) as blobs:
         workspace = Workspace(blobs, config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
         terminal = Terminal(config.geometry, resume.final_screen if resume else None)
         next_step = resume.first_step + resume.steps if resume else 0
-        for commit in ahead(commits, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
+        for commit in ahead(walked, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
             if len(terminal.table) > TABLE_ROWS:
                 terminal.forget_rows()
             author = _author(commit, author_key)
@@ -132,12 +135,6 @@ def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Fil
             return film, refused
         terminal.stand_at(before)
         return None, refused
-
-
-def still_holds(git_dir: str | os.PathLike[str], episode: Episode, tip: str | None = None) -> bool:
-    """Whether a stream that ends with `episode` can be continued; False when the history was rewritten."""
-    commits = order(git_dir, tip)
-    return episode.episode < len(commits) and commits[episode.episode] == episode.commit
 
 
 def shown_path(path: bytes) -> str:
@@ -258,11 +255,4 @@ def _skipped_commit(
     return FilmedCommit(episode, None, terminal.table, [], [drop])
 
 
-__all__ = [
-    "RewrittenHistoryError",
-    "FilmedCommit",
-    "play_commit",
-    "replay",
-    "shown_path",
-    "still_holds",
-]
+__all__ = ["RewrittenHistoryError", "FilmedCommit", "play_commit", "replay", "shown_path"]

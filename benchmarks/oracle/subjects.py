@@ -60,8 +60,8 @@ SEPARATORS = (
 )
 VALUES = (
     "A B <a@example.org>", "", " ", "\t", "\u00a0", "\u3000", "\ufeff", "#1", "https://example.org/a?b=c#d",
-    "\u6f22\u5b57", "I0123456789abcdef", "e\u0301", "a@example.org", "<>", "\n", "\r\n", ".", "\U0001f680", "\\n", "$(id)", "`id`",
-    "!!",
+    "\u6f22\u5b57", "I0123456789abcdef", "e\u0301", "a@example.org", "<>", "\n", "\r\n", ".", "\U0001f680", "\\n",
+    "$(id)", "`id`", "!!",
 )  # fmt: skip
 JOINTS = ("", " ", "\n", "\r\n", "\n\n", "\t", "\n\t", "\f", "\u2028", "\x85", "; ", "\u200b")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from schema.errors import SourceError
+from schema.errors import ConfigError, SourceError
 
 PROTOCOLS = ("https", "ssh", "file", "http")
 _SCP = re.compile(r"(?P<user>[\w.-]+)@(?P<host>[A-Za-z0-9][\w.-]*):(?P<path>[^:].*)")
@@ -138,6 +138,21 @@ def _remote(text: str, shown: str, protocols: tuple[str, ...], http_hosts: tuple
     address = where if port is None else f"{where}:{port}"
     clean = f"{scheme}://{user}{address}{url.path}"
     return RemoteSource(repo_id, clean, clean.replace(user, "", 1) if user else clean)
+
+
+def checked_name(name: str) -> str:
+    """A name chosen for a repository: NAME or OWNER/NAME, of the characters that ids have. Raises ConfigError."""
+    parts = name.split("/")
+    if len(parts) > 2 or any(part != safe_name(part) for part in parts):
+        raise ConfigError(f"--name {printable(name)}: write NAME or OWNER/NAME of letters, digits and _.+@- alone")
+    return name
+
+
+def same_source(one: Source, other: Source) -> bool:
+    """Whether two sources are one repository, named twice: one folder, or one URL with and without '.git'."""
+    if isinstance(one, RemoteSource) and isinstance(other, RemoteSource):
+        return one.url.rstrip("/").removesuffix(".git") == other.url.rstrip("/").removesuffix(".git")
+    return one == other
 
 
 def local_id(path: Path) -> str:

@@ -2,8 +2,11 @@
 
 Order: the first-parent chain, oldest first; at a merge, first the non-merge commits that it alone brings (parents
 before children, the first parent's line before the second's), each against its first parent; merges themselves add
-nothing. What a chain commit adds depends on its ancestors alone, so the order at an older tip is always a prefix of
-the order at a newer one. Memory: about 250 bytes a commit of the repository for the graph; the walk is streamed.
+nothing. What a chain commit adds depends on its ancestors alone, so the order at an older tip is a prefix of the order
+at a newer one as long as the older tip stays on the first-parent chain. A merge may put it elsewhere (a foxtrot merge,
+whose second parent it is). A stream then keeps its own order: `continued`.
+
+Memory: about 250 bytes a commit of the repository for the graph; the walk is streamed.
 """
 
 import os
@@ -11,7 +14,7 @@ import resource
 import subprocess
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, NamedTuple
@@ -19,7 +22,7 @@ from typing import IO, NamedTuple
 from pipeline.git.objects import GITLINK, Blobs, Reader, Source, locate, reading
 from schema.errors import SourceError
 
-__all__ = ["Blobs", "Commit", "FileChange", "RewrittenHistoryError", "ahead", "order", "root", "walk"]
+__all__ = ["Blobs", "Commit", "FileChange", "RewrittenHistoryError", "ahead", "continued", "order", "root", "walk"]
 
 # A commit that changes more paths than this is cut off there, and so is one for which git needs more memory than this
 # (it holds a commit's whole list, some 700 bytes a path): a tree can name 10^10 files in a few kilobytes.
@@ -93,21 +96,45 @@ def order(git_dir: Repository, tip: str | None = None) -> list[str]:
         return [graph.shas[number].hex() for number in _ordered(graph)]
 
 
+def continued(filmed: Sequence[str], commits: Sequence[str]) -> list[str] | None:
+    """The order of a stream that begins with the commits `filmed`, once all of `commits`, a history's order, are in it.
+
+    What was filmed keeps its place; what is new follows in the history's order. With nothing new that is `filmed`, also
+    where the history has fewer commits (HEAD was moved back). None where the history has new commits and lacks filmed
+    ones: it was rewritten, or another branch is checked out.
+
+    >>> continued(["a", "b"], ["a", "c", "b"]), continued(["a", "b"], ["a"]), continued(["a", "b"], ["a", "c"])
+    (['a', 'b', 'c'], ['a', 'b'], None)
+    """
+    known = set(filmed)
+    new = [commit for commit in commits if commit not in known]
+    if new and len(commits) - len(new) < len(filmed):
+        return None
+    return [*filmed, *new]
+
+
 def walk(
     git_dir: Repository,
     *,
     tip: str | None = None,
     after: str | int | None = None,
     at: int | None = None,
+    commits: Sequence[str] | None = None,
 ) -> Iterator[Commit]:
-    """Yield the commits up to `tip` (default: HEAD) in the film's order.
+    """Yield the commits up to `tip` (default: HEAD) in the film's order, or in the order `commits`.
 
     `after`: go on behind this commit id, or behind this ordinal; `at`: the ordinal that `after` had.
-    Raises RewrittenHistoryError when it is not there any more, SourceError when there is no complete history to read.
+    Raises RewrittenHistoryError when it is not there any more, or one of `commits` to be yielded is no part of the
+    history, SourceError when there is no complete history to read.
     """
     with _opened(git_dir, tip) as (reader, graph):
-        numbers = _ordered(graph)
-        ordinal = _start(graph, numbers, after, at, reader.source.shown)
+        shown = reader.source.shown
+        if commits is None:
+            numbers = _ordered(graph)
+            ordinal = _start(lambda i: graph.shas[numbers[i]].hex(), len(numbers), after, at, shown)
+        else:
+            ordinal = _start(commits.__getitem__, len(commits), after, at, shown)
+            numbers = array("i", [-1]) * ordinal + _numbers(graph, commits[ordinal:], shown)
         while ordinal < len(numbers):
             for commit in _diffs(reader, graph, numbers, ordinal):
                 parent = graph.first[numbers[ordinal]]
@@ -199,6 +226,17 @@ def _ordered(graph: _Graph) -> "array[int]":
     return ordered
 
 
+def _numbers(graph: _Graph, commits: Sequence[str], shown: str) -> "array[int]":
+    number = {sha: i for i, sha in enumerate(graph.shas)}
+    try:
+        return array("i", [number[bytes.fromhex(commit)] for commit in commits])
+    except KeyError as error:
+        raise RewrittenHistoryError(
+            f"{shown}: the history was rewritten: {error.args[0].hex()} is no longer part of it; "
+            "harvest it again from the start"
+        ) from None
+
+
 def _append_side(graph: _Graph, tip: int, seen: bytearray, ordered: "array[int]") -> None:
     """Depth-first, a commit after its parents; without recursion, since lines are long."""
     stack = [tip]
@@ -220,22 +258,21 @@ def _append_side(graph: _Graph, tip: int, seen: bytearray, ordered: "array[int]"
 
 
 def _start(
-    graph: _Graph,
-    numbers: "array[int]",
+    commit: Callable[[int], str],
+    count: int,
     after: str | int | None,
     at: int | None,
     shown: str,
 ) -> int:
-    """The ordinal to start with."""
+    """The ordinal to start with, of `count` commits."""
     if after is None:
         return 0
     if isinstance(after, int):
         ordinal = after
     else:
-        wanted = bytes.fromhex(after)
-        places = range(len(numbers)) if at is None else range(at, min(at + 1, len(numbers)))
-        ordinal = next((i for i in places if graph.shas[numbers[i]] == wanted), len(numbers))
-    if not -1 <= ordinal < len(numbers):
+        places = range(count) if at is None else range(at, min(at + 1, count))
+        ordinal = next((i for i in places if commit(i) == after), count)
+    if not -1 <= ordinal < count:
         raise RewrittenHistoryError(
             f"{shown}: the history was rewritten: {after} is no longer commit {at if at is not None else ''} of it; "
             "harvest it again from the start"

@@ -193,7 +193,7 @@ def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
         raise SkippedCommit("too-many-files", sum(workspace.selector.lines(change) for change in counted))
     if why := workspace.selector.private([subject.encode(), *(c.path for c in commit.changes)], b""):
         raise SkippedCommit(why)
-    if workspace.lacks(c.new for c in commit.changes if c.new and c.new_mode != GITLINK):
+    if _lacks_files(commit, workspace):
         raise SkippedCommit("missing")  # git could not check it out, and refuses to commit a tree that names it
     for change in commit.changes:
         names = change.path.split(b"/")
@@ -207,6 +207,17 @@ def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
     arrives = commit.parent_tree is not None and commit.parent_tree != workspace.tree
     if arrives and (why := workspace.unsound(commit.parent_tree or "")):
         raise SkippedCommit(why)
+
+
+def is_missing(commit: Commit, workspace: Workspace) -> bool:
+    """Whether the clone lacks a file of this commit or of its parent, so that it is stepped over as 'missing'."""
+    return _lacks_files(commit, workspace) or (
+        commit.parent_tree is not None and workspace.unsound(commit.parent_tree) == _UNSOUND[_MISSING]
+    )
+
+
+def _lacks_files(commit: Commit, workspace: Workspace) -> bool:
+    return workspace.lacks(c.new for c in commit.changes if c.new and c.new_mode != GITLINK)
 
 
 def _forbidden(name: bytes, mode: int) -> bool:

@@ -1,7 +1,8 @@
-"""Reads the streams' manifests of a warehouse, and checks the files that they name."""
+"""Reads the streams' manifests of a warehouse, checks the files that they name, and tells their sources apart."""
 
 import hashlib
 from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
 from pipeline.shards.store import Store
 from schema.errors import CorruptError
@@ -43,3 +44,26 @@ def check(store: Store, ref: FileRef) -> None:
         f"{store}/{ref.path} {found}; remove the folder {ref.path.rsplit('/', 1)[0]} and harvest the "
         "repository again: python -m flows.harvest --repo PATH"
     )
+
+
+def same_place(one: str, other: str) -> bool | None:
+    """Whether two sources, as the warehouse stores them (`shown`), are the same place; None if that cannot be told.
+
+    Of a folder only its name is stored, and of some streams nothing: two folders of one name may be one that was moved.
+
+    >>> same_place("https://host/a/b", "ssh://host/a/b.git"), same_place("https://host/a/b", "https://other/a/b")
+    (True, False)
+    >>> same_place("b", "b"), same_place("b", "https://host/b"), same_place("", "b")
+    (None, False, None)
+    """
+    if not one or not other or not ("://" in one or "://" in other):
+        return None
+    return _place(one) == _place(other)
+
+
+def _place(shown: str) -> tuple[str, str]:
+    """Host and path, without what does not tell repositories apart: the protocol, the port, '.git'."""
+    if "://" not in shown:
+        return "", shown
+    url = urlsplit(shown)
+    return url.hostname or "", unquote(url.path).strip("/").removesuffix(".git")

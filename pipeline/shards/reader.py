@@ -72,6 +72,12 @@ class StreamReader:
             for row in self.table(group).to_pylist():
                 yield _episode(row)
 
+    def commits(self) -> Iterator[tuple[str, str | None]]:
+        """(commit, why it was stepped over) of every episode, without reading the rest of them."""
+        for group in self.groups("episodes"):
+            table = self.table(group, ["commit", "reason"])
+            yield from zip(table.column("commit").to_pylist(), table.column("reason").to_pylist(), strict=True)
+
     def content(self, blob: str) -> bytes:
         """A content that was opened, by its id."""
         group = self.blobs.get(blob)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.film.frames import Film, RowTable
-from pipeline.shards.manifest import check, load
+from pipeline.shards.manifest import check, load, same_place
 from pipeline.shards.shard_file import ShardFile
 from pipeline.shards.store import TEMPORARY, Store, errno_of
 from schema.config import ReplayConfig
@@ -30,7 +30,9 @@ from schema.version import SCHEMA_VERSION
 from schema.widths import VIM_VERSION, WIDTH_HASH
 
 SHARD_STEPS = 262_144
-WITHDRAWN = ("opt-out", "blocked")  # by the owner, by law: what was filmed before goes, too
+OPTED_OUT = "opt-out"
+WITHDRAWN = (OPTED_OUT, "blocked")  # by the owner, by law: what was filmed before goes, too
+Outdated = Callable[[Manifest, bool], str]  # of a stream, in its place or not: why it cannot be gone on with
 
 
 class CommitFilm(Protocol):
@@ -51,12 +53,13 @@ class CommitFilm(Protocol):
 class StreamWriter:
     """Appends takes to one stream, under its lock, until `close`.
 
-    `holds` tells whether an episode is still part of the history (by default: always). When the last one written is
-    not, the history was rewritten: a new generation starts from nothing and replaces the stream at `close`, at once;
-    until then readers see the old one. Work on a replacement also resumes after a kill.
+    `outdated` says why what is stored cannot be gone on with, and nothing where it can (the default). It is asked about
+    the stream (`in_place`), and then about an unfinished replacement of it. A stream that cannot be gone on with is
+    replaced: a new generation starts from nothing and takes its place at `close`, at once; until then readers see the
+    old one. Work on a replacement also resumes after a kill. `why` is what `outdated` said of the replaced stream.
 
-    Raises WarehouseError (locked, read-only, full), ConfigError (the stream was written with other settings),
-    CorruptError, SchemaVersionError.
+    Raises WarehouseError (locked, read-only, full, or the folder is another stream's), ConfigError (the stream was
+    written with other settings), CorruptError, SchemaVersionError, and what `outdated` raises.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class StreamWriter:
         source: str = "",
         family: str | None = None,
         licence: str | None = None,
-        holds: Callable[[Episode], bool] | None = None,
+        outdated: Outdated = lambda stream, in_place: "",
     ) -> None:
         self.store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
         self.repo_id, self.config = repo_id, config
@@ -78,38 +81,54 @@ class StreamWriter:
         self._lock = self.store.lock(f"{self.folder}/.lock")
         self._lock.__enter__()
         try:
-            self._open(holds or (lambda episode: True))
+            self._open(outdated)
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
 
-    def _open(self, holds: Callable[[Episode], bool]) -> None:
+    def _open(self, outdated: Outdated) -> None:
         for name in self.store.names(self.folder, recursive=True):
             if name.rsplit("/", 1)[-1].startswith(TEMPORARY):
                 self.store.delete(name)
-        current = load(self.store, f"{self.folder}/{MANIFEST}")
+        self.committed = load(self.store, f"{self.folder}/{MANIFEST}")
         pending = load(self.store, f"{self.folder}/{PENDING}")
-        self.committed = current
-        self.replacing = False
-        for manifest, replacing in ((pending, True), (current, False)):
-            usable = manifest is not None and manifest.config == self.config
-            if usable and manifest and (manifest.resume is None or holds(manifest.resume)):
-                self.manifest, self.replacing = manifest, replacing
-                break
-        else:
-            if current is not None and current.config != self.config and current.shards:
-                raise ConfigError(
-                    f"{self.store}/{self.folder}: {self.repo_id} was filmed with settings {current.config.digest}, "
-                    f"not {self.config.digest}; use the same settings, or a new folder: "
-                    f"python -m flows.harvest --repo {self.repo_id} --warehouse NEW_FOLDER"
-                )
-            self.replacing = current is not None and bool(current.shards)
-            generation = current.generation + 1 if current and self.replacing else 0
-            self.manifest = Manifest(repo_id=self.repo_id, config=self.config, generation=generation)
-        if pending is not None and not (self.replacing and self.manifest is pending):
+        self.manifest, self.why = self._start(self.committed, pending, outdated)
+        if pending is not None and self.manifest is not pending:
             self.store.delete(f"{self.folder}/{PENDING}")
+        if self.manifest.family:  # the one that its split was chosen by
+            self._facts["family"] = self.manifest.family
         self._stored_blobs: set[bytes] | None = None
         self._head = self.manifest.head
+
+    def _start(self, current: Manifest | None, pending: Manifest | None, outdated: Outdated) -> tuple[Manifest, str]:
+        """What to append to: the stream, its unfinished replacement, or nothing yet; and why the stream is replaced."""
+        fresh = Manifest(repo_id=self.repo_id, config=self.config)
+        if current is None:
+            return fresh, ""
+        if current.repo_id != self.repo_id:  # on a file system that does not tell 'App' from 'app'
+            raise WarehouseError(
+                f"{self.store}/{self.folder}: holds {current.repo_id!r}, and this file system has no other folder for "
+                f"{self.repo_id!r}; give it another name: --name NAME"
+            )
+        why = outdated(current, True) if current.resume else ""
+        if current.config != self.config and current.shards:
+            raise ConfigError(
+                f"{self.store}/{self.folder}: {self.repo_id} was filmed with settings {current.config.digest}, "
+                f"not {self.config.digest}; use the same settings, or a new folder: "
+                f"python -m flows.harvest --repo {self.repo_id} --warehouse NEW_FOLDER"
+            )
+        if current.config == self.config and not why:
+            return current, ""
+        if not current.shards:
+            return fresh.model_copy(update={"generation": current.generation}), ""
+        if pending and pending.resume and pending.config == self.config and not outdated(pending, False):
+            return pending, why
+        return fresh.model_copy(update={"generation": current.generation + 1}), why
+
+    @property
+    def replacing(self) -> bool:
+        """Whether this is to take the place of the stream that readers see."""
+        return bool(self.why)
 
     @property
     def resume_point(self) -> Episode | None:
@@ -171,8 +190,7 @@ class StreamWriter:
     def withdraw(self) -> None:
         """Empty the stream; `close` commits that."""
         generation = self.manifest.generation + bool(self.manifest.shards)
-        self.manifest = Manifest(repo_id=self.repo_id, config=self.config, generation=generation)
-        self.replacing = False
+        self.manifest, self.why = Manifest(repo_id=self.repo_id, config=self.config, generation=generation), ""
 
     def abandon(self) -> None:
         """Drop what is not committed and release the lock; closed shards stay."""
@@ -296,13 +314,19 @@ def refuse(
 ) -> None:
     """Register a repository that is not filmed, and why (`rule`, a fixed word).
 
-    A stream it has is kept, as partial, with its own settings; one of WITHDRAWN is emptied: its files leave the
-    database with the next build and the disk with the one after it.
+    A stream it has is kept, as partial, with its own settings, source and family, and its licence unless a new one is
+    known; one of WITHDRAWN is emptied: its files leave the database with the next build and the disk with the one after
+    it. Another repository's stream of the same name (from another URL, or of another `family`) stays as it is, unless
+    its owner opted out: that goes by name.
     """
     store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
     current = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
     if current is not None and current.shards:
-        config = current.config
+        parted = None not in (family, current.family) and family != current.family
+        if rule != OPTED_OUT and (parted or same_place(current.source, source) is False):
+            return
+        config, source, family = current.config, current.source or source, current.family
+        licence = licence or current.licence
     writer = StreamWriter(store, repo_id, config, source=source, family=family, licence=licence)
     if rule in WITHDRAWN:
         writer.withdraw()

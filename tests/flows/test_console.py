@@ -57,12 +57,24 @@ def test_reasons_are_counted():
     [
         ({"new_episodes": 0, "new_steps": 0}, "Nothing to do"),
         ({}, "3 new episodes"),
-        ({"replaced": True}, "rewritten"),
+        ({"replaced": True}, "Film replaced: a/b."),
         ({"status": "partial"}, "run the same command again"),
     ],
 )
 def test_the_verdict(change, words):
     assert words in verdict([FILMED.model_copy(update=change)])
+
+
+def test_why_film_is_replaced_or_kept_is_a_line_of_its_own():
+    changed = FILMED.model_copy(update={"reason": "commit 0123456789ab is no longer in HEAD's history"})
+    assert reasons([changed]) == [
+        "a/b: commit 0123456789ab is no longer in HEAD's history",
+        "dropped of a/b: commit bot 9, file binary 2",
+    ]
+
+
+def test_a_replacement_under_way_has_replaced_nothing():
+    assert "replaced" not in verdict([FILMED.model_copy(update={"replaced": True, "status": "partial"})])
 
 
 def test_a_name_with_markup_is_shown_as_it_is():

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.git import history
-from pipeline.git.history import Blobs, RewrittenHistoryError, ahead, order, walk
+from pipeline.git.history import Blobs, RewrittenHistoryError, ahead, continued, order, walk
 from schema.errors import SourceError
 from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Repository, make_repository
+from tests.shapes import Shapes
 
 
 @pytest.fixture
@@ -49,6 +50,81 @@ def test_an_older_order_is_a_prefix_of_a_newer_one(branchy: Repository) -> None:
     for tip in branchy.git("rev-list", "--first-parent", "main").split():
         older = order(branchy.path, tip)
         assert older == newest[: len(older)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_the_shape_a_streams_order_grows_and_loses_nothing(tmp_path: Path, seed: int) -> None:
+    shapes = Shapes(tmp_path / "r", seed)
+    stream: list[str] = []
+    for head in shapes.grow(12):
+        wanted, commits = shapes.worked(head), order(shapes.path)
+        assert set(commits) == wanted
+        grown = continued(stream, commits)
+        if grown is None:
+            assert wanted - set(stream)
+            assert set(stream) - wanted
+            grown = commits
+        elif wanted <= set(stream):
+            assert grown == stream
+        else:
+            assert grown[: len(stream)] == stream
+            assert set(grown) == wanted
+        assert len(set(grown)) == len(grown)
+        place = {commit: i for i, commit in enumerate(grown)}
+        assert all(place[p] < place[c] for c in grown for p in shapes.parents[c] if p in place)
+        stream = grown
+
+
+@pytest.mark.parametrize("seed", range(20, 24))
+def test_a_tip_that_stays_on_the_first_parent_chain_grows_as_at_once(tmp_path: Path, seed: int) -> None:
+    shapes = Shapes(tmp_path / "r", seed, strange=0)
+    heads = [*shapes.grow(12)]
+    tip = heads[-1]
+    chain = shapes.git("rev-list", "--first-parent", tip).split()
+    stream: list[str] = []
+    for head in [head for head in heads if head in chain]:
+        stream = continued(stream, order(shapes.path, head)) or []
+        assert stream == order(shapes.path, head)
+
+
+def test_a_foxtrot_merge_comes_behind_what_was_filmed(tmp_path: Path) -> None:
+    r = Repository(tmp_path / "r")
+    root = r.commit("root", {"a": b""})
+    filmed = r.commit("filmed", {"a": b"1\n"}, parents=[root])
+    before = order(r.path)
+    local = r.commit("local", {"l": b"1\n"}, parents=[root])
+    r.commit("merge", {"a": b"1\n"}, parents=[local, filmed])
+    after = r.commit("after", {"a": b"2\n"})
+    assert order(r.path) == [root, local, filmed, after]
+    grown = continued(before, order(r.path))
+    assert grown == [root, filmed, local, after]
+    walked = list(walk(r.path, commits=grown, after=filmed, at=1))
+    assert [(commit.ordinal, commit.sha) for commit in walked] == [(2, local), (3, after)]
+    assert walked[0].parent_tree == r.git("rev-parse", f"{root}^{{tree}}")
+
+
+def test_orders_that_end_alike_are_told_apart(tmp_path: Path) -> None:
+    """The last of an order may stand at the same place of another one that has another commit before it."""
+    r = Repository(tmp_path / "r")
+    a = r.commit("a", {"a": b""})
+    b = r.commit("b", {"b": b""}, parents=[a])
+    z = r.commit("z", {"z": b""}, parents=[a])
+    merge = r.commit("merge", {"z": b""}, parents=[b, z])
+    before = order(r.path)
+    c = r.commit("c", {"c": b""}, parents=[a])
+    second = r.commit("second merge", {"z": b""}, parents=[c, z])
+    r.commit("third merge", {"b": b""}, parents=[second, merge])
+    after = order(r.path)
+    assert (before, after) == ([a, b, z], [a, c, z, b])
+    assert continued(before, after) == [a, b, z, c]
+
+
+def test_an_order_of_ones_own_must_be_part_of_the_history(branchy: Repository) -> None:
+    commits = order(branchy.path)
+    assert [c.sha for c in walk(branchy.path, commits=commits[::-1])] == commits[::-1]
+    assert list(walk(branchy.path, commits=["1" * 40, *commits[:2]], after=2)) == []
+    with pytest.raises(RewrittenHistoryError, match="no longer part of it"):
+        list(walk(branchy.path, commits=[*commits, "1" * 40]))
 
 
 def test_every_commit_that_is_no_merge_comes_once_and_after_its_parents(branchy: Repository) -> None:

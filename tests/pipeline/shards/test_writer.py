@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,7 +16,7 @@ from pipeline.shards import shard_file as shardfile
 from pipeline.shards import writer as shards
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
-from pipeline.shards.writer import StreamWriter, refuse
+from pipeline.shards.writer import Outdated, StreamWriter, refuse
 from schema.columns import TABLES, arrow_schema
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
@@ -161,18 +161,27 @@ def test_a_content_is_stored_once_in_a_stream(tmp_path: Path) -> None:
     assert sorted(stored) == sorted({blob for t in takes for blob, _ in t.blobs})
 
 
+def parted(commits: Collection[str]) -> Outdated:
+    """For a history of these commits."""
+
+    def outdated(stream: Manifest, in_place: bool) -> str:
+        return "" if stream.resume and stream.resume.commit in commits else "rewritten"
+
+    return outdated
+
+
 def test_rewritten_history_replaces_the_stream_at_once(tmp_path: Path) -> None:
     write(tmp_path / "w", make_takes(31))
     old = listed(tmp_path / "w")
     other = list(make_takes(31, seed=7))
-    commits = {t.episode.commit for t in other}
-    writer = StreamWriter(tmp_path / "w", REPO, CONFIG, holds=lambda e: e.commit in commits)
+    outdated = parted({t.episode.commit for t in other})
+    writer = StreamWriter(tmp_path / "w", REPO, CONFIG, outdated=outdated)
     assert writer.resume_point is None
     for take in other[:20]:
         writer.append(take)
     assert listed(tmp_path / "w") == old  # readers still see the old stream
     writer.abandon()
-    with StreamWriter(tmp_path / "w", REPO, CONFIG, holds=lambda e: e.commit in commits) as writer:
+    with StreamWriter(tmp_path / "w", REPO, CONFIG, outdated=outdated) as writer:
         assert writer.replacing
         assert writer.resume_point is not None  # closed shards of the replacement survived
         for take in other[writer.resume_point.episode + 1 :]:
@@ -187,7 +196,7 @@ def test_a_replacement_stopped_half_way_leaves_the_old_stream(tmp_path: Path) ->
     write(tmp_path, make_takes(12))
     old = listed(tmp_path)
     other = list(make_takes(12, seed=7))
-    writer = StreamWriter(tmp_path, REPO, CONFIG, holds=lambda e: e.commit in {t.episode.commit for t in other})
+    writer = StreamWriter(tmp_path, REPO, CONFIG, outdated=parted({t.episode.commit for t in other}))
     for take in other[:6]:
         writer.append(take)
     writer.close("partial")

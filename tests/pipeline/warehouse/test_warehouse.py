@@ -214,7 +214,7 @@ def test_a_replaced_generation_goes_after_the_next_build(tmp_path: Path) -> None
     old = [folder / ref.path for ref in writer.manifest.files()]
     build(folder)
     other = list(make_takes(6, seed=1))
-    with StreamWriter(folder, REPO, config, holds=lambda episode: False) as writer:
+    with StreamWriter(folder, REPO, config, outdated=lambda stream, in_place: "rewritten") as writer:
         for take in other:
             writer.append(take)
     build(folder)
