@@ -249,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _git(self, body: bytes) -> None:
         hub, url = self.hub, urlsplit(self.path)
-        match = re.fullmatch(r"/([^/]+/[^/]+?)(?:\.git)?(/(?:info/refs|git-upload-pack))", unquote(url.path))
+        match = re.fullmatch(r"/((?:[^/]+/)+[^/]+?)(?:\.git)?(/(?:info/refs|git-upload-pack))", unquote(url.path))
         name = match[1] if match else ""
         name = hub.renamed.get(name, name)
         if match is None or name not in hub.git_dirs or name in hub.blocked:

@@ -19,7 +19,7 @@ from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store, one_line
 from pipeline.shards.writer import StreamWriter
 from pipeline.terminal.terminal import Terminal
-from schema.errors import ConfigError, GitreelError, SourceError
+from schema.errors import ConfigError, GitreelError, SourceError, WarehouseError
 from schema.geometry import Geometry
 from schema.manifest import MANIFEST, Manifest, stream_folder
 from schema.records import Drop, Episode, final_fields
@@ -92,12 +92,28 @@ def compare(reader: StreamReader, only: Sequence[int] | None = None) -> Iterator
 
 
 def refilm(reader: StreamReader, geometry: Geometry, into: Store) -> Manifest:
-    """Film the stream again at another size, into another warehouse."""
+    """Film the stream again at another size, into another warehouse, behind what an earlier call filmed of it there.
+
+    A stream there that was replaced here since is replaced there, too. Raises WarehouseError for another repository's.
+    """
     manifest = reader.manifest
     config = manifest.config.model_copy(update={"rows": geometry.rows, "cols": geometry.cols})
+    episodes = list(reader.commits())
+
+    def outdated(stream: Manifest, in_place: bool) -> str:
+        known = list(StreamReader(into, stream).commits())
+        root = known[0][0]
+        if in_place and root not in (commit for commit, _ in episodes):
+            raise WarehouseError(
+                f"{into}/{stream.folder}: the film of another history, of {stream.source or stream.repo_id}, with "
+                f"the root {root[:12]}; film into another folder: --into FOLDER"
+            )
+        return "" if known == episodes[: len(known)] else "it was replaced"
+
     with StreamWriter(
-        into, manifest.repo_id, config, source=manifest.source, family=manifest.family, licence=manifest.licence
-    ) as writer:
+        into, manifest.repo_id, config,
+        source=manifest.source, family=manifest.family, licence=manifest.licence, outdated=outdated,
+    ) as writer:  # fmt: skip
         done = writer.resume_point.episode if writer.resume_point else -1
         drops = _drops(reader)
         for take in redrawn(reader, geometry):

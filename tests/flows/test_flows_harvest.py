@@ -34,6 +34,34 @@ def test_flags_become_a_config():
     assert "MIT" in config.licences
 
 
+def test_names_belong_to_the_repository_before_them():
+    given = (
+        "--repo",
+        "a/app",
+        "--repo",
+        "b/app",
+        "--name",
+        "b/app",
+        "--repo",
+        "c/app",
+        "--name",
+        "c",
+        "--replace",
+        "app",
+    )
+    config = configured(flags(*given))
+    assert config.names == {"b/app": "b/app", "c/app": "c"}
+    assert config.replace == ("app",)
+    assert configured(flags("--repo", "a")).names == {}
+
+
+def test_a_name_without_a_repository_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        flags("--name", "x", "--repo", "a")
+    assert ended.value.code == 2
+    assert "--repo PATH_OR_URL --name x" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--geometry", "9"), ("--set", "rows"), ("--set", "rowz=3"), ("--set", "rows=1"), ("--timeout", "-1")],
@@ -93,3 +121,15 @@ def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tm
     failed = run("--repo", str(tmp_path))
     assert failed.returncode == 2
     assert failed.stderr.count("\n") == 1
+    Repository(tmp_path / "elsewhere" / "film").commit("Another root", {"b": b"1\n"})
+    command[-1] = "elsewhere/film"
+    refused = run()
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "--repo 'elsewhere/film' --name NAME" in refused.stderr
+    assert run("--name", "other").returncode == 0
+    with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
+        assert database.execute("SELECT repo_id FROM repositories ORDER BY repo_id").fetchall() == [
+            ("film",),
+            ("other",),
+        ]

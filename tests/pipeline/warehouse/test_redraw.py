@@ -10,9 +10,9 @@ from pipeline.replay import replay
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
-from pipeline.warehouse.redraw import compare, different, main, open_stream, redrawn
+from pipeline.warehouse.redraw import compare, different, main, open_stream, redrawn, refilm
 from schema.config import ReplayConfig
-from schema.errors import CorruptError, SourceError
+from schema.errors import CorruptError, SourceError, WarehouseError
 from schema.geometry import Geometry
 from schema.manifest import Manifest
 from tests.repositories import Repository
@@ -129,3 +129,27 @@ def test_a_content_that_is_not_stored_is_named(filmed: Path) -> None:
         reader(filmed).content("0" * 40)
     with pytest.raises(SourceError):
         open_stream(Store(filmed), "none/such")
+
+
+def test_filmed_again_elsewhere_it_grows_is_replaced_and_never_mixed(tmp_path: Path) -> None:
+    """`refilm` goes on behind what it filmed before: only if that is still how the stream begins."""
+    small, large, there = Geometry(8, 40), Geometry(12, 60), Store(tmp_path / "large")
+
+    def again(repository: Repository, place: str) -> tuple[int, int, list[str]]:
+        film(repository.path, tmp_path / place, small)
+        made = refilm(reader(tmp_path / place), large, there)
+        once = film(repository.path, tmp_path / f"once {place}", large)
+        assert [s.files["steps"].sha256 for s in made.shards] == [s.files["steps"].sha256 for s in once.shards]
+        return made.generation, made.episodes, [commit for commit, _ in StreamReader(there, made).commits()]
+
+    r = Repository(tmp_path / "r")
+    root, second = r.commit("Root", {"a": b"1\n"}), r.commit("Second", {"a": b"2\n"})
+    assert again(r, "first") == (0, 2, [root, second])
+    third = r.commit("Third", {"a": b"3\n"})
+    assert again(r, "second") == (0, 3, [root, second, third])
+    other = r.commit("Other second", {"b": b"2\n"}, parents=[root])
+    assert again(r, "third") == (1, 2, [root, other])
+    stranger = Repository(tmp_path / "stranger")
+    stranger.commit("Another root", {"o": b"1\n"})
+    with pytest.raises(WarehouseError, match="--into FOLDER"):
+        again(stranger, "fourth")
