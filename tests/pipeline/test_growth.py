@@ -12,11 +12,12 @@ from pipeline import growth
 from pipeline.git.history import order
 from pipeline.harvester import HarvestConfig, Outcome, finished, harvest_repository
 from pipeline.replay import replay
-from pipeline.shards.manifest import MANIFEST, PENDING, Manifest, load, stream_folder
+from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from pipeline.warehouse import build as warehouse
 from schema.errors import SourceError
+from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 from tests.repositories import Repository
 from tests.shapes import Shapes
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from pipeline import growth
-from pipeline.crawl.source import checked_name, same_place
+from pipeline.crawl.source import checked_name
 from pipeline.harvester import HarvestConfig, check_sources, harvest_repository, refuse_found
-from pipeline.shards.manifest import MANIFEST, Manifest, load, stream_folder
+from pipeline.shards.manifest import load, same_place
 from pipeline.shards.store import Store
 from pipeline.shards.writer import refuse
 from schema.errors import ConfigError, SourceError, WarehouseError
+from schema.manifest import MANIFEST, Manifest, stream_folder
 from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
