@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.git.checkout import Scratch, environment, make_scratch
-from pipeline.script.commit import commit_line, reads_as_empty
-from pipeline.text.quoting import quote, subject_line
+from pipeline.script.commit import commit_line
+from pipeline.script.subject import reads_as_empty, subject_line
+from pipeline.text.quoting import quote
 
 BATCH = 500  # subjects a bash
 TRAILERS = (

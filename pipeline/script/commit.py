@@ -15,7 +15,7 @@ from pipeline.git.history import Commit, FileChange
 from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs, Entry
 from pipeline.script.renames import find_renames, folder_of
 from pipeline.script.selection import Selection, Selector, Verdicts
-from pipeline.script.subject import subject_line
+from pipeline.script.subject import reads_as_empty, subject_line
 from pipeline.text.quoting import arguments, operands, quote
 from schema.config import ReplayConfig
 
@@ -31,8 +31,6 @@ _UNPLAYABLE, _MISSING = (-1, 0), (-2, 0)  # instead of the files below a tree
 _UNSOUND = {_UNPLAYABLE: "unplayable", _MISSING: "missing"}
 _MAX_TREE_FILES = 1_000_000  # a tree of more is a bomb: no one can check it out
 _NAME_BYTES, _FULL_PATH_BYTES = 255, 4_000  # the file system's limits
-_SIGN_OFF = "Signed-off-by: "
-_GIT_SPACE = " \t\n\r"  # what git's isspace takes for white space: no form feed, nothing beyond ASCII
 _EMPTY_TREES = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -413,17 +411,6 @@ def commit_line(subject: str, *, changes: bool) -> bytes:
     if reads_as_empty(subject):
         line += b" --allow-empty-message"
     return line
-
-
-def reads_as_empty(subject: str) -> bool:
-    """Whether `git commit -m SUBJECT` aborts because git takes this one line for an empty message.
-
-    With `-m`, git strips white space from the end of the line (comment lines stay), and then calls a message empty if
-    it holds nothing but white space and sign-offs, spelt exactly so. `--allow-empty-message` records it as it is.
-    Source: git's sequencer.c, `message_is_empty`; the same in every version since 1.5.4 (2008).
-    """
-    line = subject.rstrip(_GIT_SPACE)
-    return not line or line.startswith(_SIGN_OFF)
 
 
 def _deepest(folders: list[bytes]) -> list[bytes]:

@@ -5,6 +5,9 @@ import unicodedata
 from pipeline.script.filters import mask_emails
 from schema.widths import CLASS, COMPOSING, SHELL_SAFE
 
+_SIGN_OFF = "Signed-off-by: "
+_GIT_SPACE = " \t\n\r"  # what git's isspace takes for white space: no form feed, nothing beyond ASCII
+
 
 def subject_line(raw: bytes, *, mask: bool = False) -> str:
     """A commit's subject as it is typed: NFC, no control or zero-width characters, nothing drawn in doubt.
@@ -19,6 +22,17 @@ def subject_line(raw: bytes, *, mask: bool = False) -> str:
     if not (text.isascii() and text.isprintable()):
         text = "".join(_shown(character) for character in unicodedata.normalize("NFC", text))
     return (mask_emails(text) if mask else text).strip(" ")
+
+
+def reads_as_empty(subject: str) -> bool:
+    """Whether `git commit -m SUBJECT` aborts because git takes this one line for an empty message.
+
+    With `-m`, git strips white space from the end of the line (comment lines stay), and then calls a message empty if
+    it holds nothing but white space and sign-offs, spelt exactly so. `--allow-empty-message` records it as it is.
+    Source: git's sequencer.c, `message_is_empty`; the same in every version since 1.5.4 (2008).
+    """
+    line = subject.rstrip(_GIT_SPACE)
+    return not line or line.startswith(_SIGN_OFF)
 
 
 def _shown(character: str) -> str:

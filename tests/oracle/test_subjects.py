@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.oracle import subjects
 from benchmarks.oracle.subjects import LINES, SEPARATORS, TRAILERS, VALUES, check, empty_scratch, search
-from pipeline.script.commit import reads_as_empty
+from pipeline.script.subject import reads_as_empty
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.exact
