@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 from pydantic import Field
@@ -113,8 +113,9 @@ def harvest_repository(
     need_git()
     source = source_of(named, config)
     listed = (*config.opt_out, *opt_out_list(Store(config.warehouse)))
-    if any(opted_out(name, listed) for name in (source.repo_id, parse_named(named, config).repo_id)):
-        return _refused(source, config, RULE, None)
+    by_name = opted_out(source.repo_id, listed)
+    if by_name or opted_out(parse_named(named, config).repo_id, listed):
+        return _refused(source, config, RULE, anyones=by_name)
     with (
         cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone,
         _named_as(named, clone),
@@ -123,7 +124,7 @@ def harvest_repository(
         own = isinstance(source, LocalSource)
         keep, rule = licence_filter(licence, config.licences, allow_unknown=config.allow_unknown_licence)
         if not keep and not own:
-            return _refused(source, config, rule, licence, family=history.root(clone.git_dir, clone.tip))
+            return _refused(source, config, rule, licence=licence, family=history.root(clone.git_dir, clone.tip))
         present = Present(named, clone, history.order(clone.git_dir, clone.tip))
         outcome = _film(present, config, licence, report or (lambda progress: None), stop or (lambda: False))
     return outcome.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
@@ -263,10 +264,8 @@ def _outcome(manifest: Manifest) -> Outcome:
     )
 
 
-def _refused(
-    source: Source, config: HarvestConfig, rule: str, licence: str | None, *, family: str | None = None
-) -> Outcome:
-    refuse(config.warehouse, source.repo_id, config.replay, rule, source=source.shown, family=family, licence=licence)
+def _refused(source: Source, config: HarvestConfig, rule: str, **facts: Any) -> Outcome:
+    refuse(config.warehouse, source.repo_id, config.replay, rule, source=source.shown, **facts)
     return Outcome(repo_id=source.repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
 
 

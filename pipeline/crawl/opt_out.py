@@ -6,10 +6,9 @@ One owner, or OWNER/NAME, a line; '#' starts a comment. Every harvest into the w
 from collections.abc import Iterable
 
 from pipeline.shards.store import Store
-from pipeline.shards.writer import OPTED_OUT
 
 OPT_OUT = "opt-out.txt"
-RULE = OPTED_OUT
+RULE = "opt-out"
 
 
 def opted_out(repo_id: str, listed: Iterable[str]) -> bool:

@@ -56,7 +56,7 @@ def same_place(one: str, other: str) -> bool | None:
     >>> same_place("b", "b"), same_place("b", "https://host/b"), same_place("", "b")
     (None, False, None)
     """
-    if not one or not other or not ("://" in one or "://" in other):
+    if not one or not other or (one == other and "://" not in one):
         return None
     return _place(one) == _place(other)
 

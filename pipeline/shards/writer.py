@@ -30,8 +30,7 @@ from schema.version import SCHEMA_VERSION
 from schema.widths import VIM_VERSION, WIDTH_HASH
 
 SHARD_STEPS = 262_144
-OPTED_OUT = "opt-out"
-WITHDRAWN = (OPTED_OUT, "blocked")  # by the owner, by law: what was filmed before goes, too
+WITHDRAWN = ("opt-out", "blocked")  # by the owner, by law: what was filmed before goes, too
 Outdated = Callable[[Manifest, bool], str]  # of a stream, in its place or not: why it cannot be gone on with
 
 
@@ -302,6 +301,10 @@ class StreamWriter:
         return self.store.refused(self.folder, error)
 
 
+class _AnothersStreamError(Exception):
+    """The stream of this name is another repository's."""
+
+
 def refuse(
     warehouse: Path | str | Store,
     repo_id: str,
@@ -311,23 +314,32 @@ def refuse(
     source: str = "",
     family: str | None = None,
     licence: str | None = None,
+    anyones: bool = False,
 ) -> None:
     """Register a repository that is not filmed, and why (`rule`, a fixed word).
 
     A stream it has is kept, as partial, with its own settings, source and family, and its licence unless a new one is
     known; one of WITHDRAWN is emptied: its files leave the database with the next build and the disk with the one after
-    it. Another repository's stream of the same name (from another URL, or of another `family`) stays as it is, unless
-    its owner opted out: that goes by name.
+    it. Another repository's stream of the same name (from another place, or of another `family`) stays as it is, unless
+    the name itself is refused (`anyones`).
     """
     store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
     current = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
     if current is not None and current.shards:
-        parted = None not in (family, current.family) and family != current.family
-        if rule != OPTED_OUT and (parted or same_place(current.source, source) is False):
-            return
-        config, source, family = current.config, current.source or source, current.family
-        licence = licence or current.licence
-    writer = StreamWriter(store, repo_id, config, source=source, family=family, licence=licence)
+        config = current.config
+
+    def outdated(stream: Manifest, in_place: bool) -> str:
+        parted = None not in (family, stream.family) and family != stream.family
+        if not anyones and (parted or same_place(stream.source, source) is False):
+            raise _AnothersStreamError
+        return ""
+
+    try:
+        writer = StreamWriter(store, repo_id, config, source=source, family=family, licence=licence, outdated=outdated)
+    except _AnothersStreamError:
+        return
+    own = writer.manifest
+    facts = {"source": own.source or source, "licence": licence or own.licence} if own.shards else {}
     if rule in WITHDRAWN:
         writer.withdraw()
-    writer.close("partial" if writer.manifest.shards else "refused", rule)
+    writer.close("partial" if writer.manifest.shards else "refused", rule, **facts)

@@ -12,7 +12,6 @@ from pipeline.crawl.source import checked_name
 from pipeline.harvester import HarvestConfig, check_sources, harvest_repository, refuse_found
 from pipeline.shards.manifest import load, same_place
 from pipeline.shards.store import Store
-from pipeline.shards.writer import refuse
 from schema.errors import ConfigError, SourceError, WarehouseError
 from schema.manifest import MANIFEST, Manifest, stream_folder
 from tests.github_server import GitHubServer
@@ -155,15 +154,42 @@ class TestRefusals:
         refuse_found("o/film", rule, config, source=hub.url("o/film").removesuffix(".git"))
         assert stream(config).reason == rule
 
-    def test_an_owner_who_opts_out_does_so_under_every_host_and_name(
+    def test_an_owner_who_opts_out_does_so_under_every_host(
         self, repository: Repository, hub: GitHubServer, config: HarvestConfig
     ) -> None:
         harvest_repository(hub.url("o/film"), config)
-        out = config.model_copy(update={"opt_out": ("o",), "names": {hub.url("o/film"): "hidden"}})
-        assert harvest_repository(hub.url("o/film"), out).reason == "opt-out"
+        out = config.model_copy(update={"opt_out": ("o",)})
         assert harvest_repository(elsewhere(hub.url("o/film")), out).reason == "opt-out"
-        refuse(config.warehouse, "o/film", config.replay, "opt-out", source="https://example.org/o/film")
         assert stream(config).steps == 0
+
+    def test_an_owner_who_opts_out_is_not_filmed_under_a_name_of_ones_own_and_others_keep_theirs(
+        self, repository: Repository, stranger: Repository, hub: GitHubServer, config: HarvestConfig
+    ) -> None:
+        named = config.model_copy(update={"names": {hub.url("o/film"): "x", hub.url("group/o/film"): "mine"}})
+        for url in named.names:
+            harvest_repository(url, named)
+        again = named.model_copy(update={"opt_out": ("o",), "names": {hub.url("o/film"): "mine"}})
+        assert harvest_repository(hub.url("o/film"), again).reason == "opt-out"
+        assert stream(config, "mine").steps > 0
+        assert (
+            harvest_repository(hub.url("o/film"), again.model_copy(update={"names": named.names})).reason == "opt-out"
+        )
+        assert stream(config, "x").steps == 0
+
+
+def test_a_repository_renamed_by_its_host_goes_on_and_who_takes_the_old_name_does_not_take_its_film(
+    repository: Repository, stranger: Repository, hub: GitHubServer, config: HarvestConfig
+) -> None:
+    harvest_repository(hub.url("o/film"), config)
+    hub.git_dirs["new/film"] = hub.git_dirs.pop("o/film")
+    hub.renamed["o/film"] = "new/film"
+    repository.commit("Second", {"a": b"two\n"})
+    assert harvest_repository(hub.url("o/film"), config).new_episodes == 1
+    hub.renamed.clear()
+    hub.git_dirs["o/film"] = stranger.path
+    with pytest.raises(SourceError, match="--name NAME"):
+        harvest_repository(hub.url("o/film"), config)
+    assert len(commits(config)) == 2
 
 
 class TestOneRun:
@@ -217,7 +243,7 @@ class TestOneRun:
         ("https://h/a/s/n", "https://h/b/s/n", False),
         ("https://h/n", "n", False),
         ("n", "n", None),
-        ("n", "m", None),
+        ("n", "m", False),
         ("", "https://h/o/n", None),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.git import history
-from pipeline.git.history import walk
+from pipeline.git.history import continued, order, walk
 from pipeline.git.objects import Blobs
 from pipeline.script.commit import COMMAND_BYTES, Script, SkippedCommit, Workspace, write_script
 from pipeline.script.selection import Verdicts
@@ -14,16 +14,19 @@ from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
 from tests.playing import play_for_real
 from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Files, Repository, make_repository
+from tests.shapes import Shapes
 
 CONFIG = ReplayConfig(skip_bots=False, scan_secrets=False)
 
 
-def tell_all(path: Path, config: ReplayConfig = CONFIG, verdicts: Verdicts | None = None) -> list[Script | str]:
+def tell_all(
+    path: Path, config: ReplayConfig = CONFIG, verdicts: Verdicts | None = None, commits: list[str] | None = None
+) -> list[Script | str]:
     """The score of each commit, or why it is stepped over."""
     told: list[Script | str] = []
     with Blobs(path) as blobs:
         workspace = Workspace(blobs, config, verdicts)
-        for commit in walk(path):
+        for commit in walk(path, commits=commits):
             try:
                 told.append(write_script(commit, workspace))
             except SkippedCommit as refusal:
@@ -60,6 +63,23 @@ def test_every_tree_and_subject_is_the_originals_on_edge_cases(tmp_path: Path) -
     played = play_for_real(repository.path, scripts, tmp_path / "work")
     assert [p.tree for p in played] == [commit.tree for commit in commits]
     assert [p.subject for p in played] == [script.subject for script in scripts]
+
+
+@pytest.mark.exact
+@pytest.mark.skipif(not shutil.which("vim"), reason="needs vim: apt-get install vim")
+@pytest.mark.parametrize("seed", [43, 48])
+def test_every_tree_is_the_originals_in_the_order_of_a_stream_that_grew_over_foxtrots(
+    tmp_path: Path, seed: int
+) -> None:
+    shapes = Shapes(tmp_path / "r", seed, strange=0)
+    stream: list[str] = []
+    for _ in shapes.grow(8):
+        stream = continued(stream, order(shapes.path)) or []
+    assert stream != order(shapes.path)
+    assert len(stream) >= 8
+    scripts = [script for script in tell_all(shapes.path, commits=stream) if isinstance(script, Script)]
+    trees = [commit.tree for commit in walk(shapes.path, commits=stream)]
+    assert [p.tree for p in play_for_real(shapes.path, scripts, tmp_path / "work")] == trees
 
 
 @pytest.mark.exact
