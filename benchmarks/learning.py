@@ -24,12 +24,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from pipeline.harvest import HarvestConfig, harvest_repository
 
 from benchmarks import report
 from figures.corpus import film_all, own_geometry, read_corpus, warehouse_folder
 from figures.rows import ROOT
 from pipeline.example import make_example
-from pipeline.harvest import HarvestConfig, harvest_repository
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry

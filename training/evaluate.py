@@ -24,7 +24,7 @@ from training.analysis.carried import SCORED_FROM, STEPS, stretches
 from training.analysis.evaluate import evaluate, tables
 from training.analysis.predictor import Predictor, as_predictor
 from training.analysis.runs import load_runs, open_film
-from training.analysis.word_lags import stored_certificates
+from training.analysis.word_lags import stored_word_lags
 from training.data.windows import FilmReader
 from training.files import write_atomically
 from training.model.frame_model import FrameModel
@@ -38,7 +38,7 @@ def along(
     parts = stretches(segments[options.split], options.steps, options.scored_from)
     choosing = segments["validation"] or segments[options.split]
     counts = count_film(reader, segments["train"], choosing)
-    lags = {part.stream: stored_certificates(reader, part.stream) for part in parts}
+    lags = {part.stream: stored_word_lags(reader, part.stream) for part in parts}
     predictors = predictors_at(models, options.memory, split_window)
     return evaluate_along(predictors, reader, parts, counts, adapt=AdaptConfig() if options.adapt else None, lags=lags)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from schema.errors import WarehouseError
@@ -21,3 +22,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise WarehouseError(f"{path}: {error.strerror}; free some space or use another --run folder") from error
+
+
+def git_sha() -> str:
+    """The commit of this program, or "unknown" where it is no checkout."""
+    done = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"

@@ -121,3 +121,14 @@ def test_what_is_shown_are_the_film_s_own_steps(tmp_path: Path, first: int) -> N
     np.testing.assert_array_equal(found.chances_TV.argmax(1)[1:], window.action_T[:-1])
     np.testing.assert_allclose(found.chances_TV.sum(1), 1, rtol=1e-5)
     assert found.cells_TRC.shape == (20, ROWS, COLS)
+
+
+def test_weights_that_have_diverged_are_shown_to_expect_nothing(tmp_path: Path) -> None:
+    class Diverged(Repeats):
+        def forward(
+            self, cells_BTRC: Tensor, previous_BT: Tensor, state: tuple[Tensor, ...] | None = None
+        ) -> tuple[Tensor, tuple[Tensor, ...]]:
+            return torch.full((*previous_BT.shape, 256), float("nan")), ()
+
+    reader = FilmReader(Warehouse(write_warehouse(tmp_path, {"a/one": 300})))
+    assert "0% " in plain(lines(show(Diverged(), reader, 0, 100)))

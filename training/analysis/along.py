@@ -26,7 +26,7 @@ from training.analysis.mixture import mixed_losses
 from training.analysis.predictor import Predictor
 from training.data.splits import Segment
 from training.data.windows import FilmReader
-from training.model.key_counts import KeyCounts, chosen_counts
+from training.model.key_counts import HIGHEST_ORDER, KeyCounts, chosen_counts
 
 WINDOWS = (1024, 65_536)
 MOST_KEYS = 1 << 23  # of training film that are counted, evenly from its streams
@@ -38,11 +38,8 @@ def count_film(
     reader: FilmReader, training: Sequence[Segment], choosing: Sequence[Segment], most: int = MOST_KEYS
 ) -> KeyCounts:
     """Counts of the training film's keys, of the order that is best on the first 80,000 keys of `choosing` streams."""
-    total = sum(segment.stop - segment.start for segment in training)
-    share = min(1.0, most / max(1, total))
-    kept = [s._replace(stop=s.start + max(1, int((s.stop - s.start) * share))) for s in training]
     held = [s._replace(stop=min(s.stop, s.start + 80_000)) for s in choosing]
-    return chosen_counts((reader.actions(s) for s in kept), [reader.actions(s) for s in held])
+    return chosen_counts((reader.actions(s) for s in _share(training, most)), [reader.actions(s) for s in held])
 
 
 def counted_losses(
@@ -56,6 +53,29 @@ def counted_losses(
         for window, loss_T in zip(windows, losses, strict=True):
             found[window].append(loss_T)
     return found
+
+
+def count_windows(
+    reader: FilmReader, training: Sequence[Segment], windows_WT: npt.NDArray[Any], unscored: int = 0
+) -> tuple[float, int]:
+    """Nats a key of held-out windows' keys from `unscored` on by counts of the training film, and the counts' order.
+
+    The order is the one that is best on these very windows, in the counts' favour.
+    """
+    most = KeyCounts.fit((reader.actions(segment) for segment in _share(training, MOST_KEYS)), HIGHEST_ORDER)
+    losses = {
+        order: float(np.concatenate([most.up_to(order).losses(keys_T)[unscored:] for keys_T in windows_WT]).mean())
+        for order in range(1, most.order + 1)
+    }
+    best = min(losses, key=lambda order: losses[order])
+    return losses[best], best
+
+
+def _share(segments: Sequence[Segment], most: int) -> list[Segment]:
+    """The first part of every segment, equal shares, `most` steps in all."""
+    total = sum(segment.stop - segment.start for segment in segments)
+    share = min(1.0, most / max(1, total))
+    return [s._replace(stop=s.start + max(1, int((s.stop - s.start) * share))) for s in segments]
 
 
 def mixed(*experts: Losses) -> Losses:

@@ -9,13 +9,14 @@ Dimensions: T steps, R rows, C columns, V actions.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from schema.actions import Phase, action_name
@@ -26,6 +27,7 @@ from training.model.gradients import chunks
 
 KEYS = 20
 TOP = 5
+WIDTH = 120  # of a line where there is no terminal, cells
 BAR = 10  # cells of a certain key's bar
 CONTEXT = 1024  # steps read before those that are shown
 _STYLES = {Style.PLAIN: "", Style.BOLD: "bold", Style.REVERSE: "reverse", Style.BOLD_REVERSE: "bold reverse"}
@@ -42,19 +44,25 @@ class Shown(NamedTuple):
 
 
 def show(
-    model: Predictor, reader: FilmReader, stream: int, first: int, count: int = KEYS, context: int = CONTEXT
+    model: Predictor,
+    reader: FilmReader,
+    stream: int,
+    first: int,
+    count: int = KEYS,
+    context: int = CONTEXT,
+    device: torch.device | None = None,
 ) -> Shown:
     """What a model expects at `count` steps of a stream, having read at most `context` steps before them."""
     begin = max(0, first - context)
     window = reader.window(stream, begin, first + count - begin)
-    cells, previous, actions = read_chunk([window], [NO_KEY])
+    cells, previous, _ = (tensor.to(device) for tensor in read_chunk([window], [NO_KEY]))
     state, chances = model.initial_state(1), []
     with torch.no_grad():
         for part in chunks(cells.shape[1], 64):
             logits_BTV, state = model(cells[:, part], previous[:, part], state)
             chances.append(logits_BTV[0].float().softmax(-1))
-    chances_TV = torch.cat(chances)[-count:].cpu().numpy()
-    return Shown(window.cells_TRC[-count:], actions[0, -count:].numpy(), chances_TV, reader.max_code_point)
+    chances_TV = torch.cat(chances)[-count:].nan_to_num(0.0).cpu().numpy()  # weights that have diverged expect nothing
+    return Shown(window.cells_TRC[-count:], window.action_T[-count:], chances_TV, reader.max_code_point)
 
 
 def typical_span(losses_T: npt.NDArray[Any], phases_T: npt.NDArray[np.uint8], count: int = KEYS) -> int:
@@ -70,7 +78,29 @@ def typical_span(losses_T: npt.NDArray[Any], phases_T: npt.NDArray[np.uint8], co
     return int(by_loss[len(by_loss) // 2]) * count if spans else 0
 
 
-def lines(shown: Shown, at: int = -1, width: int = 120) -> list[Text]:
+def typical(
+    model: Predictor,
+    reader: FilmReader,
+    places: Sequence[tuple[int, int]],
+    losses_WT: npt.NDArray[Any],
+    phases_WT: npt.NDArray[np.uint8],
+    unscored: int = 0,
+    device: torch.device | None = None,
+) -> Shown:
+    """What a model expects at a `typical_span` of held-out windows.
+
+    `places` are the windows' streams and first steps; losses and phases begin `unscored` steps later.
+    """
+    count = min(KEYS, losses_WT.shape[1])
+    spans = losses_WT.shape[1] // count
+    first = typical_span(losses_WT[:, : spans * count].ravel(), phases_WT[:, : spans * count].ravel(), count)
+    window, offset = divmod(first, spans * count)
+    stream, start = places[window]
+    context = min(CONTEXT, unscored + offset)
+    return show(model, reader, stream, start + unscored + offset, count, context, device)
+
+
+def lines(shown: Shown, at: int = -1, width: int = WIDTH) -> list[Text]:
     """Step `at`'s screen with the likeliest keys, beside it if that fits `width` cells; then all steps' keys."""
     screen, guesses = screen_lines(shown, at), guess_lines(shown, at)
     if len(guesses) < len(screen) and len(screen[0]) + 2 + max(map(len, guesses)) <= width:
@@ -124,7 +154,7 @@ def guess_lines(shown: Shown, at: int = -1) -> list[Text]:
     return found
 
 
-def key_lines(shown: Shown, width: int = 120) -> list[Text]:
+def key_lines(shown: Shown, width: int = WIDTH) -> list[Text]:
     """Every step's likeliest key, the key pressed below it, and how likely that one was held, in columns."""
     likeliest_T = shown.chances_TV.argmax(1)
     heads = ("predicted", "pressed", "held at %")
@@ -146,6 +176,11 @@ def key_lines(shown: Shown, width: int = 120) -> list[Text]:
 def colour(chance: float) -> str:
     """The colour of a probability: bold green from a half on, green from a fifth, yellow from a twentieth, else red."""
     return next(name for least, name in _COLOURS if chance >= least)
+
+
+def width_of(console: Console) -> int:
+    """Cells of a line: the terminal's, or as many as a screen of 80 columns and its guesses need."""
+    return console.width if console.is_terminal else WIDTH
 
 
 def plain(rows: Iterable[Text]) -> str:

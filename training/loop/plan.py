@@ -93,7 +93,10 @@ def check_memory(model: ModelConfig, config: FitConfig, window: int, device: tor
 
 
 def model_configs(config: FitConfig, name: str, geometry: Geometry, vocabulary: int) -> dict[str, ModelConfig]:
-    """The main model by its backbone's name, and frame_only beside it. Raises ConfigError."""
+    """The main model by its backbone's name; beside it frame_only and, where it reads keys, keys_only.
+
+    Raises ConfigError.
+    """
     defaults = {"lstm": 1, "frame_only": 1, "transformer": 2, "mamba2": 2, "mingru": 2}
 
     def build(backbone: str, layers: int, **settings: Any) -> ModelConfig:
@@ -103,6 +106,8 @@ def model_configs(config: FitConfig, name: str, geometry: Geometry, vocabulary: 
     configs = {config.backbone: build(config.backbone, config.backbone_layers or defaults.get(config.backbone, 1))}
     if config.baseline and config.backbone != "frame_only" and configs[config.backbone].head != "none":
         configs["frame_only"] = build("frame_only", 1, memory=0, previous_key=False)  # the frame, and nothing else
+        if configs[config.backbone].previous_key:
+            configs["keys_only"] = build("lstm", 1, head="none", guesses=0, memory=0)  # the keys, and nothing else
     return configs
 
 

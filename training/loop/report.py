@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,11 @@ def draw_loss(folder: Path, names: Sequence[str], unigram: float, title: str) ->
     return path
 
 
-def verdict(last: float, unigram: float, frame_only: float | None, name: str) -> str:
-    """Whether the model beat what it is compared with, plainly."""
-    others = {"unigram": unigram} | ({} if frame_only is None else {"frame-only": frame_only})
+def verdict(last: float, others: Mapping[str, float], name: str) -> str:
+    """Whether the model beat what it is compared with, plainly. `others`: nats a step by name."""
     lost = [f"{other} ({value:.3f})" for other, value in others.items() if last >= value]
     if lost:
         return f"{name} ({last:.3f} nats a step) did NOT beat {' nor '.join(lost)} on held-out film"
-    listed = " and ".join(f"{other} ({value:.3f})" for other, value in others.items())
+    words = [f"{other} ({value:.3f})" for other, value in others.items()]
+    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     return f"{name} ({last:.3f} nats a step) beat {listed} on held-out film"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -14,19 +13,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.text import Text
 
 from schema.errors import ConfigError, CorruptError, GitreelError
-from training.analysis.metrics import Predictions, run_windows, sample_text, scores, unigram_loss
+from training.analysis.display import plain
+from training.analysis.metrics import Predictions, run_windows, scores, unigram_loss
 from training.data.batches import Batch, Loader, Prefetcher, Sampler, collate, make_batch
 from training.data.carried import CarriedBatches
 from training.data.splits import Segment
 from training.data.tokenizer import Tokenizer
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
-from training.files import write_atomically
+from training.files import git_sha, write_atomically
 from training.loop.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from training.loop.config import FitConfig, course_is_flat, saved_settings
 from training.loop.distributed import has_bf16, pick_device, start_ranks
+from training.loop.held_out import counted_loss, sample, window_held_out
 from training.loop.learner import Learner
 from training.loop.optim import rate
 from training.loop.plan import (
@@ -43,13 +46,12 @@ from training.loop.plan import (
     probe,
     processors,
 )
-from training.loop.report import Log, draw_loss, verdict
+from training.loop.report import Log, draw_loss, read_log, verdict
 from training.model.counts import parameter_counts
 from training.model.frame_head import FrameHead
 from training.model.frame_model import FrameModel
 from training.model.weights import check_weights, save_weights
 
-VALIDATION_WINDOW = 512  # steps of a validation window where states are carried
 UNIGRAM_GROUPS = 64  # row groups whose keys give the unigram frequencies and the tokenizer
 
 
@@ -97,10 +99,11 @@ class Run:
         window = self._window()
         self.segments, self.split_words = self.reader.segments(window)
         self.sampler = Sampler(self.segments["train"], window, config.seed)
-        validation_window = self._validation_window(window)
-        places = Sampler(self.segments["validation"], validation_window).spread(config.validation_windows)
-        windows = [self.reader.window(*place, validation_window) for place in places]
-        self.unscored = validation_window // 2 if config.carried else 0
+        held_window = window_held_out(window, config.carried, self.segments["validation"])
+        held_sampler = Sampler(self.segments["validation"], held_window)
+        self.validation_places = held_sampler.spread(config.validation_windows)
+        windows = [self.reader.window(*place, held_window) for place in self.validation_places]
+        self.unscored = held_window // 2 if config.carried else 0
         self.validation_batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
         vocabulary = len(self.tokenizer) if self.tokenizer else 256
         train_keys = np.concatenate([self.reader.actions(s) for s in self._some(self.segments["train"])])
@@ -128,13 +131,6 @@ class Run:
                 f"one {longest[1]}; {f'use --window {fitting}, or ' if fitting > 1 else ''}harvest more commits"
             )
         return fitting
-
-    def _validation_window(self, window: int) -> int:
-        """Steps of a validation window. Where states are carried it is long, and its first half is not scored."""
-        if not self.config.carried:
-            return window
-        longest = max(s.stop - s.start for s in self.segments["validation"])
-        return max(2, min(VALIDATION_WINDOW, longest))
 
     def _max_code_point(self) -> int:
         return int(self.config.model.get("max_code_point", 256))
@@ -308,6 +304,7 @@ class Run:
     # the loop --------------------------------------------------------------------------------------------------
 
     best: float = math.inf
+    sample: Sequence[Text] = ()
 
     @property
     def frozen_share(self) -> float:
@@ -387,9 +384,9 @@ class Run:
                 values |= {f"validation/{name}/{key}": value for key, value in found.items()}
                 words.append(f"{name.replace('_', '-')} {found['loss']:.3f}")
                 if name == self.config.backbone:
-                    text = sample_text(predictions, self.tokenizer)
+                    self.sample = self._sample(predictions)
                     with (self.folder / "samples.txt").open("a" if self.done else "w") as samples:
-                        samples.write(f"update {self.done}\n{text}\n\n")
+                        samples.write(f"update {self.done}\n{plain(self.sample)}\n\n")
                     if found["loss"] < self.best:
                         self.best = found["loss"]
                         save_weights(self.folder / "best.safetensors", learner.model, self._lineage())
@@ -398,6 +395,11 @@ class Run:
             self.say(f"  {passed:6.0f} s  update {self.done:5d} of {steps}: held out, nats a step: {', '.join(words)}")
         if self.done:
             self._save()
+
+    def _sample(self, predictions: Predictions) -> list[Text]:
+        assert self.config.window is not None
+        model = self.models[self.config.backbone].model
+        return sample(model, self.reader, self.validation_places, predictions, self.unscored, self.config.window)
 
     def _replan(self, steps: int, began: float, first: int) -> int:
         """Fewer updates where --minutes would be passed by a fifth: the machine became busier than the probe saw."""
@@ -429,23 +431,22 @@ class Run:
             **self.config.model_dump(),
             "model": {name: learner.model.config.model_dump() for name, learner in self.models.items()},
             "gitreel": version("gitreel"),
-            "git": _git_sha(),
+            "git": git_sha(),
             "torch": torch.__version__,
         }
         write_atomically(self.folder / "config.json", json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
         write_atomically(self.folder / "plan.txt", self.plan().encode())
 
     def _lineage(self) -> dict[str, str]:
-        return {"update": str(self.done), "run": json.dumps(self.config.model_dump()), "git": _git_sha()}
+        return {"update": str(self.done), "run": json.dumps(self.config.model_dump()), "git": git_sha()}
 
     def _finish(self) -> dict[str, Any]:
-        from training.loop.report import read_log
-
         name = self.config.backbone
         lines = read_log(self.folder / "log.jsonl")
-        validated = [line for line in lines if f"validation/{name}/loss" in line]
-        last = {key.split("/", 1)[1]: value for key, value in validated[-1].items() if key.startswith("validation/")}
-        frame_only = last.get("frame_only/loss")
+        held = [line for line in lines if f"validation/{name}/loss" in line]
+        last = {key.split("/", 1)[1]: value for key, value in held[-1].items() if key.startswith("validation/")}
+        counted = counted_loss(self.reader, self.segments["train"], self.validation_batches, self.unscored)
+        trained = {other: last[f"{other}/loss"] for other in self.models if other != name}
         summary = {
             "steps": sum(stream.steps for stream in self.reader.streams),
             "episodes": self.warehouse.episodes,
@@ -454,7 +455,9 @@ class Run:
             "loss_first": validated[0][f"validation/{name}/loss"],
             "loss_last": last[f"{name}/loss"],
             "loss_unigram": self.unigram,
-            "loss_frame_only": frame_only,
+            "loss_counts": next(iter(counted.values()), None),
+            "loss_frame_only": trained.get("frame_only"),
+            "loss_keys_only": trained.get("keys_only"),
             "updates": self.done,
             "seconds": round(time.monotonic() - self.started, 1),
             "preset": self.config.preset,
@@ -465,8 +468,8 @@ class Run:
             save_weights(self.folder / "models" / f"{each}.safetensors", learner.model, self._lineage())
         title = f"{self.config.preset} {name}, windows of {self.config.window} at {self.reader.geometry}"
         draw_loss(self.folder, list(self.models), self.unigram, title)
-        samples = (self.folder / "samples.txt").read_text().strip().split("\n\n")[-1]
-        self.say("\n" + samples.split("\n", 1)[-1])
+        shown = self.sample or self._sample(self.validate(self.models[name]))
+        Console().print("", *shown, sep="\n", soft_wrap=True)
         phases = ", ".join(
             f"{key.removeprefix(name + '/accuracy_').replace('_', ' ')} {value:.0%}"
             for key, value in last.items()
@@ -474,7 +477,8 @@ class Run:
         )
         self.say(f"\n  right       {last[f'{name}/accuracy']:.0%} of held-out keys ({phases})")
         self.say(f"  bits a key  {last[f'{name}/bits_per_key']:.2f}")
-        self.say(f"  verdict     {verdict(summary['loss_last'], self.unigram, frame_only, name)}")
+        others = {"unigram": self.unigram, **counted, **{each.replace("_", "-"): x for each, x in trained.items()}}
+        self.say(f"  verdict     {verdict(summary['loss_last'], others, name)}")
         self.say(f"  written     {self.folder}/loss.png, summary.json, best.safetensors, log.jsonl, tensorboard/")
         return summary
 
@@ -482,13 +486,6 @@ class Run:
         """Print, from rank 0."""
         if self.rank == 0:
             print(words, flush=True)
-
-
-def _git_sha() -> str:
-    done = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True
-    )
-    return done.stdout.strip() or "unknown"
 
 
 def fit(config: FitConfig) -> dict[str, Any]:
