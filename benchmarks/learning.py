@@ -24,12 +24,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pipeline.harvest import HarvestConfig, harvest_repository
 
 from benchmarks import report
 from figures.corpus import film_all, own_geometry, read_corpus, warehouse_folder
 from figures.rows import ROOT
 from pipeline.example import make_example
+from pipeline.harvester import HarvestConfig, harvest_repository
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
@@ -43,6 +43,7 @@ from training.data.windows import FilmReader
 from training.loop.config import FitConfig
 from training.loop.learner import Learner
 from training.loop.optim import rate
+from training.loop.plan import choose_window, keep_freed_memory
 from training.model.config import ModelConfig, preset
 from training.model.frame_model import FrameModel
 from training.model.key_counts import KeyCounts
@@ -134,14 +135,14 @@ def train(config: ModelConfig, film: Film, minutes: float, size: str, seed: int)
     fit = FitConfig.model_validate({"preset": size, "seed": seed})
     torch.manual_seed(seed)
     learner = Learner(FrameModel(config), fit, torch.device("cpu"))
-    assert fit.window is not None
-    batches = CarriedBatches(film.reader, film.train, fit.batch, fit.window, seed, fit.reset)
+    window = choose_window(fit, min(segment.stop - segment.start for segment in film.train))
+    batches = CarriedBatches(film.reader, film.train, fit.batch, window, seed, fit.reset)
     budget, began, update = 60 * minutes, time.process_time(), 0
     while (spent := time.process_time() - began) < budget:
         factor = rate(int(1000 * spent), int(1000 * budget), fit.warmup, fit.decay, fit.course)
         learner.update(batches.batch(update), factor)
         update += 1
-    return Trained(learner.model.eval(), update * fit.batch * fit.window, spent)
+    return Trained(learner.model.eval(), update * fit.batch * window, spent)
 
 
 class Table:
@@ -256,6 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = flags.parse_args(arguments)
     size = "tiny" if options.quick else options.preset
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training.fit does
     try:
         for name in options.models:
             if name not in MODELS:
