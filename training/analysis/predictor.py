@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from schema.actions import VOCABULARY
-from training.data.windows import Window
+from training.data.windows import FilmWindow
 from training.model.backbones import State
 from training.model.frame_model import FrameModel, Seen
 from training.model.screen_copy import Guesses
@@ -72,7 +72,7 @@ def as_predictor(model: FrameModel, context: int = 128) -> Predictor:
     return Sliding(model, context) if grows else model
 
 
-def read_chunk(windows: Sequence[Window], before_B: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+def read_chunk(windows: Sequence[FilmWindow], before_B: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
     """Windows of equal length -> cells [B, T, R, C], previous keys [B, T], keys [B, T].
 
     `before_B` is the key before each window's first step.

@@ -41,7 +41,12 @@ def counted_loss(
 
 
 def sample(
-    model: FrameModel, reader: FilmReader, places: Sequence[tuple[int, int]], held: Predictions, unscored: int, window: int
+    model: FrameModel,
+    reader: FilmReader,
+    places: Sequence[tuple[int, int]],
+    held: Predictions,
+    unscored: int,
+    window: int,
 ) -> list[Text]:
     """Some held-out steps with what the model expects; of tokens, keys alone.
 

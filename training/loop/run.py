@@ -452,7 +452,7 @@ class Run:
             "episodes": self.warehouse.episodes,
             "bytes_per_frame": round(self.warehouse.bytes / max(1, self.warehouse.steps), 3),
             "steps_per_second": round(lines[-2].get("frames_per_second", 0.0), 1) if len(lines) > 1 else 0.0,
-            "loss_first": validated[0][f"validation/{name}/loss"],
+            "loss_first": held[0][f"validation/{name}/loss"],
             "loss_last": last[f"{name}/loss"],
             "loss_unigram": self.unigram,
             "loss_counts": next(iter(counted.values()), None),

@@ -17,7 +17,7 @@ from training.analysis.carried import Stretch, Truth, follow, interval, scores, 
 from training.analysis.predictor import NO_KEY, Sliding, as_predictor, ranks_of
 from training.data.splits import Segment
 from training.data.warehouse import Warehouse
-from training.data.windows import FilmReader, Window
+from training.data.windows import FilmReader, FilmWindow
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
 from training.model.gradients import token_losses
@@ -66,9 +66,9 @@ class KeysOnlyFilm:
     def __init__(self, keys_T: np.ndarray) -> None:
         self.keys_T = keys_T.astype(np.int64)
 
-    def window(self, stream: int, start: int, length: int) -> Window:
+    def window(self, stream: int, start: int, length: int) -> FilmWindow:
         part = slice(start, start + length)
-        return Window(np.zeros((length, 1, 1), np.int16), self.keys_T[part], np.zeros(length, np.uint8))
+        return FilmWindow(np.zeros((length, 1, 1), np.int16), self.keys_T[part], np.zeros(length, np.uint8))
 
 
 def whole(reader: FilmReader, model: nn.Module, part: Stretch) -> np.ndarray:
