@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 from pydantic import Field
@@ -149,25 +149,11 @@ def _film(
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> Outcome:
-    clone, store = present.clone, Store(config.warehouse)
-
-    def outdated(stream: Manifest, in_place: bool) -> str:
-        asked = not in_place or clone.repo_id in config.replace
-        return growth.outdated(store, stream, present, config.replay, replace=asked)
-
-    drops: Counter[str] = Counter()
+    clone, drops = present.clone, Counter[str]()
     episodes = steps = 0
-    writer = StreamWriter(
-        store,
-        clone.repo_id,
-        config.replay,
-        source=clone.shown,
-        family=present.commits[0],  # the root of the first-parent chain: forks share it
-        licence=licence,
-        outdated=outdated,
-    )
+    writer = _writer(present, config, licence)
     try:
-        known = growth.filmed(store, writer.manifest)
+        known = growth.filmed(writer.store, writer.manifest)
         commits = history.continued(list(known), present.commits)
         assert commits is not None, "or the stream would be outdated"
         total = len(commits) - len(known)
@@ -204,6 +190,25 @@ def _film(
             "replaced": writer.replacing, "reason": f"{writer.why}; it is filmed anew" if writer.why else said,
         }
     )  # fmt: skip
+
+
+def _writer(present: Present, config: HarvestConfig, licence: str | None) -> StreamWriter:
+    """The repository's stream, opened, or what replaces it. Raises SourceError where it is another repository's."""
+    clone, store = present.clone, Store(config.warehouse)
+
+    def outdated(stream: Manifest, in_place: bool) -> str:
+        asked = not in_place or clone.repo_id in config.replace
+        return growth.outdated(store, stream, present, config.replay, replace=asked)
+
+    return StreamWriter(
+        store,
+        clone.repo_id,
+        config.replay,
+        source=clone.shown,
+        family=present.commits[0],  # the root of the first-parent chain: forks share it
+        licence=licence,
+        outdated=outdated,
+    )
 
 
 def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | None:
@@ -264,8 +269,19 @@ def _outcome(manifest: Manifest) -> Outcome:
     )
 
 
-def _refused(source: Source, config: HarvestConfig, rule: str, **facts: Any) -> Outcome:
-    refuse(config.warehouse, source.repo_id, config.replay, rule, source=source.shown, **facts)
+def _refused(
+    source: Source,
+    config: HarvestConfig,
+    rule: str,
+    *,
+    licence: str | None = None,
+    family: str | None = None,
+    anyones: bool = False,
+) -> Outcome:
+    refuse(
+        config.warehouse, source.repo_id, config.replay, rule,
+        source=source.shown, family=family, licence=licence, anyones=anyones,
+    )  # fmt: skip
     return Outcome(repo_id=source.repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
 
 

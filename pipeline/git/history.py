@@ -6,7 +6,8 @@ nothing. What a chain commit adds depends on its ancestors alone, so the order a
 at a newer one as long as the older tip stays on the first-parent chain. A merge may put it elsewhere (a foxtrot merge,
 whose second parent it is). A stream then keeps its own order: `continued`.
 
-Memory: about 250 bytes a commit of the repository for the graph; the walk is streamed.
+Memory: about 250 bytes a commit of the repository for the graph, 200 more where the order is a stream's own; the walk
+is streamed.
 """
 
 import os
