@@ -27,6 +27,7 @@ from unittest import mock
 import duckdb
 
 from benchmarks.report import finish, header, parser, table
+from pipeline.git.environment import git_environment
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.shards import writer as shards
 from pipeline.warehouse import build as warehouse
@@ -61,9 +62,11 @@ def make_history(folder: Path, seed: int, commits: int) -> Path:
         stream.append(b"committer A <a@example.org> %d +0000\n" % (1_600_000_000 + 60 * number))
         stream.append(b"data %d\n%s\n" % (len(message), message))
         stream.append(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(content), content))
-    git = ["git", "-c", "init.defaultBranch=main"]
-    subprocess.run([*git, "init", "-q", "--bare", "--template=", str(folder)], check=True)
-    subprocess.run(["git", "--git-dir", str(folder), "fast-import", "--quiet"], input=b"".join(stream), check=True)
+    env = git_environment()
+    command = ["git", "init", "-q", "--bare", "--template=", "--initial-branch=main", str(folder)]
+    subprocess.run(command, env=env, check=True)
+    command = ["git", "--git-dir", str(folder), "fast-import", "--quiet"]
+    subprocess.run(command, env=env, input=b"".join(stream), check=True)
     return folder
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pipeline.git.environment import git_environment
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -106,5 +108,6 @@ def _commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    command = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", *arguments]
+    done = subprocess.run(command, env=git_environment(), capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else ""

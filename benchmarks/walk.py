@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.report import PeerMissingError, finish, header, parser, table
+from pipeline.git.environment import git_environment
 from pipeline.git.history import Blobs, ahead, order, walk
-from pipeline.git.objects import environment, locate
+from pipeline.repository import open_repository
 from schema.errors import GitreelError
 
 QUICK_COMMITS = 300
@@ -25,7 +26,7 @@ QUICK_COMMITS = 300
 def ours(repo: Path, commits: int) -> int:
     """Walk, and read what changed; bytes read."""
     read = 0
-    source = locate(repo)
+    source = open_repository(repo)
     with Blobs(source) as blobs:
         for commit in ahead(walk(source), blobs):
             if commit.ordinal >= commits:
@@ -38,11 +39,12 @@ def ours(repo: Path, commits: int) -> int:
 
 def git_log(repo: Path, commits: int, shas: list[str]) -> int:
     """`git log -p` of the same commits, drained; bytes read."""
-    command = ["git", f"--git-dir={locate(repo).git_dir}", "log", "-p", "--no-renames", "--root", "--no-walk=unsorted"]
+    git_dir = open_repository(repo).git_dir
+    command = ["git", f"--git-dir={git_dir}", "log", "-p", "--no-renames", "--root", "--no-walk=unsorted"]
     done = subprocess.run(
         [*command, "--stdin"],
         input="\n".join(shas[:commits]).encode(),
-        env=environment(),
+        env=git_environment(),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -51,7 +53,8 @@ def git_log(repo: Path, commits: int, shas: list[str]) -> int:
 
 def clone(repo: Path, folder: Path) -> Path:
     """What PyDriller can open: a repository with a working tree's layout, sharing the objects."""
-    subprocess.run(["git", "clone", "-q", "--shared", "--no-checkout", repo.absolute(), folder], check=True)
+    command = ["git", "clone", "-q", "--shared", "--no-checkout", repo.absolute(), folder]
+    subprocess.run(command, env=git_environment(protocol="file"), check=True)
     return folder
 
 

@@ -24,7 +24,9 @@ from pydantic import Field
 from figures.rows import ROOT
 from pipeline.crawl.clone import cloned
 from pipeline.crawl.source import parse_source
+from pipeline.git.environment import git_environment
 from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
+from pipeline.repository import Location, alternates_line, opened
 from pipeline.warehouse import build as warehouse
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError
@@ -96,22 +98,25 @@ def find_mirror(repository: Repository, folder: Path) -> Path:
     raise ConfigError(f"{folder}: no clone of {repository.name}; looked at {', '.join(map(str, places[1::3]))}")
 
 
-def pin(objects: Path, repository: Repository, folder: Path) -> Path:
-    """A bare repository whose HEAD is the pinned commit, its objects borrowed from the git folder ``objects``.
+def pin(origin: Location, repository: Repository, folder: Path) -> Path:
+    """A bare repository whose HEAD is the pinned commit, its objects borrowed from ``origin``.
 
-    Raises ConfigError when the commit is not there.
+    Raises ConfigError when the commit is not there, SourceError when ``origin`` cannot be read.
     """
+    source = opened(origin)
     pinned = folder / repository.repo_id
-    git = ["git", "-C", str(pinned)]
+
+    def git(*arguments: str) -> int:
+        return subprocess.run(["git", f"--git-dir={pinned}", *arguments], env=git_environment()).returncode
+
     pinned.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "init", "-q", "--bare", "--template=", str(pinned)], check=True)
+    git("init", "-q", "--bare", "--template=", f"--object-format={source.object_format}")
     (pinned / "objects" / "info").mkdir(parents=True, exist_ok=True)
-    (pinned / "objects" / "info" / "alternates").write_text(f"{(objects / 'objects').resolve()}\n")
-    found = subprocess.run([*git, "cat-file", "-e", f"{repository.commit}^{{commit}}"], check=False)
-    if found.returncode:
-        raise ConfigError(f"{repository.name}: commit {repository.commit} is not in {objects}; fetch it first")
-    subprocess.run([*git, "symbolic-ref", "HEAD", "refs/heads/pin"], check=True)
-    subprocess.run([*git, "update-ref", "refs/heads/pin", repository.commit], check=True)
+    (pinned / "objects" / "info" / "alternates").write_bytes(alternates_line(source.objects[0]))
+    if git("cat-file", "-e", f"{repository.commit}^{{commit}}"):
+        raise ConfigError(f"{repository.name}: commit {repository.commit} is not in {source.shown}; fetch it first")
+    git("symbolic-ref", "HEAD", "refs/heads/pin")
+    git("update-ref", "refs/heads/pin", repository.commit)
     return pinned
 
 
@@ -119,7 +124,7 @@ def film(repository: Repository, config: HarvestConfig, folder: Path, mirrors: P
     """Film one repository up to its pinned commit; nothing to do where that is done. Raises GitreelError."""
     named = str(find_mirror(repository, mirrors)) if mirrors else repository.url
     with cloned(parse_source(named), config.cache_folder, config.clone) as clone:
-        pinned = pin(clone.git_dir, repository, folder)
+        pinned = pin(clone.repository, repository, folder)
         return harvest_repository(str(pinned), config, licence=repository.licence)
 
 

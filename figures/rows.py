@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_origin
 import torch
 from pydantic import BaseModel
 
+from pipeline.git.environment import git_environment
 from training.tasks.train import TaskConfig, TaskResult, fit
 
 ROOT = Path(__file__).parent
@@ -153,7 +154,7 @@ def processor() -> str:
 def commit() -> str:
     """The checkout's commit, abbreviated, or ``unknown`` outside of one."""
     answer = subprocess.run(
-        ["git", "rev-parse", "--short=10", "HEAD"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        ["git", f"--git-dir={ROOT.parent / '.git'}", "rev-parse", "--short=10", "HEAD"],
+        env=git_environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     return answer.stdout.strip() or "unknown"

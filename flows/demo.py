@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.example import make_example
+from pipeline.repository import open_repository
 from pipeline.watch.ansi import safe
 from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name
-from schema.errors import GitreelError
+from schema.errors import GitreelError, SourceError
 
 RUN = Path("runs/demo")
 BASELINES = {  # loss_NAME in the run's summary, and what it is called
@@ -34,17 +35,13 @@ def usable(repo: str) -> str | None:
     folder = Path(repo)
     if not folder.is_dir():
         return None
-    if not _git(folder, "rev-parse", "--git-dir"):
-        return "it has no git history (an unpacked archive?)"
-    if _git(folder, "rev-parse", "--is-shallow-repository") == "true":
-        return "it is a shallow clone: git fetch --unshallow brings the rest"
-    count = int(_git(folder, "rev-list", "--count", "HEAD") or 0)
-    return f"it has {count} commits, fewer than {FEWEST}" if count < FEWEST else None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    try:
+        repository = open_repository(folder)
+        counted = repository.ask("rev-list", "--count", repository.commit())
+    except SourceError as error:
+        return str(error)
+    count = int(counted.stdout or 0)
+    return f"{folder.resolve().name}: it has {count} commits, fewer than {FEWEST}" if count < FEWEST else None
 
 
 def _run(*arguments: str) -> None:
@@ -90,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         why = usable(repo)
         if why:
-            print(f"{Path(repo).resolve().name}: {why}; using a small repository made with git instead")
+            print(f"{why}; using a small repository made with git instead")
             example = RUN / "example"
             if not example.exists():
                 make_example(example)

@@ -3,10 +3,11 @@
 Deterministic: the same commits, with the same shas, every time.
 """
 
-import os
 import random
 import subprocess
 from pathlib import Path
+
+from pipeline.git.environment import git_environment
 
 _WORDS = (
     "area", "bound", "cell", "count", "depth", "edge", "field", "grid", "head", "index", "join",
@@ -70,11 +71,7 @@ def _write(folder: Path, name: str, functions: list[tuple[str, str, str]]) -> No
 
 
 def _git(folder: Path, when: int, *arguments: str) -> None:
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
+    environment = git_environment(home=folder) | {
         "GIT_AUTHOR_NAME": "Example",
         "GIT_AUTHOR_EMAIL": "example@localhost",
         "GIT_COMMITTER_NAME": "Example",

@@ -15,9 +15,9 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pipeline.crawl.clone import Clone
-from pipeline.crawl.source import printable
 from pipeline.git.history import continued, walk
 from pipeline.git.objects import Blobs
+from pipeline.messages import printable
 from pipeline.script.commit import Workspace, is_missing
 from pipeline.shards.manifest import same_place
 from pipeline.shards.reader import StreamReader
@@ -80,9 +80,11 @@ def behind(known: Collection[str], present: Present) -> str:
 def _any_came(missing: Sequence[str], present: Present, config: ReplayConfig) -> bool:
     """Whether one of these commits, stepped over because the clone lacked files, lacks none now."""
     clone = present.clone
-    with Blobs(clone.git_dir) as blobs:
+    with Blobs(clone.repository) as blobs:
         workspace = Workspace(blobs, config)
-        return any(not is_missing(commit, workspace) for commit in walk(clone.git_dir, tip=clone.tip, commits=missing))
+        return any(
+            not is_missing(commit, workspace) for commit in walk(clone.repository, tip=clone.tip, commits=missing)
+        )
 
 
 def _another(stream: Manifest, first: str, present: Present) -> SourceError:

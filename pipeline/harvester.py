@@ -10,8 +10,7 @@ them and ends in the same bytes.
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +18,14 @@ import duckdb
 from pydantic import Field
 
 from pipeline import growth
-from pipeline.crawl.clone import Clone, CloneConfig, cloned
+from pipeline.crawl.clone import CloneConfig, cloned
 from pipeline.crawl.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.crawl.opt_out import RULE, opt_out_list, opted_out
-from pipeline.crawl.source import LocalSource, RemoteSource, Source, checked_name, parse_source, printable, same_source
+from pipeline.crawl.source import LocalSource, RemoteSource, Source, checked_name, parse_source, same_source
 from pipeline.git import history
-from pipeline.git.objects import need_git
+from pipeline.git.environment import need_git
 from pipeline.growth import Present
+from pipeline.messages import printable
 from pipeline.replay import replay
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
@@ -116,30 +116,15 @@ def harvest_repository(
     by_name = opted_out(source.repo_id, listed)
     if by_name or opted_out(parse_named(named, config).repo_id, listed):
         return _refused(source, config, RULE, anyones=by_name)
-    with (
-        cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone,
-        _named_as(named, clone),
-    ):
-        licence = licence or licence_of(clone.git_dir, clone.tip)
+    with cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone:
+        licence = licence or licence_of(clone.repository, clone.tip)
         own = isinstance(source, LocalSource)
         keep, rule = licence_filter(licence, config.licences, allow_unknown=config.allow_unknown_licence)
         if not keep and not own:
-            return _refused(source, config, rule, licence=licence, family=history.root(clone.git_dir, clone.tip))
-        present = Present(named, clone, history.order(clone.git_dir, clone.tip))
+            return _refused(source, config, rule, licence=licence, family=history.root(clone.repository, clone.tip))
+        present = Present(named, clone, history.order(clone.repository, clone.tip))
         outcome = _film(present, config, licence, report or (lambda progress: None), stop or (lambda: False))
     return outcome.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
-
-
-@contextmanager
-def _named_as(named: str, clone: Clone) -> Iterator[None]:
-    """Errors name the repository as the user did, not the folder it is read through."""
-    try:
-        yield
-    except SourceError as error:
-        folder = str(clone.git_dir)
-        if folder not in str(error):
-            raise
-        raise SourceError(str(error).replace(folder, printable(named)[1:-1])) from error
 
 
 def _film(
@@ -160,7 +145,7 @@ def _film(
         said = growth.behind(known, present)
         told = 0.0
         for take in replay(
-            clone.git_dir,
+            clone.repository,
             clone.repo_id,
             config.replay,
             resume=writer.resume_point,
@@ -228,7 +213,7 @@ def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | Non
             manifest = load(store, f"{stream_folder(clone.repo_id)}/{MANIFEST}")
             if manifest is None or manifest.status != "complete" or manifest.config != config.replay:
                 return None
-            present = Present(text, clone, history.order(clone.git_dir, clone.tip))
+            present = Present(text, clone, history.order(clone.repository, clone.tip))
             known = growth.filmed(store, manifest)
             if manifest.tool_version != TOOL_VERSION or growth.MISSING in known.values():
                 return None

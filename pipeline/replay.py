@@ -9,7 +9,6 @@ TABLE_ROWS rows (about 250 bytes each).
 
 import hashlib
 import hmac
-import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from pipeline.film.frames import Film, RowTable
 from pipeline.git.history import Commit, RewrittenHistoryError, ahead, walk
 from pipeline.git.objects import Blobs
+from pipeline.repository import Location
 from pipeline.script.commit import Script, SkippedCommit, Workspace, write_script
 from pipeline.script.selection import Verdicts
 from pipeline.terminal.terminal import Terminal
@@ -47,7 +47,7 @@ class FilmedCommit(NamedTuple):
 
 
 def replay(
-    git_dir: str | os.PathLike[str],
+    git_dir: Location,
     repo_id: str,
     config: ReplayConfig,
     *,

@@ -1,5 +1,6 @@
 """What every test needs."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from hypothesis import HealthCheck, settings
 # `python -m benchmarks.oracle.fuzz` and `… .repositories`.
 settings.register_profile("gitreel", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gitreel")
+
+# A hook of git may run the suite: what git has set for it is meant for another repository than those made here.
+for variable in [name for name in os.environ if name.startswith("GIT_")]:
+    del os.environ[variable]
 
 
 @pytest.fixture(scope="module")

@@ -1,42 +1,47 @@
-"""Bring a repository's objects within reach: one bare git folder with a neutral configuration.
+"""Bring a repository's objects within reach: a folder as it is, or one bare git folder with a neutral configuration.
 
 A URL is fetched into a cache (`git fetch` of its HEAD alone: the first time a bare single-branch clone, later only
-what is new). A local folder is used in place: its objects are borrowed through `objects/info/alternates`, so that
-neither its configuration, hooks nor attributes ever apply, and nothing is written to it.
+what is new). A local folder is read where it lies (`pipeline.repository`): its configuration, hooks and attributes
+never apply, and nothing is written to it.
 
-git runs in a process group of its own, in an environment built from scratch. GitPython reads references and writes the
-configuration; it does not run the transfer, because it would pass this process's whole environment on and its timeout
-kills git but not `git-remote-https`.
+git runs in a process group of its own, in the neutral environment (`pipeline.git.environment`). GitPython writes the
+configuration. It does not look at repositories: it obeys GIT_DIR and its like, and knows SHA-1 and references in files
+alone. It does not run the transfer either: its timeout kills git but not `git-remote-https`.
 """
 
 import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
-from urllib.parse import urlsplit
 
 import git
-from git.exc import GitError
-from git.refs import SymbolicReference
 from pydantic import Field
 
-from pipeline.crawl.source import LocalSource, RefusedSource, RemoteSource, Source, loopback, printable
-from pipeline.temporary import temporary_folder
+from pipeline.crawl.source import LocalSource, RefusedSource, RemoteSource, Source, loopback
+from pipeline.git.environment import git_environment
+from pipeline.messages import pasteable, printable
+from pipeline.repository import SHOWN_BRANCHES, LocalRepository, open_repository
 from schema.config import FrozenModel
 from schema.errors import SourceError, WarehouseError
 
 TIP = "refs/heads/gitreel"  # the one branch of every folder made here; an origin's branch names are never used
 USED = "last-used"
 POLL_SECONDS = 0.2
-_PASSED = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSH_AUTH_SOCK", "no_proxy", "https_proxy", "all_proxy")
+# of the caller's variables, those that say how the network is reached
+_NETWORK = (
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSH_AUTH_SOCK",
+    "no_proxy", "https_proxy", "all_proxy", "NO_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+)  # fmt: skip
 _CONFIG = {
     "core": {
         "repositoryformatversion": "0", "bare": "true", "hooksPath": "/dev/null", "attributesFile": "/dev/null",
@@ -47,6 +52,10 @@ _CONFIG = {
     "protocol": {"version": "2"}, "pack": {"windowMemory": "64m", "threads": "1"},
     "http": {"followRedirects": "initial", "lowSpeedLimit": "1000", "lowSpeedTime": "60", "emptyAuth": "false"},
 }  # fmt: skip
+
+# of what git says when it fetches, in lower case
+_PRIVATE = ("could not read username", "askpass", "authentication failed", "error: 401")
+_NOTHING_THERE = ("not found", "does not appear to be a git repository", "is this a git repository")
 
 
 class FetchError(SourceError):
@@ -67,7 +76,7 @@ class Clone(NamedTuple):
     """A repository ready to be walked."""
 
     repo_id: str
-    git_dir: Path
+    repository: LocalRepository
     tip: str  # sha of the newest commit
     shown: str  # URL or folder name, without credentials
     local: bool
@@ -81,8 +90,8 @@ def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | Non
     (the cache cannot be written).
     """
     if isinstance(source, LocalSource):
-        with temporary_folder("borrow") as folder:
-            yield _borrow(source, folder)
+        repository = open_repository(source.path)
+        yield Clone(source.repo_id, repository, repository.commit(), source.shown, local=True)
         return
     entry = cache / _entry_name(source.url)
     try:
@@ -92,76 +101,54 @@ def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | Non
         raise WarehouseError(f"clone cache {cache}: {error.strerror}; choose another: --cache DIR") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        tip = _fetch(source, entry, config, token, lock.fileno())
+        _fetch(source, entry, config, token, lock.fileno())
+        repository = open_repository(entry, shown=source.shown, cached=True)
+        tip = repository.commit()
         (entry / USED).touch()
         evict(cache, config.cache_bytes, keep=entry.name)
-        yield Clone(source.repo_id, entry, tip, source.shown, local=False)
+        yield Clone(source.repo_id, repository, tip, source.shown, local=False)
 
 
-def _borrow(source: LocalSource, folder: Path) -> Clone:
-    """An empty git folder with our configuration that sees the local repository's objects."""
-    where = printable(str(source.path))
-    try:
-        repository = git.Repo(source.path, search_parent_directories=False)
-    except (GitError, OSError, ValueError, UnicodeError):
-        raise SourceError(
-            f"repository {where}: not a git repository; run git init there, or pass another folder or a URL"
-        ) from None
-    with repository:
-        common = Path(repository.common_dir).resolve()
-        if (common / "shallow").exists():
-            raise SourceError(
-                f"repository {where}: a shallow clone has no full history; run: git -C {where} fetch --unshallow"
-            )
-        try:
-            tip = SymbolicReference.dereference_recursive(repository, "HEAD")  # reads files, runs nothing
-        except (GitError, OSError, ValueError, UnicodeError):
-            tip = None
-        if tip is None or not (common / "objects").is_dir():
-            raise SourceError(f"repository {where}: no commits yet; commit something, or pass another one")
-    if len(tip) != 40:
-        raise SourceError(f"repository {where}: SHA-256 object names are not supported; use a SHA-1 repository")
-    _init(folder)
-    alternates = folder / "objects" / "info" / "alternates"
-    alternates.parent.mkdir(parents=True, exist_ok=True)
-    alternates.write_bytes(_quoted(os.fsencode(common / "objects")) + b"\n")
-    _set_tip(folder, str(tip))
-    return Clone(source.repo_id, folder, str(tip), source.shown, local=True)
-
-
-def _quoted(path: bytes) -> bytes:
-    """An alternates line: C-quoted where the plain path could be taken for something else."""
-    if path.isascii() and not set(path) & set(b'"\\\n#') and path.decode().isprintable():
-        return path
-    return b'"' + b"".join(bytes([c]) if 0x20 <= c < 0x7F and c not in b'"\\' else b"\\%03o" % c for c in path) + b'"'
-
-
-def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int) -> str:
+def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int) -> None:
+    """Bring the newest commit of the origin's HEAD, and what it needs, to TIP in the cache's `entry`."""
     if not (entry / USED).exists():  # never finished: start over
-        shutil.rmtree(entry, ignore_errors=True)
-        _init(entry)
+        _start_over(entry)
     for left_over in (entry / "objects" / "pack").glob("tmp_*"):
         left_over.unlink(missing_ok=True)
     for left_over in entry.rglob("*.lock"):  # of a killed git: the flock says that none is alive
         left_over.unlink(missing_ok=True)
-    command = [
-        "git", "--git-dir", str(entry), "fetch", "--quiet", "--no-tags", "--no-recurse-submodules",
-        "--no-write-fetch-head", "--no-auto-maintenance", "--update-head-ok", "--end-of-options",
-        source.url, f"+HEAD:{TIP}",
-    ]  # fmt: skip
-    env = environment(source.url, token, entry)
-    failure = run_bounded(command, env, entry, config.timeout_seconds, config.max_bytes, (lock,))
+    failure = _run_fetch(source, entry, config, token, lock)
+    if failure and str(entry) in failure:  # what is damaged is the clone in the cache
+        _start_over(entry)
+        failure = _run_fetch(source, entry, config, token, lock)
+    if failure and (other := re.search(r"mismatched algorithms: client \w+; server (\w+)", failure)):
+        _start_over(entry, other[1])  # its object names are of the other kind
+        failure = _run_fetch(source, entry, config, token, lock)
     if failure is not None:
-        first = not (entry / USED).exists()
-        if first:
+        error = _explained(failure, source, entry, config, token)
+        if not (entry / USED).exists():
             shutil.rmtree(entry, ignore_errors=True)
-        raise _explained(failure, source, token)
+        raise error
     if (entry / "shallow").exists():
         shutil.rmtree(entry, ignore_errors=True)
-        where = f"repository {printable(source.shown)}"
-        raise RefusedSource(f"{where}: it is shallow at its origin; clone its parent", "shallow")
-    with git.Repo(entry) as repository:
-        return str(SymbolicReference.dereference_recursive(repository, TIP))
+        why = "it is shallow at its origin; run there: git fetch --unshallow, or take what it was cloned from"
+        raise RefusedSource(f"repository {printable(source.shown)}: {why}", "shallow")
+
+
+def _run_fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int) -> str | None:
+    command = [
+        "git", "--git-dir", str(entry), "fetch", "--quiet", "--no-tags", "--no-recurse-submodules",
+        "--no-write-fetch-head", "--no-auto-maintenance", "--update-head-ok",
+        "--update-shallow",  # else git leaves a shallow origin's branch out, and says that all went well
+        "--end-of-options", source.url, f"+HEAD:{TIP}",
+    ]  # fmt: skip
+    env = environment(source, token, entry)
+    return run_bounded(command, env, entry, config.timeout_seconds, config.max_bytes, (lock,))
+
+
+def _start_over(entry: Path, object_format: str = "sha1") -> None:
+    shutil.rmtree(entry, ignore_errors=True)
+    _init(entry, object_format)
 
 
 def run_bounded(
@@ -171,6 +158,7 @@ def run_bounded(
     timeout_seconds: float,
     max_bytes: int,
     pass_fds: tuple[int, ...] = (),
+    stdout: IO[bytes] | int = subprocess.DEVNULL,
 ) -> str | None:
     """Run git; kill its process group when time or `folder`'s size runs out, or we are interrupted.
 
@@ -178,7 +166,7 @@ def run_bounded(
     ended too. Returns None on success, else why not: 'timeout …', 'too-large …', or what git said.
     """
     process = subprocess.Popen(
-        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
         start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
     assert process.stderr is not None
@@ -206,11 +194,17 @@ def run_bounded(
     if verdict is None and folder_bytes(folder) > max_bytes:
         verdict = f"too-large: more than {max_bytes:,} bytes"
     if verdict is None and process.returncode:
-        lines = [line for line in b"".join(said).decode("utf-8", "replace").splitlines() if line.strip()]
-        # git's last line is often advice; the first 'fatal:' or 'error:' says what happened
-        told = next((ln for ln in lines if ln.startswith(("fatal:", "error:", "ERROR:"))), None)
-        verdict = (told or (lines[-1] if lines else f"git exit code {process.returncode}")).strip()
+        verdict = _reason(b"".join(said)) or f"git exit code {process.returncode}"
     return verdict
+
+
+def _reason(said: bytes) -> str:
+    """The line that says what happened; git's last one is often advice, and after ssh's own it says no more."""
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith(("fatal:", "error:", "ERROR:")):
+            return lines[number - 1] if number and "Could not read from remote" in line else line
+    return lines[-1] if lines else ""
 
 
 def _drain(stream: IO[bytes], said: list[bytes]) -> None:
@@ -219,20 +213,14 @@ def _drain(stream: IO[bytes], said: list[bytes]) -> None:
             said.append(chunk)
 
 
-def environment(url: str, token: str | None, home: Path) -> dict[str, str]:
-    """The environment git runs in: nothing of the host's configuration, no prompts, the token for its host alone."""
-    env = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    ssh = url.startswith("ssh:")
-    scheme = url.split(":", 1)[0]
-    env |= {
-        "HOME": os.environ.get("HOME", "/") if ssh else str(home), "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "false", "SSH_ASKPASS": "false", "GIT_PROTOCOL_FROM_USER": "0",
-        "GIT_ALLOW_PROTOCOL": scheme, "GIT_LFS_SKIP_SMUDGE": "1", "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oPermitLocalCommand=no",
-    }  # fmt: skip
-    if token and (scheme == "https" or (scheme == "http" and loopback(urlsplit(url).hostname or ""))):
-        env |= _credential(url, token)
+def environment(source: RemoteSource, token: str | None, home: Path) -> dict[str, str]:
+    """The environment a fetch runs in: the neutral one, the way to the network, and the token for its host alone."""
+    env = {name: os.environ[name] for name in _NETWORK if name in os.environ}
+    scheme = source.scheme
+    env |= git_environment(home=os.environ.get("HOME", "/") if scheme == "ssh" else home, protocol=scheme)
+    env["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oPermitLocalCommand=no"
+    if token and (scheme == "https" or (scheme == "http" and loopback(source.host))):
+        env |= _credential(source.url, token)
     return env
 
 
@@ -251,27 +239,62 @@ def _credential(url: str, token: str) -> dict[str, str]:
     }
 
 
-def _explained(failure: str, source: RemoteSource, token: str | None) -> SourceError:
+def _explained(failure: str, source: RemoteSource, entry: Path, config: CloneConfig, token: str | None) -> SourceError:
+    """The error for a fetch that failed with `failure`: refused for good, or a FetchError that may pass by itself."""
     text = failure.replace(token, "***") if token else failure
+    text = re.sub(r"^(fatal|error): (unable to access '[^']*': )?", "", text)
     low, where = text.lower(), f"repository {printable(source.shown)}"
+    check = f"check with: git ls-remote {pasteable(source.url)}"
     rule = ""  # of a refusal; what may pass by itself has none
-    if "couldn't find remote ref head" in low:
-        why, rule = "no commits yet (empty repository)", "empty"
-    elif low.startswith("timeout"):
+    if source.folder is not None:  # on this machine: more can be said
+        try:
+            origin = open_repository(source.folder)
+            origin.commit()
+        except SourceError as error:
+            return error
+        if "upload-pack" in low or "alternate" in low:
+            return origin.unreadable(f"git cannot read its objects ({printable(text)[1:-1]})")
+        if "dubious ownership" in low:
+            place = pasteable(source.folder)
+            return SourceError(f"{where}: it is another user's, and git serves it to nobody else; use: --repo {place}")
+    if low.startswith("timeout"):
         why = f"{text}; allow more: --timeout SECONDS"
     elif low.startswith("too-large"):
         why, rule = f"{text}; allow more: --max-clone-bytes BYTES", "too-large"
-    elif any(sign in low for sign in ("could not read username", "askpass", "authentication failed", "error: 401")):
+    elif "couldn't find remote ref head" in low:
+        why, rule = _without_head(source, entry, config, token)
+    elif any(sign in low for sign in _PRIVATE):
         why, rule = "not found, or private: set GITHUB_TOKEN, or check the address", "not-found"
-    elif "not found" in low or "does not appear to be a git repository" in low:
-        why, rule = f"not found; check the address with: git ls-remote {source.url}", "not-found"
+    elif any(sign in low for sign in _NOTHING_THERE):
+        why, rule = f"no git repository there; {check}", "not-found"
+    elif "could not resolve host" in low:
+        why = f"no such host; check its spelling, or the network ({printable(text)[1:-1]})"
     else:
-        why = f"cannot be fetched ({printable(text)[1:-1]}); check with: git ls-remote {source.url}"
+        why = f"cannot be fetched ({printable(text)[1:-1]}); {check}"
     return RefusedSource(f"{where}: {why}", rule) if rule else FetchError(f"{where}: {why}")
 
 
-def _init(folder: Path) -> None:
+def _without_head(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None) -> tuple[str, str]:
+    """Why an origin has no HEAD to fetch, and the refusal's rule: it is empty, or its HEAD names no branch of it."""
+    with tempfile.TemporaryFile() as listed:
+        command = ["git", "ls-remote", "--heads", "--tags", "--refs", "--end-of-options", source.url]
+        env = environment(source, token, entry)
+        run_bounded(command, env, entry, config.timeout_seconds, config.max_bytes, stdout=listed)
+        listed.seek(0)
+        names = [os.fsdecode(line.split(b"/", 2)[2].rstrip(b"\n")) for line in listed]  # OID <tab> refs/KIND/NAME
+    if not names:
+        return "no commits yet (empty repository)", "empty"
+    shown = ", ".join(printable(name)[1:-1] for name in names[:SHOWN_BRANCHES])
+    clone = f"git clone --bare --branch {pasteable(names[0])} {pasteable(source.url)} FOLDER"
+    return f"its HEAD names no branch; there are {shown}; clone one and pass the folder: {clone}", "no-head"
+
+
+def _init(folder: Path, object_format: str) -> None:
     """A bare repository without template (no hooks), with our configuration alone. Raises WarehouseError."""
+    settings = _CONFIG
+    if object_format != "sha1":
+        format_settings = {"core": _CONFIG["core"] | {"repositoryformatversion": "1"}}
+        settings = _CONFIG | format_settings | {"extensions": {"objectFormat": object_format}}
     try:
         for part in ("objects/info", "objects/pack", "refs/heads", "info"):
             (folder / part).mkdir(parents=True, exist_ok=True)
@@ -279,15 +302,11 @@ def _init(folder: Path) -> None:
         # attributes for the case that a tool diffs in here: no filters, no drivers
         (folder / "info" / "attributes").write_text("* -text -filter -diff -merge -ident\n")
         with git.GitConfigParser(str(folder / "config"), read_only=False) as config:
-            for section, values in _CONFIG.items():
+            for section, values in settings.items():
                 for name, value in values.items():
                     config.set_value(section, name, value)
     except OSError as error:
         raise WarehouseError(f"clone cache {folder}: {error.strerror}; choose another: --cache DIR") from error
-
-
-def _set_tip(folder: Path, sha: str) -> None:
-    (folder / TIP).write_text(sha + "\n")
 
 
 def _entry_name(url: str) -> str:

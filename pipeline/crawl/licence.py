@@ -5,9 +5,9 @@ phrases that its standard text holds; anything unsure is None, never a guess.
 """
 
 import re
-from pathlib import Path
 
-from pipeline.git.objects import Blobs, locate
+from pipeline.git.objects import Blobs
+from pipeline.repository import Location, opened
 
 # Permissive: keep the notice, nothing else. SPDX ids; the default allow-list.
 PERMISSIVE = (
@@ -66,15 +66,16 @@ _TEXTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
-def licence_of(git_dir: Path, tip: str) -> str | None:
+def licence_of(git_dir: Location, tip: str) -> str | None:
     """The SPDX id of the licence file in the root folder of `tip`; None when there is none or it is not known."""
-    listed = locate(git_dir).ask("ls-tree", "-z", tip)
+    repository = opened(git_dir)
+    listed = repository.ask("ls-tree", "-z", tip)
     entries: dict[bytes, str] = {}
     for line in listed.stdout.split(b"\0"):
         meta, _, name = line.partition(b"\t")
         if _NAME.fullmatch(name) and meta.split()[1] == b"blob":
             entries[name] = meta.split()[2].decode()
-    with Blobs(git_dir) as blobs:
+    with Blobs(repository) as blobs:
         names = sorted(entries)
         sizes = blobs.sizes(entries.values())
         for name in names:

@@ -22,7 +22,8 @@ from pydantic import Field
 from pipeline.crawl.github import Client, Found
 from pipeline.crawl.licence import PERMISSIVE, licence_filter
 from pipeline.crawl.opt_out import RULE, opted_out
-from pipeline.crawl.source import RefusedSource, printable
+from pipeline.crawl.source import RefusedSource
+from pipeline.messages import printable
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
 

@@ -7,36 +7,31 @@ Nothing here touches the network. A source is untrusted: options, helpers (`ext:
 protocols that were not asked for are refused with one line.
 """
 
+import contextlib
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
+from pipeline.messages import denied, pasteable, printable
+from pipeline.repository import no_folder
 from schema.errors import ConfigError, SourceError
 
 PROTOCOLS = ("https", "ssh", "file", "http")
-_SCP = re.compile(r"(?P<user>[\w.-]+)@(?P<host>[A-Za-z0-9][\w.-]*):(?P<path>[^:].*)")
+_DEFAULT_PORTS = {"https": 443, "http": 80, "ssh": 22}
+_SCP = re.compile(r"((?P<user>[\w.-]+)@)?(?P<host>\w[\w.-]*|\[[0-9a-fA-F:.]+\]):(?P<path>[^:].*)", re.ASCII)
+_TORN = re.compile(r"(https?|ssh|git|file)(:|//)", re.IGNORECASE)  # the start of a URL that lost a sign
 _HELPER = re.compile(r"([A-Za-z0-9+.-]+)::")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]")
+_HOST = re.compile(r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]", re.ASCII)
+_GITHUB = "github.com"
+_PLAIN = "/:@+~!$&'()*,;="  # what a path in a URL may hold as it is, besides letters, digits and '-._'
 # folder names that say nothing: their parent's name is put before them
-_GENERIC = frozenset(
-    [
-        "bare",
-        "checkout",
-        "clone",
-        "code",
-        "git",
-        "main",
-        "master",
-        "mirror",
-        "repo",
-        "repository",
-        "source",
-        "src",
-        "trunk",
-    ]
-)
+_GENERIC = frozenset([
+    "bare", "checkout", "clone", "code", "git", "main", "master", "mirror", "repo", "repository", "source", "src",
+    "trunk",
+])  # fmt: skip
 
 
 class RefusedSource(SourceError):
@@ -59,11 +54,28 @@ class LocalSource(NamedTuple):
 
 
 class RemoteSource(NamedTuple):
-    """A URL that may be fetched; `shown` is what the warehouse stores."""
+    """A URL that may be fetched, as git is given it; `shown` is what the warehouse stores."""
 
     repo_id: str
     url: str
     shown: str
+
+    @property
+    def scheme(self) -> str:
+        """'https', 'ssh', 'file' or 'http'; 'ssh' for 'host:path', too."""
+        return self.url.partition("://")[0] if "://" in self.url else "ssh"
+
+    @property
+    def host(self) -> str:
+        """The host of a URL; '' for 'host:path' and for a file."""
+        return urlsplit(self.url).hostname or "" if self.scheme in ("https", "http") else ""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a file:// URL, None for another one."""
+        if self.scheme != "file":
+            return None
+        return Path(os.fsdecode(unquote_to_bytes(self.url.removeprefix("file://"))))
 
 
 Source = LocalSource | RemoteSource
@@ -74,48 +86,81 @@ def parse_source(text: str, *, protocols: tuple[str, ...] = ("https",), http_hos
 
     Raises SourceError on anything that is neither a folder nor a URL of an allowed protocol.
     """
-    shown = printable(text)
     if not text.strip():
         raise SourceError("repository '': empty; pass a folder or a URL: --repo https://github.com/owner/name")
+    if "://" in text:
+        return _remote(text.strip(), protocols, http_hosts)
+    if (path := _local(text)) is not None:
+        return LocalSource(local_id(path), path, _folder_name(path))
+    shown = printable(text)
     if helper := _HELPER.match(text):
         raise SourceError(f"repository {shown}: remote helper {helper[1]!r} is never run; use an https:// URL")
-    if "://" in text:
-        return _remote(text, shown, protocols, http_hosts)
-    if Path(text).is_dir():
-        path = Path(text).resolve()
-        return LocalSource(local_id(path), path, safe_name(path.name))
+    if _TORN.match(text):
+        raise SourceError(f"repository {shown}: not a URL; one is written with '://', https://github.com/owner/name")
     if scp := _SCP.fullmatch(text):
-        return _remote(f"ssh://{scp['user']}@{scp['host']}/{scp['path']}", shown, protocols, http_hosts)
-    kind = "not a folder" if Path(text).exists() else "no such folder"
-    hint = (
-        f"https://github.com/{text}"
-        if re.fullmatch(r"[\w-]+/[\w.-]+", text, re.ASCII)
-        else "https://github.com/owner/name"
-    )
-    raise SourceError(f"repository {shown}: {kind}; for a URL write it whole: --repo {hint}")
+        return _scp(text, scp["host"], scp["path"], protocols)
+    raise SourceError(f"repository {shown}: {_no_folder(text)}")
 
 
-def _remote(text: str, shown: str, protocols: tuple[str, ...], http_hosts: tuple[str, ...]) -> RemoteSource:
+def _local(text: str) -> Path | None:
+    """The folder that `text` names, absolute, as it is named: a link keeps its own name. None if there is none.
+
+    Raises SourceError if that may not be seen.
+    """
+    path = Path(text)
+    try:
+        if text.startswith("~") and not path.is_dir():
+            path = path.expanduser()
+        if not path.is_dir():
+            return None
+        if path.name in ("", ".."):  # '.', '..', '/'
+            return path.resolve()
+        return path.absolute() if ".." not in path.parts else path.parent.resolve() / path.name
+    except PermissionError:
+        raise SourceError(f"repository {printable(text)}: {denied(path)}") from None
+    except FileNotFoundError:
+        why = "the folder that this runs in is gone; change into another one"
+        raise SourceError(f"repository {printable(text)}: {why}") from None
+    except (OSError, RuntimeError, ValueError):  # too long a name, a user without a home, a NUL
+        return None
+
+
+def _no_folder(text: str) -> str:
+    """Why a text that is no URL names no folder, and what to write instead."""
+    path = Path(text)
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_file():
+            return no_folder(path)
+        if path.is_symlink():
+            target = printable(os.readlink(path))
+            return f"a link to {target}, which leads nowhere; correct the link, or pass another folder"
+    kind = "not a folder" if os.path.lexists(path) else "no such folder"
+    hint = "https://github.com/owner/name"
+    if re.fullmatch(r"[\w-]+/[\w.-]+", text, re.ASCII):
+        hint = f"https://github.com/{text}"
+    elif re.fullmatch(r"(\w[\w-]*\.)+[a-z]{2,}(/[\w.~-]+){2,}/?", text, re.ASCII):
+        hint = f"https://{text}"
+    return f"{kind}; for a URL write it whole: --repo {hint}"
+
+
+def _remote(text: str, protocols: tuple[str, ...], http_hosts: tuple[str, ...]) -> RemoteSource:
+    shown = printable(text)
+    scheme = text.partition("://")[0].lower()
+    if scheme == "file":
+        return _file_url(text, shown, protocols)
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text or text.startswith("-"):
-        raise SourceError(f"repository {shown}: not a URL; percent-encode what is not plain ASCII")
+        raise SourceError(
+            f"repository {shown}: not a URL; percent-encode what is not plain ASCII, and write a host as xn--..."
+        )
     try:
         url = urlsplit(text)
         host, port = url.hostname or "", url.port
     except ValueError:
         raise SourceError(f"repository {shown}: not a URL; expected https://host/owner/name") from None
-    scheme = url.scheme.lower()
     if scheme not in PROTOCOLS:
         raise SourceError(f"repository {shown}: protocol {scheme!r} is never used; use an https:// URL")
-    if scheme == "file":
-        if "file" not in protocols:
-            raise SourceError(f"repository {shown}: pass the folder itself, or allow it: --protocol file")
-        folder = Path(unquote(url.path))
-        return RemoteSource(local_id(folder), text, safe_name(folder.name))
     if url.password is not None or (url.username is not None and scheme != "ssh"):
-        raise SourceError(
-            f"repository {scheme}://{host}{printable(url.path)}: credentials in a URL end up in logs; "
-            "remove them and set GITHUB_TOKEN"
-        )
+        raise _credentials(shown)
     where = f"[{host}]" if ":" in host else host
     if not _HOST.fullmatch(where) or (url.username or "").startswith("-"):
         raise SourceError(f"repository {shown}: not a host name: {printable(host)}")
@@ -129,15 +174,55 @@ def _remote(text: str, shown: str, protocols: tuple[str, ...], http_hosts: tuple
             )
     elif scheme not in protocols:
         raise SourceError(f"repository {shown}: {scheme} was not asked for; allow it: --protocol {scheme}")
-    parts = [part for part in unquote(url.path).split("/") if part]
-    if not parts or any(part in (".", "..") or part.startswith("-") for part in parts):
-        raise SourceError(f"repository {shown}: no repository in it; expected https://host/owner/name")
-    parts[-1] = parts[-1].removesuffix(".git")
-    repo_id = "/".join(safe_name(part) for part in parts[-2:])
+    where = _GITHUB if where == f"www.{_GITHUB}" else where
+    parts = [part for part in url.path.split("/") if part]
+    repo_id = _remote_id(parts, shown, where)
     user = f"{url.username}@" if url.username else ""
-    address = where if port is None else f"{where}:{port}"
-    clean = f"{scheme}://{user}{address}{url.path}"
-    return RemoteSource(repo_id, clean, clean.replace(user, "", 1) if user else clean)
+    address = where if port in (None, _DEFAULT_PORTS[scheme]) else f"{where}:{port}"
+    path = "/".join(parts)
+    return RemoteSource(repo_id, f"{scheme}://{user}{address}/{path}", f"{scheme}://{address}/{path}")
+
+
+def _scp(text: str, host: str, path: str, protocols: tuple[str, ...]) -> RemoteSource:
+    """'user@host:path', which git is given as it is: a path without '/' before it starts in the user's home there."""
+    shown = printable(text)
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise SourceError(f"repository {shown}: no such folder, and not a URL either")
+    if "@" in path.partition("/")[0]:  # 'user:password@host/path'
+        raise _credentials(shown)
+    if "ssh" not in protocols:
+        raise SourceError(f"repository {shown}: no such folder; for host:path by ssh, allow it: --protocol ssh")
+    parts = [part for part in path.split("/") if part]
+    return RemoteSource(_remote_id(parts, shown, host), text, f"ssh://{host}/{'/'.join(parts)}")
+
+
+def _file_url(text: str, shown: str, protocols: tuple[str, ...]) -> RemoteSource:
+    """A folder's URL; '#' and '?' are part of its path, since git takes them so."""
+    host, slash, rest = text[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash or not rest.strip("/"):
+        raise SourceError(f"repository {shown}: no folder of this machine; expected file:///path/to/folder")
+    path = unquote_to_bytes(os.fsencode(f"/{rest}"))
+    folder = Path(os.fsdecode(path))
+    if "file" not in protocols:
+        why = f"pass the folder itself: --repo {pasteable(folder)}, or allow it: --protocol file"
+        raise SourceError(f"repository {shown}: {why}")
+    return RemoteSource(local_id(folder), f"file://{quote(path, safe=_PLAIN)}", _folder_name(folder))
+
+
+def _credentials(shown: str) -> SourceError:
+    return SourceError(f"repository {shown}: credentials in a URL end up in logs; remove them and set GITHUB_TOKEN")
+
+
+def _remote_id(parts: list[str], shown: str, host: str) -> str:
+    """'owner/name' of a URL's path. Raises SourceError where there is none."""
+    names = [unquote(part) for part in parts]
+    if not names or any(name in (".", "..") or name.startswith("-") or "/" in name for name in names):
+        raise SourceError(f"repository {shown}: no repository in it; expected https://host/owner/name")
+    if host == _GITHUB and len(names) != 2:
+        page = f"https://github.com/{'/'.join(parts[:2])}" if len(parts) > 2 else "https://github.com/owner/name"
+        raise SourceError(f"repository {shown}: not a repository's own address; write: --repo {page}")
+    names[-1] = names[-1].removesuffix(".git")
+    return "/".join(safe_name(name) for name in names[-2:])
 
 
 def checked_name(name: str) -> str:
@@ -166,17 +251,15 @@ def local_id(path: Path) -> str:
     return f"{safe_name(path.parent.name)}/{name}" if name.lower() in _GENERIC else name
 
 
+def _folder_name(path: Path) -> str:
+    """What the warehouse stores of a folder: its name, that of the working tree for a `.git`."""
+    return safe_name((path.parent if path.name == ".git" else path).name)
+
+
 def safe_name(text: str) -> str:
     """`text` as part of a file name or SQL value: letters, digits and `_.+@-`; never empty, never dots alone."""
     name = re.sub(r"[^\w.+@-]+", "-", text.encode("utf-8", "replace").decode()).strip("-")[:100]
     return name if name.strip(".") else "unnamed"
-
-
-def printable(text: str) -> str:
-    """`text` quoted for one line of a terminal: no control characters, credentials of a URL hidden."""
-    hidden = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
-    shown = hidden if hidden.isprintable() else ascii(hidden)[1:-1]
-    return f"'{shown if len(shown) <= 200 else shown[:197] + '...'}'"
 
 
 def loopback(host: str) -> bool:

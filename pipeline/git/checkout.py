@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.git.objects import locate
+from pipeline.git.environment import git_environment
+from pipeline.repository import Location, alternates_line, opened
 
 UMASK = 0o022  # to be set in the shell: files 644, as git stores them
 _DATE = "1600000000 +0000"
@@ -64,9 +65,9 @@ class Scratch(NamedTuple):
         return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
-def make_scratch(folder: Path, git_dir: str | os.PathLike[str]) -> Scratch:
+def make_scratch(folder: Path, git_dir: Location) -> Scratch:
     """Make `folder` (new or empty) a scratch repository over the objects of `git_dir`. Raises SourceError."""
-    source = locate(git_dir)
+    source = opened(git_dir)
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Scratch(folder, environment(folder))
     scratch.git("init", "-q", "--template=", f"--object-format={source.object_format}", "-b", "main", ".")
@@ -77,29 +78,15 @@ def make_scratch(folder: Path, git_dir: str | os.PathLike[str]) -> Scratch:
             config.write(f"[{section}]\n\t{key} = {value}\n")
     (dot_git / "info").mkdir(exist_ok=True)
     (dot_git / "info" / "attributes").write_text(_ATTRIBUTES)
-    (dot_git / "objects" / "info" / "alternates").write_bytes(os.fsencode(source.objects) + b"\n")
+    (dot_git / "objects" / "info" / "alternates").write_bytes(alternates_line(source.objects[0]))
     return scratch
 
 
 def environment(folder: Path) -> dict[str, str]:
     """Variables for bash, vim and git in `folder`: a linux console, UTF-8, fixed dates, nothing of the host's."""
-    return {
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "HOME": str(folder / ".git"),
+    return git_environment(home=folder / ".git") | {
         "TERM": "linux",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
         "HISTFILE": "",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_EDITOR": "false",
-        "GIT_PAGER": "cat",
         "GIT_AUTHOR_DATE": _DATE,
         "GIT_COMMITTER_DATE": _DATE,
     }

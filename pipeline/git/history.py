@@ -10,7 +10,6 @@ Memory: about 250 bytes a commit of the repository for the graph, 200 more where
 is streamed.
 """
 
-import os
 import resource
 import subprocess
 import tempfile
@@ -20,7 +19,9 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, NamedTuple
 
-from pipeline.git.objects import GITLINK, Blobs, Reader, Source, locate, reading
+from pipeline.git.objects import GITLINK, Blobs, Reader, reading
+from pipeline.messages import printable
+from pipeline.repository import Location, opened
 from schema.errors import SourceError
 
 __all__ = ["Blobs", "Commit", "FileChange", "RewrittenHistoryError", "ahead", "continued", "order", "root", "walk"]
@@ -32,9 +33,6 @@ DIFF_MEMORY = 256 << 20
 _CHUNK = 1 << 18
 _AHEAD = 64  # commits
 _FORMAT = "%H%n%T%n%P%n%at%n%ct%n%ae%n%an%n%s"
-
-
-Repository = str | os.PathLike[str] | Source
 
 
 class RewrittenHistoryError(SourceError):
@@ -82,7 +80,7 @@ class _Graph(NamedTuple):
     tip: int
 
 
-def root(git_dir: Repository, tip: str | None = None) -> str:
+def root(git_dir: Location, tip: str | None = None) -> str:
     """The oldest root commit of the first-parent chain: forks share it. Raises SourceError."""
     with _opened(git_dir, tip) as (_, graph):
         at = graph.tip
@@ -91,7 +89,7 @@ def root(git_dir: Repository, tip: str | None = None) -> str:
         return graph.shas[at].hex()
 
 
-def order(git_dir: Repository, tip: str | None = None) -> list[str]:
+def order(git_dir: Location, tip: str | None = None) -> list[str]:
     """Commit ids in the film's order, oldest first. Raises SourceError."""
     with _opened(git_dir, tip) as (_, graph):
         return [graph.shas[number].hex() for number in _ordered(graph)]
@@ -115,7 +113,7 @@ def continued(filmed: Sequence[str], commits: Sequence[str]) -> list[str] | None
 
 
 def walk(
-    git_dir: Repository,
+    git_dir: Location,
     *,
     tip: str | None = None,
     after: str | int | None = None,
@@ -129,7 +127,7 @@ def walk(
     history, SourceError when there is no complete history to read.
     """
     with _opened(git_dir, tip) as (reader, graph):
-        shown = reader.source.shown
+        shown = reader.repository.shown
         if commits is None:
             numbers = _ordered(graph)
             ordinal = _start(lambda i: graph.shas[numbers[i]].hex(), len(numbers), after, at, shown)
@@ -170,22 +168,13 @@ def ahead(
 
 
 @contextmanager
-def _opened(git_dir: Repository, tip: str | None) -> Iterator[tuple[Reader, _Graph]]:
-    source = git_dir if isinstance(git_dir, Source) else locate(git_dir)
-    if source.shallow:
-        shown = source.shown
-        raise SourceError(f"{shown}: a shallow clone lacks history; run: git -C {shown} fetch --unshallow")
-    with reading(source) as reader:
+def _opened(git_dir: Location, tip: str | None) -> Iterator[tuple[Reader, _Graph]]:
+    with reading(opened(git_dir)) as reader:
         yield reader, _graph(reader, tip)
 
 
 def _graph(reader: Reader, tip: str | None) -> _Graph:
-    found = reader.source.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{tip or 'HEAD'}^{{commit}}")
-    if found.returncode:
-        what = f"no commit {tip!r}" if tip else "no commits"
-        shown = reader.source.shown
-        raise SourceError(f"{shown}: {what}; see what it holds: git -C {shown} log --oneline --all")
-    tip_sha = found.stdout.strip().decode()
+    tip_sha = reader.repository.commit(tip)
     numbers: dict[bytes, int] = {}
     shas: list[bytes] = []
     trees: list[bytes] = []
@@ -308,9 +297,7 @@ def _streamed(
             said = errors.read(2_000).decode(errors="replace").splitlines() or [f"exit code {code}"]
             if "ut of memory" in said[0]:
                 raise _OutOfMemoryError
-            if "unable to read tree" in said[0] or "missing" in said[0]:
-                raise reader.source.partial(said[0])
-            raise reader.source.broken(f"git cannot read the history ({said[0]})")
+            raise reader.repository.unreadable(f"git cannot read the history ({printable(said[0])[1:-1]})")
 
 
 def _diffs(reader: Reader, graph: _Graph, numbers: "array[int]", start: int) -> Iterator[Commit]:

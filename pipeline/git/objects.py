@@ -1,11 +1,9 @@
-"""Git's plumbing in a neutral environment: one-shot commands, and objects through long-lived `cat-file` processes.
+"""A repository's objects, through long-lived `git cat-file` processes and an empty git folder of our own.
 
-Nothing of the host or of the repository decides anything: no system or global configuration, no hooks, prompts, pager,
+Neither the host's settings (`pipeline.git.environment`) nor the repository's decide anything: no hooks, attributes,
 replacement objects, grafts or lazy fetches. Only reading commands are run here.
 """
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,8 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
+from pipeline.git.environment import git_environment
+from pipeline.repository import LocalRepository, Location, opened
 from pipeline.temporary import temporary_folder
-from schema.errors import ConfigError, SourceError
+from schema.errors import SourceError
 
 GITLINK, SYMLINK, EXECUTABLE, REGULAR, DIRECTORY = 0o160000, 0o120000, 0o100755, 0o100644, 0o040000
 CACHE_BYTES = 64 << 20  # of blob contents; the old content of a file is mostly an earlier new one
@@ -24,80 +24,9 @@ _CACHED_SIZES = 65_536
 # blocks on writing its answers.
 _IN_FLIGHT = 400
 _PIPE_BYTES = 1 << 18
+_MISSING = "missing"
 
 Git = subprocess.Popen[bytes]
-
-
-def need_git() -> None:
-    """Raise ConfigError where there is no git program."""
-    if shutil.which("git") is None:
-        raise ConfigError("git: no such program on PATH; install it: apt-get install git (Debian), brew install git")
-
-
-def environment() -> dict[str, str]:
-    """The environment of every git call: nothing of the caller's but PATH and TMPDIR."""
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    return kept | {
-        "HOME": "/nonexistent",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_PAGER": "cat",
-        "GIT_EDITOR": "false",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_NO_LAZY_FETCH": "1",  # git 2.45 and security releases before it
-        "GIT_ALLOW_PROTOCOL": "none",  # what stops a lazy fetch in older ones
-    }
-
-
-class Source(NamedTuple):
-    """A repository as it was found: `shown` is how the caller named it."""
-
-    shown: str
-    git_dir: Path
-    objects: Path
-    object_format: str
-    shallow: bool
-
-    def ask(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        """Run one reading command on the repository itself, to its end; the caller looks at `returncode`."""
-        return _ask(self.git_dir, *arguments)
-
-    def broken(self, what: str) -> SourceError:
-        """The error that says what git could not read."""
-        return SourceError(f"{self.shown}: {what}; check it with: git -C {self.shown} fsck")
-
-    def partial(self, what: str) -> SourceError:
-        """The error for a clone without the trees of its history."""
-        return SourceError(
-            f"{self.shown}: {what}: a broken or partial clone; "
-            f"complete it with: git -C {self.shown} fetch --refetch --no-filter"
-        )
-
-
-def locate(path: str | os.PathLike[str]) -> Source:
-    """A bare repository, a working tree, or a linked working tree; parents are not searched. Raises SourceError."""
-    folder = Path(path)
-    dot_git = folder / ".git"
-    if not folder.exists():
-        raise SourceError(f"{path}: no such folder; give a git repository: --repo PATH_OR_URL")
-    if dot_git.is_dir():
-        folder = dot_git
-    elif dot_git.is_file():  # a submodule or a linked working tree: 'gitdir: PATH'
-        folder /= dot_git.read_text(errors="surrogateescape").partition("gitdir:")[2].strip()
-    folder = folder.absolute()
-    questions = ("--is-shallow-repository", "--show-object-format", "--git-path", "objects")
-    found = _ask(folder, "rev-parse", "--path-format=absolute", *questions) if folder.is_dir() else None
-    if found is None or found.returncode:
-        raise SourceError(f"{path}: not a git repository; make it one with git init, or give another --repo")
-    shallow, object_format, objects = found.stdout.split(b"\n", 2)
-    where = Path(os.fsdecode(objects.removesuffix(b"\n")))
-    return Source(str(path), folder, where, object_format.decode(), shallow == b"true")
 
 
 class Reader(NamedTuple):
@@ -107,14 +36,14 @@ class Reader(NamedTuple):
     is missing instead of being fetched.
     """
 
-    source: Source
+    repository: LocalRepository
     folder: Path
 
     def start(self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, stderr: int | IO[bytes]) -> Git:
         """Start a reading command; its output is a pipe."""
         return subprocess.Popen(
             ["git", f"--git-dir={self.folder}", *arguments],
-            env=environment() | {"GIT_OBJECT_DIRECTORY": str(self.source.objects)},
+            env=git_environment() | {"GIT_OBJECT_DIRECTORY": str(self.repository.objects[0])},
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -123,26 +52,17 @@ class Reader(NamedTuple):
 
 
 @contextmanager
-def reading(source: Source) -> Iterator[Reader]:
+def reading(repository: LocalRepository) -> Iterator[Reader]:
     """A Reader; its folder is removed afterwards."""
     with temporary_folder("git") as folder:
         (folder / "refs").mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
-        sha1 = source.object_format == "sha1"
-        extension = "" if sha1 else f"[extensions]\n\tobjectFormat = {source.object_format}\n"
+        sha1 = repository.object_format == "sha1"
+        extension = "" if sha1 else f"[extensions]\n\tobjectFormat = {repository.object_format}\n"
         (folder / "config").write_text(
             f"[core]\n\trepositoryFormatVersion = {0 if sha1 else 1}\n\tbare = true\n{extension}"
         )
-        yield Reader(source, folder)
-
-
-def _ask(git_dir: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["git", f"--git-dir={git_dir}", *arguments],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
+        yield Reader(repository, folder)
 
 
 class Entry(NamedTuple):
@@ -164,7 +84,7 @@ class CatFile:
     """One `git cat-file` process: requests are answered in order."""
 
     def __init__(self, reader: Reader, mode: str) -> None:
-        self.source = reader.source
+        self.repository = reader.repository
         self.process = reader.start("cat-file", mode, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def ask(self, names: Sequence[str]) -> None:
@@ -201,7 +121,7 @@ class CatFile:
         return content
 
     def _broken(self) -> SourceError:
-        return self.source.broken("git stopped at a broken object")
+        return self.repository.unreadable("git stopped at a broken object")
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -222,10 +142,10 @@ class Blobs:
     ...     blobs.sizes(["0123..."])
     """
 
-    def __init__(self, git_dir: str | os.PathLike[str] | Source, cache_bytes: int = CACHE_BYTES) -> None:
-        self.source = git_dir if isinstance(git_dir, Source) else locate(git_dir)
+    def __init__(self, location: Location, cache_bytes: int = CACHE_BYTES) -> None:
+        self.repository = opened(location)
         self._stack = ExitStack()
-        self._reader = self._stack.enter_context(reading(self.source))
+        self._reader = self._stack.enter_context(reading(self.repository))
         self._cache_bytes = cache_bytes
         self._contents: dict[str, bytes] = {}  # by last use, oldest first
         self._held = 0
@@ -257,6 +177,8 @@ class Blobs:
         if len(self._sizes) + len(unknown) > _CACHED_SIZES:
             self._sizes = {oid: self._sizes[oid] for oid in wanted if oid in self._sizes}
         for oid, head in self._heads(unknown):
+            if head is None:
+                self.repository.check_missing(oid)
             self._sizes[oid] = head.size if head and head.kind == "blob" else None
         return {oid: self._sizes[oid] for oid in wanted}
 
@@ -305,7 +227,10 @@ class Blobs:
             found = []
             for oid in part:
                 head = self._batch.head()
-                found.append((oid, head.kind, self._batch.body(head.size)) if head else (oid, "missing", None))
+                found.append((oid, head.kind, self._batch.body(head.size)) if head else (oid, _MISSING, None))
+            for oid, kind, _ in found:
+                if kind == _MISSING:
+                    self.repository.check_missing(oid)
             yield from found
 
     def _remember(self, oid: str, content: bytes) -> None:
@@ -323,7 +248,7 @@ class Blobs:
         if entries is None:
             ((_, kind, content),) = self._objects([oid])
             if kind != "tree" or content is None:
-                raise self.source.partial(f"tree {oid} is missing")
+                raise self.repository.unreadable(f"tree {oid} is missing")
             entries = dict(_tree_entries(content, len(oid) // 2))
             if len(self._trees) >= _CACHED_TREES:
                 self._trees.clear()

@@ -30,7 +30,9 @@ def test_the_last_line_holds_the_figures(tmp_path: Path) -> None:
 def test_no_repository_is_one_clear_line(tmp_path: Path) -> None:
     done = run("--repo", str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr == f"walk: {tmp_path}: not a git repository; make it one with git init, or give another --repo\n"
+    assert done.stderr == (
+        f"walk: repository '{tmp_path}': not a git repository; run git init there, or pass another folder or a URL\n"
+    )
 
 
 def test_numbers_stand_to_the_right() -> None:

@@ -80,4 +80,4 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         corpus.find_mirror(pinned("me/work", "0" * 40), tmp_path)
     mirror = make_repository(tmp_path / "mirror", {"a": b"1\n"})
     with pytest.raises(ConfigError, match="is not in"):
-        corpus.pin(mirror / ".git", pinned("me/work", "0" * 40), tmp_path / "pins")
+        corpus.pin(mirror, pinned("me/work", "0" * 40), tmp_path / "pins")

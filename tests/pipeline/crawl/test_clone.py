@@ -10,8 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl.clone import TIP, CloneConfig, FetchError, cloned, environment, evict, folder_bytes, run_bounded
-from pipeline.crawl.source import parse_source
+from pipeline.crawl.clone import (
+    TIP,
+    CloneConfig,
+    FetchError,
+    _reason,
+    cloned,
+    environment,
+    evict,
+    folder_bytes,
+    run_bounded,
+)
+from pipeline.crawl.source import RefusedSource, parse_source
 from pipeline.git.history import order
 from schema.errors import SourceError, WarehouseError
 from tests.github_server import GitHubServer
@@ -44,9 +54,9 @@ def test_a_url_is_fetched_once_and_then_grown(hub, origin, tmp_path):
     second_sha = origin.commit("two", {"a": b"2\n"})
     hub.requests.clear()
     second = fetch(hub, "a/b", tmp_path / "cache")
-    assert (first.repo_id, first.git_dir, first.local) == ("a/b", second.git_dir, False)
+    assert (first.repo_id, first.repository.git_dir, first.local) == ("a/b", second.repository.git_dir, False)
     assert second.tip == second_sha
-    assert len(order(second.git_dir, second.tip)) == 2
+    assert len(order(second.repository, second.tip)) == 2
 
 
 def test_only_the_one_branch_is_fetched(hub, origin, tmp_path):
@@ -54,7 +64,8 @@ def test_only_the_one_branch_is_fetched(hub, origin, tmp_path):
     origin.git("tag", "v1", origin.head)
     hub.add("a/b", origin.path)
     clone = fetch(hub, "a/b", tmp_path / "cache")
-    refs = [str(p.relative_to(clone.git_dir)) for p in (clone.git_dir / "refs").rglob("*") if p.is_file()]
+    git_dir = clone.repository.git_dir
+    refs = [str(p.relative_to(git_dir)) for p in (git_dir / "refs").rglob("*") if p.is_file()]
     assert refs == [TIP]
 
 
@@ -82,7 +93,7 @@ def test_a_rewritten_history_moves_the_tip(hub, origin, tmp_path):
 def test_nothing_there_is_one_line_and_leaves_nothing(hub, tmp_path, what):
     if what == "empty":
         hub.add("a/b", Repository(tmp_path / "empty").path)
-    with pytest.raises(SourceError, match=r"not found|no commits"):
+    with pytest.raises(SourceError, match=r"no git repository|no commits"):
         fetch(hub, "a/b", tmp_path / "cache")
     assert not [*(tmp_path / "cache").glob("*.git")]
 
@@ -138,7 +149,8 @@ def test_the_token_goes_to_its_host_and_nowhere_else(hub, origin, tmp_path):
     fetch(hub, "a/b", tmp_path / "cache", token="marked-token")
     for file in (tmp_path / "cache").rglob("*"):
         assert not file.is_file() or b"marked-token" not in file.read_bytes()
-    assert not [v for k, v in environment("ssh://h/a", "marked-token", tmp_path).items() if "marked" in v]
+    by_ssh = parse_source("ssh://h/a", protocols=("ssh",))
+    assert not [value for value in environment(by_ssh, "marked-token", tmp_path).values() if "marked" in value]
 
 
 def test_a_server_that_sends_elsewhere_does_not_send_the_token_there(origin, tmp_path):
@@ -181,9 +193,7 @@ def test_a_local_repository_is_read_and_left_alone(origin, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in origin.path.rglob("*")}
     with cloned(parse_source(str(origin.path)), tmp_path / "cache", CONFIG) as clone:
         assert clone.local
-        assert order(clone.git_dir, clone.tip) == [origin.head]
-        folder = clone.git_dir
-    assert not folder.exists()
+        assert order(clone.repository, clone.tip) == [origin.head]
     assert {p: p.stat().st_mtime_ns for p in origin.path.rglob("*")} == before
     assert not canary.exists()
 
@@ -192,7 +202,7 @@ def test_a_working_tree_and_an_odd_folder_name(tmp_path):
     folder = tmp_path / 'odd "näme"\n#1'
     Repository(folder / ".git").commit("one", {"a": b"1\n"})
     with cloned(parse_source(str(folder)), tmp_path / "cache", CONFIG) as clone:
-        assert len(order(clone.git_dir, clone.tip)) == 1
+        assert len(order(clone.repository, clone.tip)) == 1
         assert clone.repo_id.isprintable()
 
 
@@ -259,3 +269,139 @@ def test_the_lock_lasts_as_long_as_gits_own_processes(tmp_path):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (tmp_path / "end").write_text("now\n")
         fcntl.flock(other, fcntl.LOCK_EX)
+
+
+def by_file(path, cache):
+    with cloned(parse_source(f"file://{path}", protocols=("file",)), cache, CONFIG) as clone:
+        return clone
+
+
+@pytest.mark.parametrize("by", ["http", "file"])
+def test_an_origin_that_is_shallow_is_refused(hub, origin, tmp_path, by):
+    origin.commit("two", {"a": b"2\n"})
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--bare", "--depth=1", f"file://{origin.path}", shallow], check=True)
+    hub.add("a/b", shallow)
+    with pytest.raises(RefusedSource, match="shallow at its origin") as refused:
+        fetch(hub, "a/b", tmp_path / "cache") if by == "http" else by_file(shallow, tmp_path / "cache")
+    assert refused.value.rule == "shallow"
+    assert not [*(tmp_path / "cache").glob("*.git")]
+
+
+def test_an_origin_that_turns_shallow_goes_on_where_we_have_the_rest(hub, origin, tmp_path):
+    origin.commit("two", {"a": b"2\n"})
+    hub.add("a/b", origin.path)
+    fetch(hub, "a/b", tmp_path / "cache")
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--bare", "--depth=1", f"file://{origin.path}", shallow], check=True)
+    origin.commit("three", {"a": b"3\n"})
+    subprocess.run(["git", "--git-dir", shallow, "fetch", "-q", "origin", "main:main"], check=True)
+    assert (shallow / "shallow").exists()
+    hub.git_dirs["a/b"] = shallow
+    clone = fetch(hub, "a/b", tmp_path / "cache")
+    assert len(order(clone.repository, clone.tip)) == 3
+
+
+@pytest.mark.parametrize("kind", ["heads", "tags"])
+def test_an_origin_whose_head_names_no_branch(hub, origin, tmp_path, kind):
+    origin.git("update-ref", f"refs/{kind}/it's", origin.head)
+    origin.git("update-ref", "-d", "refs/heads/main")
+    hub.add("a/b", origin.path)
+    with pytest.raises(RefusedSource, match="there are it's") as refused:
+        fetch(hub, "a/b", tmp_path / "cache")
+    assert refused.value.rule == "no-head"
+    command = str(refused.value).partition("pass the folder: ")[2].replace("FOLDER", str(tmp_path / "clone"))
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True)
+    assert order(tmp_path / "clone") == [origin.head]
+
+
+def sha256_repository(folder):
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
+    name = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q", "--object-format=sha256"], [*name, "commit", "-q", "--allow-empty", "-m", "one"]):
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["git", *command], cwd=folder, env=env, check=True)
+    return folder / ".git"
+
+
+def test_a_sha256_origin_and_one_that_becomes_it(hub, origin, tmp_path):
+    other = sha256_repository(tmp_path / "other")
+    hub.add("a/b", other)
+    for _ in range(2):
+        assert fetch(hub, "a/b", tmp_path / "cache").repository.object_format == "sha256"
+    hub.git_dirs["a/b"] = origin.path
+    assert fetch(hub, "a/b", tmp_path / "cache").tip == origin.head
+    hub.git_dirs["a/b"] = other
+    assert len(fetch(hub, "a/b", tmp_path / "cache").tip) == 64
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_clone_of_the_cache_is_fetched_anew(hub, origin, tmp_path, damage):
+    hub.add("a/b", origin.path)
+    (pack,) = (fetch(hub, "a/b", tmp_path / "cache").repository.objects[0] / "pack").glob("*.pack")
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:40]) if damage == "cut" else pack.unlink()
+    clone = fetch(hub, "a/b", tmp_path / "cache")
+    assert order(clone.repository, clone.tip) == [origin.head]
+
+
+@pytest.mark.parametrize("what", ["missing", "plain", "unborn", "lost object", "lost alternate"])
+def test_why_a_folders_url_fails_is_looked_up_in_the_folder(origin, tmp_path, what):
+    if what == "missing":
+        shutil.rmtree(origin.path)
+    elif what == "plain":
+        (origin.path / "HEAD").unlink()
+        shutil.rmtree(origin.path / "objects")
+        shutil.rmtree(origin.path / "refs")
+    elif what == "unborn":
+        (origin.path / "HEAD").write_text("ref: refs/heads/none\n")
+    else:
+        oid = origin.git("rev-parse", "main:a")
+        (origin.path / "objects" / oid[:2] / oid[2:]).unlink()
+    if what == "lost alternate":
+        (origin.path / "objects/info").mkdir(exist_ok=True)
+        (origin.path / "objects/info/alternates").write_text("/nowhere\n")
+    words = {
+        "missing": "no such folder", "plain": "not a git repository", "unborn": "there are main",
+        "lost object": f"git -C {origin.path} fsck", "lost alternate": "'/nowhere', which is gone",
+    }[what]  # fmt: skip
+    with pytest.raises(SourceError) as refused:
+        by_file(origin.path, tmp_path / "cache")
+    assert words in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert not isinstance(refused.value, FetchError)  # trying again does not help
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_another_users_folder_is_read_as_a_folder_and_refused_as_a_url(origin, tmp_path):
+    for place in (origin.path, *origin.path.rglob("*")):
+        os.chown(place, 12345, 12345)
+    with pytest.raises(SourceError, match=f"another user's.*--repo {origin.path}"):
+        by_file(origin.path, tmp_path / "cache")
+    with cloned(parse_source(str(origin.path)), tmp_path / "cache", CONFIG) as clone:
+        assert clone.tip == origin.head
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (b"fatal: a\nhint: b\n", "fatal: a"), (b"remote: x\nerror: a\nfatal: b\n", "error: a"), (b"", ""),
+        (b"me@h: Permission denied (publickey).\r\nfatal: Could not read from remote repository.\n\nPlease make sure\n",
+         "me@h: Permission denied (publickey)."),
+        (b"fatal: Could not read from remote repository.\n", "fatal: Could not read from remote repository."),
+        (b"only this\n", "only this"),
+    ],
+)  # fmt: skip
+def test_the_line_that_says_what_happened(said, line):
+    assert _reason(said) == line
+
+
+def test_a_password_in_a_proxys_address_reaches_git_and_no_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:marked-word@127.0.0.1:1")
+    assert "marked-word" in environment(parse_source("https://h/a/b"), None, tmp_path)["HTTPS_PROXY"]
+    with (
+        pytest.raises(FetchError) as failed,
+        cloned(parse_source("https://host.invalid/a/b"), tmp_path / "cache", CONFIG),
+    ):
+        pass
+    assert "marked-word" not in str(failed.value)

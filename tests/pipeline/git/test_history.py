@@ -292,5 +292,5 @@ class TestErrors:
         r.commit("one", {"d/f": b"1\n"})
         oid = r.git("rev-parse", "main:d")
         (r.path / "objects" / oid[:2] / oid[2:]).unlink()
-        with pytest.raises(SourceError, match="partial clone"):
+        with pytest.raises(SourceError, match="fsck"):
             list(walk(r.path))

@@ -3,12 +3,10 @@
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from pipeline.git.history import walk
-from pipeline.git.objects import Blobs, Entry, locate
+from pipeline.git.objects import Blobs, Entry
 from schema.errors import SourceError
-from tests.repositories import EXECUTABLE, File, Repository, make_repository
+from tests.repositories import EXECUTABLE, File, Repository
 
 
 def test_sizes_and_contents(tmp_path: Path) -> None:
@@ -79,12 +77,6 @@ def test_entries_of_a_tree(tmp_path: Path) -> None:
         folder = blobs.entry(tree, b"d")
         assert folder is not None
         assert folder.mode == 0o040000
-
-
-def test_locate_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_repository(tmp_path / "r", {"a": b""})
-    monkeypatch.chdir(tmp_path)
-    assert locate("r").git_dir == tmp_path / "r"
 
 
 def test_a_corrupt_object_is_missing_or_an_error_that_says_how_to_check(tmp_path: Path) -> None:
