@@ -26,6 +26,7 @@ from flows import console as shown
 from flows.board import Board
 from flows.server import prefect_api
 from pipeline.harvester import AUTHOR_KEY, HarvestConfig, Outcome, check_sources, finished
+from pipeline.listing import read_list
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
@@ -57,7 +58,11 @@ def parser() -> argparse.ArgumentParser:
     add("--repo", action="append", default=[], metavar="PATH_OR_URL", help="repository; may be repeated")
     add("--name", action=NameOfLast, metavar="NAME",
         help="name in the warehouse of the --repo before it; default: owner/name, or the folder's name")  # fmt: skip
-    add("--repos-from", metavar="FILE", help="file with one repository a line; '#' starts a comment")
+    add(
+        "--repos-from",
+        metavar="FILE",
+        help="file with one repository a line; a '#' at its start, or behind a blank, starts a comment",
+    )
     add("--warehouse", default="warehouse", help="folder, or s3://bucket/prefix")
     add("--geometry", default="24x80", metavar="ROWSxCOLS", help="screen size, cells")
     add("--workers", type=int, default=0, help="repositories at a time; 0: one a core")
@@ -122,11 +127,9 @@ def named_repositories(options: argparse.Namespace) -> list[str]:
     """--repo and --repos-from, in order, each once. Raises ConfigError."""
     names = list(options.repo)
     if options.repos_from:
-        try:
-            with open(options.repos_from, encoding="utf-8") as lines:
-                names += [line.split("#")[0].strip() for line in lines]
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"--repos-from {options.repos_from}: cannot be read ({error})") from None
+        names += read_list(options.repos_from, "--repos-from")
+        if not names:
+            raise ConfigError(f"--repos-from {options.repos_from}: no repository in it; write one path or URL a line")
     return list(dict.fromkeys(name for name in names if name))
 
 

@@ -38,6 +38,9 @@ from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
 
 API = "https://api.github.com"
+# Owners that a company manages have its short name behind a '_': 'mona_acme'.
+OWNER = r"[A-Za-z0-9_-]+"
+NAME = rf"{OWNER}/[A-Za-z0-9._-]+"
 SECONDARY_WAIT = 60.0  # s; what GitHub asks for when a secondary limit names no time
 TRIES = 5
 KEPT_FIELDS = (
@@ -150,7 +153,7 @@ class Client:
 
     def repository(self, name: str) -> Found:
         """One repository by its name, old or new. Raises RefusedSource, RateLimitedError, FetchError, ConfigError."""
-        if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", name) or name.split("/")[1] in (".", ".."):
+        if not re.fullmatch(NAME, name) or name.split("/")[1] in (".", ".."):
             raise SourceError(f"GitHub repository {name!r}: write owner/name")
         return Found.of(self.get(f"/repos/{name}", {}, name).data)
 

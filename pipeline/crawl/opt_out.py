@@ -5,6 +5,7 @@ One owner, or OWNER/NAME, a line; '#' starts a comment. Every harvest into the w
 
 from collections.abc import Iterable
 
+from pipeline.listing import listed
 from pipeline.shards.store import Store
 
 OPT_OUT = "opt-out.txt"
@@ -18,9 +19,9 @@ def opted_out(repo_id: str, listed: Iterable[str]) -> bool:
 
 
 def opt_out_list(store: Store) -> tuple[str, ...]:
-    """The warehouse's own list. Raises WarehouseError."""
+    """The warehouse's own list. Raises WarehouseError, ConfigError (no text)."""
     try:
-        lines = store.read(OPT_OUT).decode(errors="replace").splitlines()
+        content = store.read(OPT_OUT)
     except FileNotFoundError:
         return ()
-    return tuple(name for line in lines if (name := line.split("#")[0].strip()))
+    return tuple(listed(content, f"the warehouse's {OPT_OUT}", hash_in_names=False))

@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field
 
-from pipeline.crawl.github import Client, Found
+from pipeline.crawl.github import NAME, OWNER, Client, Found
 from pipeline.crawl.licence import PERMISSIVE, licence_filter
 from pipeline.crawl.opt_out import RULE, opted_out
 from pipeline.crawl.source import RefusedSource
+from pipeline.listing import read_list
 from pipeline.messages import printable
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError
@@ -32,7 +33,6 @@ FIRST = datetime(2007, 10, 1, tzinfo=UTC)  # before the oldest repository
 SPAN = 1 << 30  # s, until 2041: windows have the same borders on every day, so that those finished yesterday are known
 DAY = 86_400
 MOST_STARS = (1 << 20) - 1
-NAME = r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+"
 # Small, permissive, of five languages: what is harvested when nothing is named.
 DEFAULT = (
     "pallets/itsdangerous", "antirez/kilo", "kelseyhightower/envconfig", "sindresorhus/slugify", "sharkdp/hexyl",
@@ -50,7 +50,7 @@ class GitHubQuery(FrozenModel):
     organisations: tuple[str, ...] = Field(default=(), description="all repositories of these")
     users: tuple[str, ...] = Field(default=(), description="all repositories of these")
     repositories: tuple[str, ...] = Field(default=(), description="owner/name, or their GitHub URLs")
-    repositories_file: str = Field(default="", description="file with one owner/name a line; '#' starts a comment")
+    repositories_file: str = Field(default="", description="file with one owner/name a line")
     max_size_kb: int = Field(default=1 << 20, gt=0, description="kB; larger repositories are refused")
     forks: bool = Field(default=False, description="forks too")
     archived: bool = Field(default=True, description="archived ones too")
@@ -142,21 +142,29 @@ def named_repositories(query: GitHubQuery, origin: str = "https://github.com") -
     """
     names = list(query.repositories)
     if query.repositories_file:
-        try:
-            lines = Path(query.repositories_file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"repositories_file {query.repositories_file}: cannot be read ({error})") from None
-        names += [line.split("#")[0].strip() for line in lines]
-    names = [re.sub(r"(\.git)?/?$", "", name.strip().removeprefix(f"{origin}/")) for name in names if name.strip()]
+        names += read_list(query.repositories_file, "repositories_file", hash_in_names=False)
+    names = [github_name(name, origin) for name in names if name.strip()]
     if not names and not (query.searches or query.organisations or query.users):
         names = list(DEFAULT)
-    for name in names:
-        if not re.fullmatch(NAME, name) or name.split("/")[1] in (".", ".."):
-            raise SourceError(f"GitHub repository {printable(name)}: write owner/name, or {origin}/owner/name")
     for owner in (*query.organisations, *query.users):
-        if not re.fullmatch(r"[A-Za-z0-9-]+", owner):
-            raise SourceError(f"GitHub owner {printable(owner)}: letters, digits and '-' alone")
+        if not re.fullmatch(OWNER, owner):
+            raise SourceError(f"GitHub owner {printable(owner)}: letters, digits, '-' and '_' alone")
     return list(dict.fromkeys(names))
+
+
+def github_name(text: str, origin: str) -> str:
+    """owner/name of what people copy: that itself, or an address of the server at `origin`. Raises SourceError.
+
+    >>> github_name("git@github.com:pallets/click.git", "https://github.com")
+    'pallets/click'
+    """
+    host = re.escape(urlsplit(origin).netloc)
+    address = rf"(?:(?:https?://|(?:ssh://)?git@)?(?:www\.)?{host}[/:])?({NAME})/?"
+    match = re.fullmatch(address, text.strip(), re.IGNORECASE)
+    name = match[1].removesuffix(".git") if match else ""
+    if name.partition("/")[2] in ("", ".", ".."):
+        raise SourceError(f"GitHub repository {printable(text)}: write owner/name, or {origin}/owner/name")
+    return name
 
 
 def search_texts(query: GitHubQuery) -> list[str]:

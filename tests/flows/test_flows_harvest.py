@@ -10,6 +10,7 @@ import pytest
 
 from flows.harvest import configured, main, named_repositories, parser
 from flows.runner import configured_runner, task_runner
+from pipeline.harvester import check_sources
 from schema.errors import ConfigError
 from tests.repositories import Repository
 
@@ -74,6 +75,27 @@ def test_settings_that_do_not_hold(arguments):
 def test_repositories_from_flags_and_file_each_once(tmp_path):
     (tmp_path / "list").write_text("b  # two\n\na\n")
     assert named_repositories(flags("--repo", "a", "--repos-from", str(tmp_path / "list"))) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["c#/proj", "a b", "ä", "\udcff", "#1", "it's"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_a_listed_folder_is_that_one(tmp_path, name, start):
+    for folder in (name, name.partition("#")[0], name.partition(" ")[0]):
+        (tmp_path / "all" / folder).mkdir(parents=True, exist_ok=True)
+    path = str(tmp_path / "all" / name)
+    (tmp_path / "list").write_bytes(start + b"# ours\r\n" + os.fsencode(path) + b"  # another\r\n")
+    assert named_repositories(flags("--repos-from", str(tmp_path / "list"))) == [path]
+    (source,) = check_sources([path], configured(flags()))
+    assert source.path == Path(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n\n", "/data/r\n".encode("utf-16")])
+def test_a_list_without_a_name_is_one_line(tmp_path, capsys, content):
+    (tmp_path / "list").write_bytes(content)
+    assert main(["--repos-from", str(tmp_path / "list"), "--warehouse", str(tmp_path / "w")]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.startswith(f"--repos-from {tmp_path / 'list'}: ")
 
 
 @pytest.mark.parametrize("named", [[], ["--repo", "/no/such/folder"], ["--repo", "ext::sh"], ["--geometry", "x"]])

@@ -13,6 +13,7 @@ from pipeline.crawl.search import (
     _whole,
     find,
     found_filter,
+    github_name,
     named_repositories,
     search_texts,
 )  # fmt: skip
@@ -132,6 +133,54 @@ def test_urls_are_those_of_the_server_asked(hub, client):
     assert [found.name for found in find(query(repositories=listed), client).kept] == ["a/x"]
     with pytest.raises(SourceError, match="write owner/name"):
         named_repositories(query(repositories=("https://gitlab.com/a/x",)))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "mona_acme/tool", "mona_acme/tool.git", "mona_acme/tool/", "HOST/mona_acme/tool", "git@HOST:mona_acme/tool.git",
+        "ssh://git@HOST/mona_acme/tool.git", "http://HOST/mona_acme/tool/", "https://HOST/mona_acme/tool.git/",
+        "https://www.HOST/mona_acme/tool", " https://HOST/mona_acme/tool\t",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("origin", ["https://github.com", "http://127.0.0.1:8080", "https://git_hub.example.org"])
+def test_a_repository_however_people_copy_it(written, origin):
+    assert github_name(written.replace("HOST", origin.partition("://")[2]), origin) == "mona_acme/tool"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "tool", "a/b/c", "a/..", "a/.", "a/.git", "/b", "a/", "a b/c", "a/b#readme", "a/b?tab=readme", "ä/b",
+        "a/b\nc/d", "https://gitlab.com/a/b", "https://github.com.evil.example/a/b", "https://githubxcom/a/b",
+        "ftp://github.com/a/b", "https://me:s3cReT@github.com/a/b", "https://s3cReT@github.com/a/b",
+        "https://github.com/a/b/tree/main", "../a/b",
+    ],
+)  # fmt: skip
+def test_what_is_no_repository_is_one_line(written):
+    with pytest.raises(SourceError, match="write owner/name") as error:
+        github_name(written, "https://github.com")
+    assert str(error.value).isprintable()
+    assert "s3cReT" not in str(error.value)
+
+
+def test_the_owners_that_a_company_manages(hub, client):
+    hub.add("mona_acme/tool")
+    assert [found.name for found in find(query(users=("mona_acme",)), client).kept] == ["mona_acme/tool"]
+    assert client.repository("mona_acme/tool").name == "mona_acme/tool"
+    named = named_repositories(query(organisations=("mona_acme", "A-b_c"), repositories=("-old-/x", "_/y")))
+    assert named == ["-old-/x", "_/y"]
+    for owner in ("a.b", "a/b", "", "a b", "é", "../x"):
+        with pytest.raises(SourceError, match="owner"):
+            named_repositories(query(users=(owner,)))
+
+
+def test_a_list_with_a_mark_and_comments(tmp_path):
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbfa_corp/b\t# ours\r\n\r\n# c/d\r\n'e/f'\r\ng/h#theirs")
+    assert named_repositories(query(repositories_file=str(tmp_path / "list"))) == ["a_corp/b", "e/f", "g/h"]
+    (tmp_path / "list").write_bytes("a/b\r\n".encode("utf-16"))
+    with pytest.raises(ConfigError, match="iconv"):
+        named_repositories(query(repositories_file=str(tmp_path / "list")))
 
 
 def test_a_wrong_name_is_told_before_anything_is_asked(hub, client):
