@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.alternates import object_folders
 from pipeline.git.environment import git_environment, git_version
 from pipeline.messages import denied, may_read, pasteable, printable
 from schema.errors import SourceError
 
-ALTERNATES_DEPTH = 5  # git follows alternates of alternates no further
 # extension of a repository's format -> what it means, and the first git that knows it
 _EXTENSIONS = {
     "refstorage": ("references in the reftable format", "2.45"),
@@ -149,7 +149,7 @@ def open_repository(path: str | os.PathLike[str], *, shown: str | None = None, c
     if not object_format:
         raise _refusal(name, _not_opened(Path(path), git_dir, common_dir, answer.stderr))
     tip = more[0] if answer.returncode == 0 else None
-    objects, lost = _object_folders(common_dir / "objects")
+    objects, lost = object_folders(common_dir / "objects")
     return LocalRepository(
         shown=name,
         git_dir=git_dir,
@@ -170,15 +170,6 @@ Location = str | os.PathLike[str] | LocalRepository
 def opened(location: Location) -> LocalRepository:
     """The repository itself, or a look at the folder that holds it. Raises SourceError."""
     return location if isinstance(location, LocalRepository) else open_repository(location)
-
-
-def alternates_line(folder: Path) -> bytes:
-    """A line of `objects/info/alternates`: quoted as C does where the path could be taken for something else."""
-    path = os.fsencode(folder)
-    if path.isascii() and not set(path) & set(b'"\\\n#') and path.decode().isprintable():
-        return path + b"\n"
-    escaped = (bytes([c]) if 0x20 <= c < 0x7F and c not in b'"\\' else b"\\%03o" % c for c in path)
-    return b'"' + b"".join(escaped) + b'"\n'
 
 
 def no_folder(path: Path) -> str:
@@ -261,45 +252,12 @@ def _needed(git_dir: Path, common_dir: Path) -> Iterator[Path]:
     """What git must be able to read, but for single objects and references."""
     yield from (git_dir / "HEAD", git_dir / "refs")
     yield from (common_dir / part for part in ("config", "packed-refs", "refs", "refs/heads", "reftable", "shallow"))
-    for folder in _object_folders(common_dir / "objects")[0]:
+    for folder in object_folders(common_dir / "objects")[0]:
         yield from (folder, folder / "pack", folder / "info" / "alternates")
         if may_read(folder) and folder.is_dir():
             yield from (place for place in folder.iterdir() if len(place.name) == 2)
         if may_read(folder / "pack") and (folder / "pack").is_dir():
             yield from (folder / "pack").iterdir()
-
-
-def _object_folders(own: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """The folders whose objects a repository sees, its own first; and those that it should see and that are gone."""
-    found, lost, pending = [own], [], [(own, 0)]
-    while pending:
-        folder, depth = pending.pop(0)
-        listed = folder / "info" / "alternates"
-        if depth == ALTERNATES_DEPTH or not may_read(listed) or not listed.is_file():
-            continue
-        for line in listed.read_bytes().split(b"\n"):
-            if not line or line.startswith(b"#"):
-                continue
-            other = folder / os.fsdecode(_unquoted(line))
-            if may_read(other) and not other.is_dir():
-                lost.append(other)
-            elif other not in found:
-                found.append(other)
-                pending.append((other, depth + 1))
-    return tuple(found), tuple(lost)
-
-
-def _unquoted(line: bytes) -> bytes:
-    r"""A line of alternates without C's quotes: b'"a\n\303\244"' is b'a', a newline and b'\xc3\xa4'."""
-    quoted = re.fullmatch(rb'"((?:[^"\\]|\\.)*)"', line)
-    if quoted is None:
-        return line
-    plain = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-
-    def unescaped(match: re.Match[bytes]) -> bytes:
-        return bytes([int(match[1], 8) & 0xFF]) if match[1].isdigit() else plain.get(match[1], match[1])
-
-    return re.sub(rb"\\([0-3][0-7]{2}|.)", unescaped, quoted[1])
 
 
 def _locked_files(folder: Path) -> Iterator[Path]:
