@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.report import PeerMissingError, finish, header, parser, table
 from pipeline.git.environment import git_environment
 from pipeline.git.history import Blobs, ahead, order, walk
-from pipeline.repository import open_repository
+from pipeline.git.repository import open_repository
 from schema.errors import GitreelError
 
 QUICK_COMMITS = 300

@@ -22,12 +22,12 @@ from typing import Literal
 from pydantic import Field
 
 from figures.rows import ROOT
-from pipeline.alternates import alternates_line
 from pipeline.crawl.clone import cloned
 from pipeline.crawl.source import parse_source
+from pipeline.git.alternates import alternates_line
 from pipeline.git.environment import git_environment
+from pipeline.git.repository import Location, opened
 from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
-from pipeline.repository import Location, opened
 from pipeline.warehouse import build as warehouse
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError

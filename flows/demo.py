@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.example import make_example
-from pipeline.repository import open_repository
+from pipeline.git.repository import open_repository
 from pipeline.watch.ansi import safe
 from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name

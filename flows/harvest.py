@@ -25,8 +25,8 @@ from rich.markup import escape
 from flows import console as shown
 from flows.board import Board
 from flows.server import prefect_api
+from pipeline.crawl.listing import read_list
 from pipeline.harvester import AUTHOR_KEY, HarvestConfig, Outcome, check_sources, finished
-from pipeline.listing import read_list
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry

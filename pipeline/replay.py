@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pipeline.film.frames import Film, RowTable
 from pipeline.git.history import Commit, RewrittenHistoryError, ahead, walk
 from pipeline.git.objects import Blobs
-from pipeline.repository import Location
+from pipeline.git.repository import Location
 from pipeline.script.commit import Script, SkippedCommit, Workspace, write_script
 from pipeline.script.selection import Verdicts
 from pipeline.terminal.terminal import Terminal

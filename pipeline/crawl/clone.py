@@ -1,7 +1,7 @@
 """Bring a repository's objects within reach: a folder as it is, or one bare git folder with a neutral configuration.
 
 A URL is fetched into a cache (`git fetch` of its HEAD alone: the first time a bare single-branch clone, later only
-what is new). A local folder is read where it lies (`pipeline.repository`): its configuration, hooks and attributes
+what is new). A local folder is read where it lies (`pipeline.git.repository`): its configuration, hooks and attributes
 never apply, and nothing is written to it.
 
 git runs in a process group of its own, in the neutral environment (`pipeline.git.environment`). GitPython writes the
@@ -29,8 +29,8 @@ from pydantic import Field
 
 from pipeline.crawl.source import LocalSource, RefusedSource, RemoteSource, Source, loopback
 from pipeline.git.environment import git_environment
+from pipeline.git.repository import SHOWN_BRANCHES, LocalRepository, open_repository
 from pipeline.messages import pasteable, printable
-from pipeline.repository import SHOWN_BRANCHES, LocalRepository, open_repository
 from schema.config import FrozenModel
 from schema.errors import SourceError, WarehouseError
 

@@ -7,7 +7,7 @@ phrases that its standard text holds; anything unsure is None, never a guess.
 import re
 
 from pipeline.git.objects import Blobs
-from pipeline.repository import Location, opened
+from pipeline.git.repository import Location, opened
 
 # Permissive: keep the notice, nothing else. SPDX ids; the default allow-list.
 PERMISSIVE = (

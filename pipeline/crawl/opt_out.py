@@ -5,7 +5,7 @@ One owner, or OWNER/NAME, a line; '#' starts a comment. Every harvest into the w
 
 from collections.abc import Iterable
 
-from pipeline.listing import listed
+from pipeline.crawl.listing import names_in
 from pipeline.shards.store import Store
 
 OPT_OUT = "opt-out.txt"
@@ -24,4 +24,4 @@ def opt_out_list(store: Store) -> tuple[str, ...]:
         content = store.read(OPT_OUT)
     except FileNotFoundError:
         return ()
-    return tuple(listed(content, f"the warehouse's {OPT_OUT}", hash_in_names=False))
+    return tuple(names_in(content, f"the warehouse's {OPT_OUT}", hash_in_names=False))

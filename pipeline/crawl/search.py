@@ -21,9 +21,9 @@ from pydantic import Field
 
 from pipeline.crawl.github import NAME, OWNER, Client, Found
 from pipeline.crawl.licence import PERMISSIVE, licence_filter
+from pipeline.crawl.listing import read_list
 from pipeline.crawl.opt_out import RULE, opted_out
 from pipeline.crawl.source import RefusedSource
-from pipeline.listing import read_list
 from pipeline.messages import printable
 from schema.config import FrozenModel
 from schema.errors import ConfigError, SourceError

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
+from pipeline.git.repository import no_folder
 from pipeline.messages import denied, pasteable, printable
-from pipeline.repository import no_folder
 from schema.errors import ConfigError, SourceError
 
 PROTOCOLS = ("https", "ssh", "file", "http")

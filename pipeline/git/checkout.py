@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.alternates import alternates_line
+from pipeline.git.alternates import alternates_line
 from pipeline.git.environment import git_environment
-from pipeline.repository import Location, opened
+from pipeline.git.repository import Location, opened
 
 UMASK = 0o022  # to be set in the shell: files 644, as git stores them
 _DATE = "1600000000 +0000"

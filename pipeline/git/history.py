@@ -20,8 +20,8 @@ from itertools import islice
 from typing import IO, NamedTuple
 
 from pipeline.git.objects import GITLINK, Blobs, Reader, reading
+from pipeline.git.repository import Location, opened
 from pipeline.messages import printable
-from pipeline.repository import Location, opened
 from schema.errors import SourceError
 
 __all__ = ["Blobs", "Commit", "FileChange", "RewrittenHistoryError", "ahead", "continued", "order", "root", "walk"]

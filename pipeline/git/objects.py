@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, NamedTuple
 
 from pipeline.git.environment import git_environment
-from pipeline.repository import LocalRepository, Location, opened
+from pipeline.git.repository import LocalRepository, Location, opened
 from pipeline.temporary import temporary_folder
 from schema.errors import SourceError
 

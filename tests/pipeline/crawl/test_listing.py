@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.listing import listed, read_list
+from pipeline.crawl.listing import names_in, read_list
 from schema.errors import ConfigError
 
 
@@ -24,13 +24,13 @@ from schema.errors import ConfigError
     ],
 )  # fmt: skip
 def test_a_line(line: bytes, names: list[str]) -> None:
-    assert listed(line, "list") == names
-    assert listed(b"before\r\n" + line + b"\r\nafter", "list") == ["before", *names, "after"]
+    assert names_in(line, "list") == names
+    assert names_in(b"before\r\n" + line + b"\r\nafter", "list") == ["before", *names, "after"]
 
 
 def test_lists_put_together_have_marks_inside() -> None:
     one = b"\xef\xbb\xbfa\r\n"
-    assert listed(one + one.replace(b"a", b"b") + b"c", "list") == ["a", "b", "c"]
+    assert names_in(one + one.replace(b"a", b"b") + b"c", "list") == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
@@ -52,4 +52,4 @@ def test_no_file_is_one_line(tmp_path: Path, name: str) -> None:
 def test_a_name_in_quotes_stays_as_it_is(name: str) -> None:
     quote = '"' if '"' not in name else "'"
     if quote not in name:
-        assert listed(f"{quote}{name}{quote}  # why".encode(), "list") == [name]
+        assert names_in(f"{quote}{name}{quote}  # why".encode(), "list") == [name]

@@ -20,15 +20,15 @@ def read_list(path: str | Path, called: str, *, hash_in_names: bool = True) -> l
         content = Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f"{called} {path}: cannot be read ({error.strerror}); pass a file of names") from None
-    return listed(content, f"{called} {path}", hash_in_names=hash_in_names)
+    return names_in(content, f"{called} {path}", hash_in_names=hash_in_names)
 
 
-def listed(content: bytes, where: str, *, hash_in_names: bool = True) -> list[str]:
+def names_in(content: bytes, where: str, *, hash_in_names: bool = True) -> list[str]:
     r"""The names in a list's content. Bytes that are not UTF-8 stay what they are in a path. Raises ConfigError.
 
     Without `hash_in_names` a '#' starts a comment wherever it stands: owners on GitHub have none in theirs.
 
-    >>> listed(b"\xef\xbb\xbf/data/c#/proj  # ours\r\n\n'my #1 project'\n", "list")
+    >>> names_in(b"\xef\xbb\xbf/data/c#/proj  # ours\r\n\n'my #1 project'\n", "list")
     ['/data/c#/proj', 'my #1 project']
     """
     if b"\0" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):

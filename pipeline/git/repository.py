@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.alternates import object_folders
+from pipeline.git.alternates import object_folders
 from pipeline.git.environment import git_environment, git_version
 from pipeline.messages import denied, may_read, pasteable, printable
 from schema.errors import SourceError

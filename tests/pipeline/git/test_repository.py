@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.alternates import alternates_line
 from pipeline.crawl.source import parse_source
+from pipeline.git.alternates import alternates_line
 from pipeline.git.environment import git_environment, git_version
 from pipeline.git.history import order, walk
 from pipeline.git.objects import Blobs
+from pipeline.git.repository import LocalRepository, open_repository
 from pipeline.messages import denied
-from pipeline.repository import LocalRepository, open_repository
 from schema.errors import SourceError
 from tests.locked import open_folder, refused_while_locked
 from tests.repositories import Repository, make_repository
