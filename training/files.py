@@ -27,6 +27,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 def git_sha() -> str:
     """The commit of this program, or "unknown" where it is no checkout."""
     done = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+        # what a hook of git has set names another repository
+        env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        capture_output=True,
+        text=True,
     )
     return done.stdout.strip() or "unknown"
