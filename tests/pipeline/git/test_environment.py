@@ -17,7 +17,7 @@ from pipeline.git.history import walk
 from schema.errors import ConfigError
 from tests.repositories import Repository, make_repository
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @cache
