@@ -4,6 +4,7 @@ A local file is written beside its place, synced and renamed; an object is put i
 warehouse, with forward slashes.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,17 +23,26 @@ from schema.bucket import s3_filesystem
 from schema.errors import WarehouseError
 
 TEMPORARY = ".tmp-"
+_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)  # nor can one be made
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
 class Store:
     """One warehouse. Every method raises WarehouseError where the file system refuses."""
 
     def __init__(self, url: str | Path) -> None:
-        self.url = str(url).rstrip("/") or "/"
+        self.url = str(url).rstrip("/") if str(url).strip("/") else str(url)
         self.local: Path | None = None
         self._staging: TemporaryFolder | None = None
+        if not self.url or self.url in ("s3:", "s3:/"):
+            raise WarehouseError(f"warehouse {str(url)!r}: no name; write a folder or s3://bucket/prefix")
         if "://" not in self.url:
             self.local = Path(self.url).absolute()
+            if "?" in str(self.local) or any("\ud800" <= c <= "\udfff" for c in str(self.local)):
+                raise WarehouseError(
+                    f"warehouse {self.url!a}: its path holds a '?' or is not UTF-8, and DuckDB opens no file there; "
+                    "rename the folder"
+                )
             self.fs: pafs.FileSystem = pafs.LocalFileSystem()
             self.root = str(self.local)
         elif self.url.startswith("s3://"):
@@ -53,6 +63,17 @@ class Store:
         with self._refusals(name):
             return bool(self.fs.get_file_info(self.path(name)).type != pafs.FileType.NotFound)
 
+    def need(self) -> None:
+        """Raise WarehouseError unless there is such a warehouse: a folder, or objects."""
+        with self._refusals(""):
+            kind = self.fs.get_file_info(self.path("")).type
+        if kind == pafs.FileType.NotFound:
+            raise WarehouseError(
+                f"warehouse {self}: no such folder; make one: python -m flows.harvest --repo PATH --warehouse {self}"
+            )
+        if kind != pafs.FileType.Directory:
+            raise WarehouseError(f"warehouse {self}: not a folder; name the folder that holds actions.db and shards")
+
     def names(self, folder: str, recursive: bool = False) -> list[str]:
         """Files in `folder` (relative names, sorted); none when it is missing."""
         with self._refusals(folder):
@@ -60,6 +81,12 @@ class Store:
             found = self.fs.get_file_info(selector)
         start = len(self.root) + 1
         return sorted(f.path[start:] for f in found if f.type == pafs.FileType.File)
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None when it is missing."""
+        with self._refusals(name):
+            info = self.fs.get_file_info(self.path(name))
+        return int(info.size) if info.type == pafs.FileType.File else None
 
     def age(self, name: str) -> float:
         """Seconds since the file was put in place."""
@@ -80,7 +107,7 @@ class Store:
     def write(self, name: str, data: bytes) -> None:
         """Put the whole file in place, atomically."""
         staged = self.stage(name)
-        with self._refusals(name):
+        with self._writing(name):
             try:
                 staged.write_bytes(data)
             except OSError:
@@ -90,7 +117,7 @@ class Store:
 
     def stage(self, name: str) -> Path:
         """A local path to write `name`'s bytes to, before `publish`."""
-        with self._refusals(name):
+        with self._writing(name):
             if self.local is None:
                 if self._staging is None:
                     self._staging = TemporaryFolder("staging")
@@ -101,7 +128,7 @@ class Store:
 
     def publish(self, staged: Path, name: str) -> None:
         """Sync the staged file and give it its name, replacing what had it."""
-        with self._refusals(name):
+        with self._writing(name):
             if self.local is None:
                 with (
                     staged.open("rb") as source,
@@ -111,6 +138,7 @@ class Store:
                 staged.unlink()
                 return
             place = self.local / name
+            place.parent.mkdir(parents=True, exist_ok=True)
             with staged.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(staged, place)
@@ -120,9 +148,31 @@ class Store:
             finally:
                 os.close(folder)
 
+    def link(self, name: str, other: str) -> bool:
+        """Give a published file a second name, replacing what had it; whether the file system can do so.
+
+        A hard link, and where there are none a symbolic one. Folders only, and by one process at a time.
+        """
+        assert self.local is not None
+        source, place, staged = self.local / name, self.local / other, self.local / f"{TEMPORARY}link"
+        with self._writing(other):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            staged.unlink(missing_ok=True)  # of a process that was killed
+            for make, target in ((os.link, source), (os.symlink, os.path.relpath(source, place.parent))):
+                try:
+                    make(target, staged)
+                    break
+                except OSError as error:
+                    if error.errno not in _NO_LINKS:
+                        raise
+            else:
+                return False
+            os.replace(staged, place)
+        return True
+
     def rename(self, old: str, new: str) -> None:
         """Give a published file another name, replacing what had it."""
-        with self._refusals(new):
+        with self._writing(new):
             self.fs.move(self.path(old), self.path(new))
 
     def delete(self, name: str) -> None:
@@ -141,7 +191,7 @@ class Store:
         if self.local is None:
             yield
             return
-        with self._refusals(name):
+        with self._writing(name):
             place = self.local / name
             place.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -163,6 +213,7 @@ class Store:
 
     @contextmanager
     def _refusals(self, name: str) -> Iterator[None]:
+        """While reading: a missing file is the caller's to judge."""
         try:
             yield
         except (FileNotFoundError, WarehouseError):
@@ -170,10 +221,21 @@ class Store:
         except OSError as error:
             raise self.refused(name, error) from error
 
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """While writing: a missing file means that its folder cannot be made (below /proc, say)."""
+        try:
+            with self._refusals(name):
+                yield
+        except FileNotFoundError as error:
+            raise self.refused(name, error) from error
+
     def refused(self, name: str, error: Exception) -> WarehouseError:
         """One line about a file that could not be read or written."""
         number = errno_of(error)
         reason = os.strerror(number) if number else str(error).splitlines()[0]
+        if number in _NO_FOLDER:
+            return WarehouseError(f"warehouse {self.url}: there can be no folder ({reason}); name another one")
         return WarehouseError(
             f"{self.url}/{name}: {reason}; nothing half-written is left: make it writable or free some space, "
             "then run the same command again to go on"
