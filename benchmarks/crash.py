@@ -117,7 +117,6 @@ def fingerprint(folder: Path) -> tuple[dict[str, str], dict[str, Counter[str]]]:
         if path.is_file() and path.suffix in (".parquet", ".json")
     }
     with duckdb.connect(str(folder / "actions.db"), read_only=True) as database:
-        database.execute(f"SET file_search_path = '{folder.parent}'")
         rows = {
             name: Counter(row[0] for row in database.execute(f"SELECT md5(t::VARCHAR) FROM {name} t").fetchall())
             for name in TABLES

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 from pydantic import Field
 
 from pipeline import growth
@@ -30,7 +29,8 @@ from pipeline.replay import replay
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter, refuse
-from pipeline.warehouse.database import DATABASE
+from pipeline.warehouse.database import open_database
+from pipeline.warehouse.views import DATABASE
 from schema.config import FrozenModel, ReplayConfig
 from schema.errors import ConfigError, GitreelError, SourceError
 from schema.manifest import MANIFEST, TOOL_VERSION, Manifest, stream_folder
@@ -235,10 +235,10 @@ def registered(store: Store) -> bool:
         tuple(getattr(manifest.repository(None, None), column) for column in columns) for manifest in manifests(store)
     }
     try:
-        with duckdb.connect(store.path(DATABASE), read_only=True) as database:
+        with open_database(store) as database:
             found = database.execute(f"SELECT {', '.join(columns)} FROM repositories").fetchall()
             unsettled = database.execute("SELECT 1 FROM repositories WHERE steps > 0 AND split IS NULL").fetchone()
-    except duckdb.Error:
+    except GitreelError:
         return False
     return unsettled is None and set(found) == wanted
 

@@ -21,11 +21,11 @@ from pipeline.shards.store import Store, one_line
 from pipeline.shards.writer import SHARD_STEPS
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
-from pipeline.warehouse.database import DATABASE
 from pipeline.warehouse.remove import remove
 from pipeline.warehouse.stats import stats
 from pipeline.warehouse.verify import verify
-from schema.errors import GitreelError, WarehouseError
+from pipeline.warehouse.views import DATABASE
+from schema.errors import GitreelError
 
 COMMANDS = {
     "build": "register every stream and swap in a new actions.db",
@@ -57,10 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         store = Store(getattr(options, "folder", None) or options.warehouse)
-        if not store.exists():
-            raise WarehouseError(
-                f"warehouse {store}: no such folder; make one with: python -m flows.harvest --repo PATH"
-            )
+        store.need()
         if options.command == "verify":
             return _verify(store, options.sample, options.seed)
         if options.command == "stats":

@@ -7,12 +7,11 @@ from typing import NamedTuple
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import TEMPORARY, Store
 from pipeline.warehouse import splits as families
-from pipeline.warehouse.compact import PACKS
-from pipeline.warehouse.database import DATABASE, build_database, open_database
+from pipeline.warehouse.compact import PACKS, full_packs
+from pipeline.warehouse.database import BUILD_LOCK, BUILD_WAIT, build_database, listed_files, open_database
+from pipeline.warehouse.views import DATABASE, MARKS, VIEWS, mark
 from schema.errors import GitreelError, WarehouseError
 from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
-
-BUILD_WAIT = 120.0  # seconds, for another build of the same warehouse
 
 
 class Built(NamedTuple):
@@ -33,7 +32,7 @@ def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
     database of empty tables. Raises WarehouseError, CorruptError, SchemaVersionError.
     """
     store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
-    with store.lock(".build.lock", wait=BUILD_WAIT):
+    with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
         streams = list(manifests(store))
         known = families.read_registry(store)
         splits, told = families.assign(streams, known)
@@ -42,8 +41,9 @@ def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
         elif not settle:
             splits, told = {repo: split for repo, split in splits.items() if repo in known}, []
         before = _listed(store)
+        full = frozenset(full_packs(store, streams))
         staged = store.stage(DATABASE)
-        build_database(store, streams, splits, staged, reuse=not settle)
+        build_database(store, streams, splits, full, staged, reuse=not settle)
         store.publish(staged, DATABASE)
         _sweep(store, streams, before)
     return Built(len(streams), sum(m.episodes for m in streams), sum(m.steps for m in streams), told)
@@ -54,8 +54,9 @@ def _listed(store: Store) -> set[str] | None:
     if not store.exists(DATABASE):
         return set()
     try:
-        with open_database(store) as db:
-            return {row[0] for row in db.execute("SELECT path FROM files").fetchall()}
+        with open_database(store, moved=True) as db:
+            marks = {mark(kind, listed_files(db, kind)) for kind in VIEWS}
+            return marks | {row[0] for row in db.execute("SELECT path FROM files").fetchall()}
     except GitreelError:  # damaged, or of another version: it is about to be replaced
         return None
 
@@ -66,10 +67,12 @@ def _sweep(store: Store, streams: Sequence[Manifest], before: set[str] | None) -
     A stream that is being written is left alone (on object storage, which has no lock: whatever is younger than a
     day); so is everything when that database could not be read.
     """
-    if before is None:
+    listed = _listed(store)
+    if before is None or listed is None:
         return
-    known = before | {ref.path for stream in streams for ref in stream.files()}
-    for name in _parquet(store, PACKS):  # only `compact` makes them, under the lock that the caller holds
+    known = before | listed
+    # only `compact` makes packs, and only a build makes marks, under the lock that the caller holds
+    for name in [*_parquet(store, PACKS), *store.names(MARKS)]:
         if name not in known:
             store.delete(name)
     for stream in streams:

@@ -57,12 +57,13 @@ def repack(store: Store) -> None:
     with store.lock(".build.lock", wait=120.0):
         everything = list(manifests(store))
         full = set(full_packs(store, everything))
-        shared = [m for m in everything if any(_packed(ref.path) and ref.path not in full for ref in m.files())]
+        shared = [m for m in everything if any(is_packed(ref.path) and ref.path not in full for ref in m.files())]
         for batch in _batches(shared, families.read_registry(store), least=1):
             _pack(store, batch, least=1)
 
 
-def _packed(path: str) -> bool:
+def is_packed(path: str) -> bool:
+    """Whether the file is one that streams share."""
     return path.startswith(f"{PACKS}/")
 
 
@@ -71,7 +72,7 @@ def full_packs(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
     used: dict[str, int] = {}
     for stream in streams:
         for ref in stream.files():
-            if _packed(ref.path):
+            if is_packed(ref.path):
                 used[ref.path] = used.get(ref.path, 0) + ref.row_groups[1]
     for path, groups in used.items():
         with store.open(path) as file:

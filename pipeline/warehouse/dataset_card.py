@@ -12,7 +12,7 @@ import duckdb
 
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store, one_line
-from pipeline.warehouse.database import open_database, prefix, sql_type
+from pipeline.warehouse.database import open_database, sql_type
 from schema.actions import Phase
 from schema.columns import TABLES
 from schema.errors import GitreelError
@@ -180,11 +180,12 @@ def _schema() -> str:
 
 
 def _loading(store: Store) -> str:
+    folder = store.local.name if store.local is not None else store.url
     return (
         "## Loading\n\nFrom the folder that holds the warehouse, with Hugging Face `datasets` (ask the catalogue "
         "for the files; a glob may also find a tail that was superseded a moment ago):\n\n"
-        + LOADING.format(folder=prefix(store))
-        + f"\n\nor with SQL: `duckdb {prefix(store)}/actions.db`, then `FROM steps LIMIT 3;`."
+        + LOADING.format(folder=folder)
+        + f"\n\nor with SQL: `duckdb {folder}/actions.db`, then `FROM steps LIMIT 3;`."
     )
 
 

@@ -1,4 +1,8 @@
-"""SQL macros stored in `actions.db`. Written for DuckDB 1.0 and later (so: no lambdas)."""
+"""SQL macros stored in `actions.db`. Written for DuckDB 1.0 and later (so: no lambdas).
+
+In a database attached under another name a macro finds no table, view or macro of its own database. Each therefore
+holds all that it needs: the names of actions and phases, and the query that reads the steps.
+"""
 
 import numpy as np
 
@@ -21,52 +25,52 @@ _MARKS = "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in _ranges(
 _LETTERS = f"regexp_extract_all(line, '(?s).[{_MARKS}]*')"  # each with the marks in its cell
 
 
-ACTION_NAME = (
-    f"CREATE MACRO action_name(action) AS {_names([action_name(a) for a in range(VOCABULARY)])}[action::INTEGER + 1]"
-)
-PHASE_NAME = (
-    f"CREATE MACRO phase_name(phase) AS {_names([p.name.lower().replace('_', ' ') for p in Phase])}[phase::INTEGER + 1]"
-)
-KEYS = """
+_ACTION = f"{_names([action_name(a) for a in range(VOCABULARY)])}[action::INTEGER + 1]"
+_PHASE = f"{_names([p.name.lower().replace('_', ' ') for p in Phase])}[phase::INTEGER + 1]"
+ACTION_NAME = f"CREATE MACRO action_name(action) AS {_ACTION}"
+PHASE_NAME = f"CREATE MACRO phase_name(phase) AS {_PHASE}"
+KEYS = f"""
 CREATE MACRO keys(repo, commit_number) AS TABLE
-    SELECT phase_name(any_value(phase)) AS phase,
-           string_agg(action_name(action), '' ORDER BY stream_step) AS typed
-    FROM (SELECT *, sum(turn) OVER (ORDER BY stream_step) AS run
-          FROM (SELECT *, (phase IS DISTINCT FROM lag(phase) OVER (ORDER BY stream_step))::INTEGER AS turn
-                FROM steps WHERE repo_id = repo AND episode = commit_number))
-    GROUP BY run ORDER BY run
+    SELECT {_PHASE} AS phase, typed
+    FROM (SELECT any_value(phase) AS phase, run, string_agg({_ACTION}, '' ORDER BY stream_step) AS typed
+          FROM (SELECT *, sum(turn) OVER (ORDER BY stream_step) AS run
+                FROM (SELECT *, (phase IS DISTINCT FROM lag(phase) OVER (ORDER BY stream_step))::INTEGER AS turn
+                      FROM (STEPS) WHERE repo_id = repo AND episode = commit_number))
+          GROUP BY run)
+    ORDER BY run
 """
-# the cursor's cell becomes a block; what it covers stands in the column `cursor`
+# The cursor's cell becomes a block; what it covers stands in the column `cursor`. No WITH: DuckDB 1.4.0 and 1.4.1 lose
+# track of one in a stored macro.
 SCREEN = f"""
 CREATE MACRO screen(repo, step) AS TABLE
-    WITH shown AS (SELECT frame, cursor_row, cursor_col FROM steps
-                   WHERE repo_id = repo AND stream_step = step),
-    wide(first, last) AS (VALUES {_WIDE}),
-    lines AS (SELECT unnest(frame) AS line, generate_subscripts(frame, 1) - 1 AS row, cursor_row, cursor_col
-              FROM shown),
-    letters AS (SELECT unnest({_LETTERS}) AS letter,
-                       generate_subscripts({_LETTERS}, 1) AS place, cursor_col
-                FROM lines WHERE row = cursor_row AND line <> ''),
-    sized AS (SELECT *, CASE WHEN EXISTS (SELECT 1 FROM wide WHERE unicode(letter) BETWEEN first AND last)
-                             THEN 2 ELSE 1 END AS cells
-              FROM letters),
-    placed AS (SELECT *, sum(cells) OVER (ORDER BY place) - cells AS start FROM sized),
-    beside AS (SELECT coalesce(string_agg(letter, '' ORDER BY place) FILTER (start + cells <= cursor_col), '')
-                          AS before,
-                      coalesce(sum(cells) FILTER (start + cells <= cursor_col), 0) AS taken,
-                      coalesce(string_agg(letter, '' ORDER BY place) FILTER (start > cursor_col), '') AS after,
-                      coalesce(any_value(letter) FILTER (start <= cursor_col AND start + cells > cursor_col), ' ')
-                          AS covered,
-                      coalesce(any_value(cells) FILTER (start <= cursor_col AND start + cells > cursor_col), 1)
-                          AS width
-               FROM placed)
     SELECT row,
-           CASE WHEN row = cursor_row
-                THEN before || repeat(' ', greatest(0, cursor_col - taken - width + 1)::BIGINT)
-                     || repeat('█', width::BIGINT) || after
+           CASE WHEN row = cursor_row THEN before || repeat(' ', greatest(0, cursor_col - taken - width + 1)::BIGINT)
+                                           || repeat('█', width::BIGINT) || after
                 ELSE line END AS line,
            CASE WHEN row = cursor_row THEN 'column ' || cursor_col || ', on ' || covered END AS cursor
-    FROM lines, beside ORDER BY row
+    FROM (SELECT row, line, cursor_row, cursor_col,
+                 coalesce(string_agg(letter, '' ORDER BY place) FILTER (start + cells <= cursor_col), '') AS before,
+                 coalesce(sum(cells) FILTER (start + cells <= cursor_col), 0) AS taken,
+                 coalesce(string_agg(letter, '' ORDER BY place) FILTER (start > cursor_col), '') AS after,
+                 coalesce(any_value(letter) FILTER (start <= cursor_col AND start + cells > cursor_col), ' ')
+                     AS covered,
+                 coalesce(any_value(cells) FILTER (start <= cursor_col AND start + cells > cursor_col), 1) AS width
+          FROM (SELECT *, sum(cells) OVER (PARTITION BY row ORDER BY place) - cells AS start
+                FROM (SELECT *, CASE WHEN letter = '' THEN 0
+                                     WHEN EXISTS (SELECT 1 FROM (VALUES {_WIDE}) AS wide(first, last)
+                                                  WHERE unicode(letter) BETWEEN first AND last) THEN 2
+                                     ELSE 1 END AS cells
+                      FROM (SELECT *, unnest(letters) AS letter, generate_subscripts(letters, 1) AS place
+                            FROM (SELECT *, CASE WHEN row = cursor_row AND line <> '' THEN {_LETTERS}
+                                                 ELSE [''] END AS letters
+                                  FROM (SELECT unnest(frame) AS line, generate_subscripts(frame, 1) - 1 AS row,
+                                               cursor_row, cursor_col
+                                        FROM (STEPS) WHERE repo_id = repo AND stream_step = step)))))
+          GROUP BY row, line, cursor_row, cursor_col)
+    ORDER BY row
 """
 
-MACROS = (ACTION_NAME, PHASE_NAME, KEYS, SCREEN)
+
+def macros(steps: str) -> list[str]:
+    """The statements that create the macros; `steps` is the query for every step (pipeline.warehouse.views)."""
+    return [macro.replace("(STEPS)", f"({steps})") for macro in (ACTION_NAME, PHASE_NAME, KEYS, SCREEN)]

@@ -10,8 +10,9 @@ import numpy as np
 from pipeline.shards.manifest import check
 from pipeline.shards.reader import StreamReader, files_of
 from pipeline.shards.store import Store
-from pipeline.warehouse.database import DATABASE, open_database
+from pipeline.warehouse.database import open_database
 from pipeline.warehouse.redraw import compare
+from pipeline.warehouse.views import DATABASE
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
 from schema.manifest import FileRef, Manifest
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import duckdb
 
+from pipeline.shards.store import Store
+from pipeline.warehouse.database import open_database
 from schema.errors import WarehouseError
 from schema.geometry import Geometry
 from schema.screen import Screen, StyleRun, runs_by_row
@@ -35,7 +37,7 @@ class Chapter(NamedTuple):
 class Recording(NamedTuple):
     """Consecutive filmed episodes of one repository."""
 
-    database: Path
+    warehouse: Store
     repo_id: str
     geometry: Geometry
     chapters: tuple[Chapter, ...]
@@ -46,24 +48,14 @@ class Recording(NamedTuple):
         return sum(chapter.steps for chapter in self.chapters)
 
 
-def _connect(database: Path) -> duckdb.DuckDBPyConnection:
-    db = duckdb.connect(str(database), read_only=True)
-    db.execute("SET file_search_path = ?", [str(database.resolve().parent.parent)])
-    db.execute("SET threads = 2")
-    return db
-
-
-def find_recording(warehouse: Path, which: str, count: int = 1) -> Recording:
+def find_recording(warehouse: Path | str, which: str, count: int = 1) -> Recording:
     """`count` filmed episodes (0: all) from `which` on.
 
-    `which` is REPO_ID:ORDINAL, REPO_ID (its first episode) or a commit's sha or a prefix of it. Raises WarehouseError.
+    `which` is REPO_ID:ORDINAL, REPO_ID (its first episode) or a commit's sha or a prefix of it.
+    Raises WarehouseError, CorruptError, SchemaVersionError.
     """
-    database = warehouse / "actions.db"
-    if not database.is_file():
-        raise WarehouseError(
-            f"{database}: no such database; run: python -m flows.harvest --repo PATH --warehouse {warehouse}"
-        )
-    with _connect(database) as db:
+    store = Store(warehouse)
+    with open_database(store) as db:
         start = _start(db, which, warehouse)
         repo_id, episode = start
         rows = db.execute(
@@ -74,14 +66,14 @@ def find_recording(warehouse: Path, which: str, count: int = 1) -> Recording:
         size = db.execute("SELECT rows, cols FROM repositories WHERE repo_id = ?", [repo_id]).fetchone()
     if not rows or size is None:
         raise WarehouseError(f"{which}: no filmed episode there; list them: {_listing(warehouse)}")
-    return Recording(database, repo_id, Geometry(*size), tuple(Chapter(*row) for row in rows))
+    return Recording(store, repo_id, Geometry(*size), tuple(Chapter(*row) for row in rows))
 
 
-def _listing(warehouse: Path) -> str:
+def _listing(warehouse: Path | str) -> str:
     return f"duckdb {warehouse}/actions.db 'SELECT repo_id, episode, commit, subject FROM episodes'"
 
 
-def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path) -> tuple[str, int]:
+def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path | str) -> tuple[str, int]:
     repo_id, _, ordinal = which.rpartition(":")
     if repo_id and ordinal.isdigit():
         return repo_id, int(ordinal)
@@ -95,14 +87,16 @@ def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path) -> tuple[
             raise WarehouseError(f"{which}: more than one commit begins so; give more digits of it")
         if found:
             return str(found[0][0]), int(found[0][1])
-    raise WarehouseError(f"{which}: neither REPO_ID:ORDINAL nor a repository nor a commit; {_listing(warehouse)}")
+    raise WarehouseError(
+        f"{which!r}: neither REPO_ID:ORDINAL nor a repository nor a commit; list them: {_listing(warehouse)}"
+    )
 
 
 def screens(recording: Recording, first_step: int | None = None) -> Iterator[RecordedStep]:
     """Every screen of the reel from stream step `first_step` on (default: its first), and last the final screen."""
     last = recording.chapters[-1]
     start = recording.chapters[0].first_step if first_step is None else first_step
-    with _connect(recording.database) as db:
+    with open_database(recording.warehouse) as db:
         while start < last.first_step + last.steps:
             table = db.execute(
                 "SELECT frame, style, cursor_row, cursor_col, action, episode FROM steps"

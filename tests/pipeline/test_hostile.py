@@ -44,7 +44,6 @@ def test_a_hostile_repository_is_replayed_and_does_nothing(kind, tmp_path):
     assert outcome.status == "complete"
     assert outcome.episodes == len(made.trees) - NO_EPISODES.get(kind, 0)
     with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
-        database.execute(f"SET file_search_path = '{tmp_path}'")
         rows = database.execute("SELECT DISTINCT unnest(frame) FROM steps").fetchall()
         texts = [row[0] for row in rows] + [r[0] for r in database.execute("SELECT subject FROM episodes").fetchall()]
     assert not [text for text in texts if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in text)]
@@ -135,7 +134,6 @@ def test_a_planted_secret_is_never_shown_typed_or_stored(where, tmp_path):
     assert outcome.status == "complete"
     assert [rule for rule in outcome.drops if rule.endswith("secret")]
     with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
-        database.execute(f"SET file_search_path = '{tmp_path}'")
         frames = "\n".join(row[0] for row in database.execute("SELECT DISTINCT unnest(frame) FROM steps").fetchall())
         keys = database.execute("SELECT action FROM steps ORDER BY stream_step").fetchall()
         blobs = b"".join(row[0] for row in database.execute("SELECT content FROM blobs").fetchall())
@@ -172,7 +170,6 @@ def test_addresses_inside_of_files_are_shown_or_not_as_the_settings_say(shown, t
     warehouse.build(config.warehouse)
     assert outcome.status == "complete"
     with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
-        database.execute(f"SET file_search_path = '{tmp_path}'")
         rows = [row[0] for row in database.execute("SELECT DISTINCT unnest(frame) FROM steps").fetchall()]
         contents = [row[0] for row in database.execute("SELECT content FROM blobs").fetchall()]
         drops = database.execute("SELECT scope, count(*) FROM drops WHERE rule = 'email' GROUP BY ALL").fetchall()

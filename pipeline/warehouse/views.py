@@ -1,0 +1,103 @@
+"""The SQL that reads a warehouse's Parquet files, wherever the database lies and however it was opened.
+
+DuckDB resolves a relative path from the folder one asks from, and tells a view neither where its database lies nor
+under which name it is attached. A view therefore names its files below one folder, chosen each time it is asked:
+
+- the folder of the database file that was opened, where that folder has the name of the warehouse's. It is read from
+  the setting `temp_directory`, which is "<path of the file opened>.tmp" unless somebody set it. So a warehouse whose
+  parent was renamed, or that was copied to another machine or mounted elsewhere, answers as it is;
+- the folder where the database was last written (its home) in all other cases: attached beside other databases, say.
+
+The first file that a view reads is a mark: it has no rows, and it is there if exactly the files of this database are.
+Where it is missing, DuckDB's error is its name, which says what to do.
+
+Everything here runs in DuckDB 1.0 and later: no lambdas, no subqueries in table functions.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+
+from pipeline.shards.store import Store
+from schema.columns import TABLES, arrow_schema
+
+DATABASE = "actions.db"
+VIEWS = ("steps", "blobs")
+MARKS = ".moved"
+REMEDY = "run python -m pipeline.warehouse build --warehouse FOLDER"
+_BETWEEN = "|"  # stands between the names in a list; no stored name holds it
+_OPENED = "current_setting('temp_directory')"
+
+
+class Listed(NamedTuple):
+    """A Parquet file of one kind. `only`: its rows of these repositories are read; empty: all of its rows."""
+
+    path: str
+    sha256: str
+    only: tuple[str, ...] = ()
+
+
+def home(store: Store) -> str:
+    """The folder that the views of a database written now are to read from, ending in a slash."""
+    return f"{store.local.resolve()}/" if store.local is not None else f"{store.url}/"
+
+
+def text(value: str) -> str:
+    """A string in SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def texts(values: Iterable[str]) -> str:
+    """Strings in SQL, between commas."""
+    return ", ".join(map(text, values))
+
+
+def mark(kind: str, files: Iterable[Listed]) -> str:
+    """The name, relative to the warehouse, of the mark of these files of one kind."""
+    lines = "\n".join(sorted(f"{file.path} {file.sha256}" for file in files))
+    return f"{MARKS}/{REMEDY} ({kind} {hashlib.sha256(lines.encode()).hexdigest()[:16]})"
+
+
+def write_mark(store: Store, kind: str, files: Iterable[Listed]) -> None:
+    """Put the mark in place. Raises WarehouseError."""
+    name = mark(kind, files)
+    if not store.exists(name):
+        content = io.BytesIO()
+        pq.write_table(arrow_schema(kind).empty_table(), content)
+        store.write(name, content.getvalue())
+
+
+def source(kind: str, files: Sequence[Listed], store: Store) -> str:
+    """A query for every row of one kind."""
+    columns = ", ".join(f'"{column.name}"' for column in TABLES[kind])
+    where = _folder(store)
+    whole = [mark(kind, files), *(file.path for file in files if not file.only)]
+    parts = [f"SELECT {columns} FROM read_parquet({_paths(where, whole)})"]
+    for file in files:
+        if file.only:
+            rows = f"SELECT {columns} FROM read_parquet({_paths(where, [file.path])})"
+            parts.append(f"{rows} WHERE repo_id IN ({texts(file.only)})")
+    return " UNION ALL ".join(parts)
+
+
+def _folder(store: Store) -> str:
+    """SQL: the folder to read from, ending in a slash."""
+    if store.local is None:
+        return text(home(store))
+    own = f"/{store.local.resolve().name}/{DATABASE}.tmp"
+    folder = (
+        f"CASE WHEN suffix('/' || {_OPENED}, {text(own)}) "
+        f"THEN left({_OPENED}, length({_OPENED}) - {len(DATABASE) + len('.tmp')}) ELSE {text(home(store))} END"
+    )
+    for special in "[*?":  # of a pattern; in a folder's name they mean themselves
+        folder = f"replace({folder}, '{special}', '[{special}]')"
+    return folder
+
+
+def _paths(folder: str, names: Iterable[str]) -> str:
+    """SQL: the list of these files below the folder."""
+    listed = text(_BETWEEN.join(["", *names]))
+    return f"string_split(substr(replace({listed}, '{_BETWEEN}', chr(31) || {folder}), 2), chr(31))"
