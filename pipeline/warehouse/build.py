@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import TEMPORARY, Store
+from pipeline.warehouse import dataset
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.compact import PACKS, full_packs
 from pipeline.warehouse.database import BUILD_LOCK, BUILD_WAIT, build_database, listed_files, open_database
 from pipeline.warehouse.views import DATABASE, MARKS, VIEWS, mark
+from schema.columns import arrow_schema
 from schema.errors import GitreelError, WarehouseError
 from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 
@@ -45,8 +47,21 @@ def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
         staged = store.stage(DATABASE)
         build_database(store, streams, splits, full, staged, reuse=not settle)
         store.publish(staged, DATABASE)
+        told += _show_folder(store, streams, full)
         _sweep(store, streams, before)
     return Built(len(streams), sum(m.episodes for m in streams), sum(m.steps for m in streams), told)
+
+
+def _show_folder(store: Store, streams: Sequence[Manifest], full: frozenset[str]) -> list[str]:
+    """Bring the folder of plain Parquet up to date; what there is to tell about it."""
+    with open_database(store, moved=True) as db:
+        repositories = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
+    line = dataset.update(
+        store,
+        dataset.parts(streams, dataset.places(repositories), full),
+        repositories.cast(arrow_schema("repositories")),
+    )
+    return [line] if line else []
 
 
 def _listed(store: Store) -> set[str] | None:

@@ -13,6 +13,8 @@ import duckdb
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store, one_line
 from pipeline.warehouse.database import open_database, sql_type
+from pipeline.warehouse.dataset import FOLDER
+from pipeline.warehouse.views import DATABASE
 from schema.actions import Phase
 from schema.columns import TABLES
 from schema.errors import GitreelError
@@ -21,16 +23,17 @@ from schema.version import SCHEMA_VERSION
 
 CARD = "DATASET.md"
 LISTED = 100  # repositories named in the card; the rest are counted
-LOADING = '''```python
-import duckdb
+LOADING = """```python
+import duckdb, polars, pyarrow.dataset
 from datasets import load_dataset
 
-with duckdb.connect("{folder}/actions.db", read_only=True) as db:
-    files = db.sql("""SELECT DISTINCT '{folder}/' || path FROM shards JOIN repositories USING (repo_id)
-                      WHERE split = 'train' AND duplicate_of IS NULL ORDER BY ALL""").fetchall()
-film = load_dataset("parquet", data_files=[path for (path,) in files], split="train")
+film = load_dataset("{folder}/steps", split="train")
 print(film[50]["frame"], film[50]["action"])
-```'''
+
+pyarrow.dataset.dataset("{folder}/steps/train", format="parquet").head(3)
+polars.scan_parquet("{folder}/steps/train/*.parquet").head(3).collect()
+duckdb.sql("SELECT count(*) FROM '{folder}/steps/**/*.parquet'")
+```"""
 STEP = (
     "A step is a terminal's screen and the key pressed next. An episode is one commit. A repository's episodes follow "
     "each other in one terminal that is never reset, so that sequences of any length can be cut anywhere."
@@ -180,12 +183,19 @@ def _schema() -> str:
 
 
 def _loading(store: Store) -> str:
-    folder = store.local.name if store.local is not None else store.url
+    if store.local is None:
+        return (
+            f"## Loading\n\nThe table `shards` of `{store.url}/{DATABASE}` lists the files, relative to `{store.url}`: "
+            "`SELECT DISTINCT path FROM shards JOIN repositories USING (repo_id) WHERE split = 'train' AND "
+            "duplicate_of IS NULL;`."
+        )
+    name = store.local.name
     return (
-        "## Loading\n\nFrom the folder that holds the warehouse, with Hugging Face `datasets` (ask the catalogue "
-        "for the files; a glob may also find a tail that was superseded a moment ago):\n\n"
-        + LOADING.format(folder=folder)
-        + f"\n\nor with SQL: `duckdb {folder}/actions.db`, then `FROM steps LIMIT 3;`."
+        f"## Loading\n\nThe folder `{name}/{FOLDER}` is plain Parquet: `steps/train`, `steps/validation`, `steps/test` "
+        "and `steps/duplicates`, and likewise `episodes`, `blobs` and `drops`; `repositories` has the licences. From "
+        "the folder that holds the warehouse:\n\n"
+        + LOADING.format(folder=f"{name}/{FOLDER}")
+        + f"\n\nor with SQL: `duckdb {name}/{DATABASE}`, then `FROM steps LIMIT 3;`."
     )
 
 

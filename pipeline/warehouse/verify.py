@@ -10,6 +10,8 @@ import numpy as np
 from pipeline.shards.manifest import check
 from pipeline.shards.reader import StreamReader, files_of
 from pipeline.shards.store import Store
+from pipeline.warehouse import dataset
+from pipeline.warehouse.compact import full_packs
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.redraw import compare
 from pipeline.warehouse.views import DATABASE
@@ -124,11 +126,12 @@ def _contents(reader: StreamReader) -> int:
 
 
 def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
-    """`actions.db` lists exactly these streams and files."""
+    """`actions.db` lists exactly these streams and files, and the folder of plain Parquet shows them."""
     try:
         with open_database(store) as db:
             listed = set(db.execute("SELECT path, sha256 FROM files").fetchall())
             counts = set(db.execute("SELECT repo_id, steps FROM repositories").fetchall())
+            repositories = db.sql("FROM repositories").to_arrow_table()
     except GitreelError as error:
         yield str(error)
         return
@@ -136,3 +139,7 @@ def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
         (s.repo_id, s.steps) for s in streams
     }:
         yield f"{store}/{DATABASE} is older than the streams; run: python -m pipeline.warehouse build"
+    elif dataset.out_of_date(
+        store, dataset.parts(streams, dataset.places(repositories), set(full_packs(store, streams)))
+    ):
+        yield f"{store}/{dataset.FOLDER} is older than the streams; run: python -m pipeline.warehouse build"

@@ -69,7 +69,7 @@ def test_card_is_the_same_again(folder: Path, card: str) -> None:
 
 
 def test_loading_works_as_shown(folder: Path, card: str) -> None:
-    shown = LOADING.format(folder="warehouse")
+    shown = LOADING.format(folder="warehouse/dataset")
     assert shown in card
     code = shown.removeprefix("```python\n").removesuffix("```") + "\nprint(film.num_rows)"
     environment = {**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
@@ -88,5 +88,9 @@ def test_an_empty_warehouse_has_a_card(tmp_path: Path) -> None:
 
 
 def test_a_warehouse_without_database_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--warehouse", str(tmp_path)]) == 2
+    assert "python -m flows.harvest" in capsys.readouterr().err
+    with StreamWriter(tmp_path, "a/one", CONFIG) as writer:
+        writer.append(next(iter(make_takes(1, repo_id="a/one"))))
     assert main(["--warehouse", str(tmp_path)]) == 2
     assert "pipeline.warehouse build" in capsys.readouterr().err

@@ -11,7 +11,8 @@ import pytest
 from pipeline.harvester import registered
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
-from pipeline.warehouse.build import build, main
+from pipeline.warehouse.__main__ import main
+from pipeline.warehouse.build import build
 from pipeline.warehouse.dataset_card import main as write_card
 from pipeline.warehouse.views import MARKS, REMEDY
 from pipeline.watch.recording import find_recording, screens
