@@ -13,8 +13,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from pipeline.crawl.opt_out import OPT_OUT
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store, one_line
@@ -25,7 +23,7 @@ from pipeline.warehouse.remove import remove
 from pipeline.warehouse.stats import stats
 from pipeline.warehouse.verify import verify
 from pipeline.warehouse.views import DATABASE
-from schema.errors import GitreelError
+from schema.errors import ConfigError, GitreelError
 
 COMMANDS = {
     "build": "register every stream and swap in a new actions.db",
@@ -44,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=what)
         if name == "remove":
             command.add_argument("names", nargs="+", metavar="OWNER[/NAME]", help="whose film goes")
+            command.add_argument("--future", action="store_true", help="also names of which there is no film yet")
         else:
             command.add_argument("folder", nargs="?", help="the same as --warehouse")
         command.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
@@ -56,18 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     options = parser.parse_args(arguments)
     try:
+        if options.command == "verify" and options.sample < 0:
+            raise ConfigError(f"--sample {options.sample}: write a number of episodes, or 0 for all")
+        if options.command == "compact" and options.small < 1:
+            raise ConfigError(f"--small {options.small}: write a number of steps, 1 or more")
         store = Store(getattr(options, "folder", None) or options.warehouse)
         store.need()
         if options.command == "verify":
             return _verify(store, options.sample, options.seed)
         if options.command == "stats":
-            stats(store, Console())
+            stats(store)
             return 0
         if options.command == "compact":
             packed = compact(store, options.small)
             print(f"{packed.streams} streams: {packed.files_before} files became {packed.files_after}")
         if options.command == "remove":
-            removed = remove(store, options.names)
+            removed = remove(store, options.names, future=options.future)
             print(
                 f"{removed.streams} streams emptied ({removed.steps:,} steps); {store}/{OPT_OUT} names "
                 f"{', '.join(options.names)}: take a line out of it to film them again"

@@ -1,5 +1,7 @@
 """What is in a warehouse: the questions that a data engineer asks first, answered from `actions.db`."""
 
+from typing import IO
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -8,6 +10,7 @@ from pipeline.shards.store import Store, one_line
 from pipeline.warehouse.database import open_database
 
 WIDE = 6  # columns
+UNCUT = 10_000  # cells; names are to be pasted, so a line may be longer than the terminal is wide
 
 # title -> SQL; only real tables are read, so that it is quick at any size
 QUESTIONS = {
@@ -45,8 +48,12 @@ QUESTIONS = {
 }
 
 
-def stats(store: Store, console: Console) -> None:
-    """Print the answers. Raises WarehouseError when there is no database, CorruptError when it is damaged."""
+def stats(store: Store, file: IO[str] | None = None) -> None:
+    """Print the answers, to standard output by default.
+
+    Raises WarehouseError when there is no database, CorruptError when it is damaged.
+    """
+    console = Console(file=file, width=UNCUT)
     with open_database(store) as db:
         for title, question in QUESTIONS.items():
             answer = db.execute(question)
