@@ -26,7 +26,8 @@ from schema.records import Drop, Episode, final_fields
 
 
 def open_stream(store: Store, repo_id: str) -> Manifest:
-    """The stream of one repository. Raises SourceError when the warehouse has none."""
+    """The stream of one repository. Raises WarehouseError, and SourceError when the warehouse has none of it."""
+    store.need()
     manifest = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
     if manifest is None:
         raise SourceError(
@@ -151,6 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.into}: {one_line(options.repo)} filmed at {options.geometry}, {made.steps:,} steps")
             print(f"next: python -m pipeline.warehouse build --warehouse {options.into}")
             return 0
+        for ordinal in options.episode or ():
+            if not 0 <= ordinal < reader.manifest.episodes:
+                raise ConfigError(
+                    f"--episode {ordinal}: {options.repo} has episodes 0 to {reader.manifest.episodes - 1}"
+                )
         episodes = steps = wrong = 0
         for episode, differing in compare(reader, options.episode):
             episodes, steps, wrong = episodes + 1, steps + episode.steps, wrong + differing

@@ -14,6 +14,21 @@ from pipeline.watch.player import Player, raw_terminal
 from pipeline.watch.recording import find_recording
 from schema.errors import ConfigError, GitreelError
 
+MIN_RATE, MAX_RATE = 0.01, 100_000.0  # keys a second
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raise ConfigError for arguments that cannot be meant, before any work."""
+    if not MIN_RATE <= options.rate <= MAX_RATE:
+        raise ConfigError(f"--rate {options.rate:g}: write keys a second, from {MIN_RATE:g} to {MAX_RATE:,.0f}")
+    if not 0 <= options.episodes < 1 << 31:
+        raise ConfigError(f"--episodes {options.episodes}: write a number of commits, or 0 for all")
+    if options.asciicast and options.asciicast.suffix != ".cast":
+        raise ConfigError(
+            f"--asciicast {options.asciicast}: an asciicast's name ends in .cast, for example "
+            f"{options.asciicast.with_suffix('.cast') if options.asciicast.name else 'film.cast'}"
+        )
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
@@ -21,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m pipeline.watch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("episode", help="REPO_ID:ORDINAL, REPO_ID or a commit's sha")
-    parser.add_argument("--warehouse", type=Path, default=Path("warehouse"), help="folder (default: warehouse)")
+    parser.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix (default: warehouse)")
     parser.add_argument("--episodes", type=int, default=1, metavar="N", help="commits to show; 0 for all (default 1)")
     parser.add_argument("--rate", type=float, default=30.0, help="keys a second (default 30)")
     parser.add_argument("--no-keys", action="store_true", help="do not show the keys below the film")
@@ -35,8 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        if options.rate <= 0 or options.episodes < 0:
-            raise ConfigError("--rate must be above 0 and --episodes 0 or more")
+        check(options)
         recording = find_recording(options.warehouse, options.episode, options.episodes)
         if options.asciicast:
             events = write_asciicast(recording, options.asciicast, version=options.asciicast_version, rate=options.rate)
