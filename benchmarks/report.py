@@ -1,6 +1,7 @@
 """What every benchmark prints around its figures: where, with what and when it was measured, tables, one JSON line."""
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -18,6 +19,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 class PeerMissingError(Exception):
     """A peer to compare with is not installed; `str(error)` says how to get it."""
+
+
+def need(extra: str, *modules: str) -> None:
+    """End the program with one line, exit code 2, unless the modules of an optional extra are installed."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            print(f"{module}: not installed; run: pip install -e '.[{extra}]'", file=sys.stderr)
+            raise SystemExit(2) from None
 
 
 def parser(documentation: str | None) -> argparse.ArgumentParser:

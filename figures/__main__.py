@@ -1,7 +1,8 @@
-"""``python -m figures``: redraw every PNG from its committed CSV, offline."""
+"""``python -m figures [NAME ...]``: redraw PNGs from their committed CSVs, offline; all of them by default."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 import time
@@ -22,10 +23,17 @@ def redraw(name: str) -> Path:
     return png
 
 
-def main() -> int:
-    """Draw them all and say how long it took."""
+def main(arguments: list[str] | None = None) -> int:
+    """Draw those named, or all, and say how long it took."""
+    parser = argparse.ArgumentParser(prog="python -m figures", description=(__doc__ or "").strip())
+    # no `choices`: argparse holds an empty list of names against them
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(figure_names())} (default: all)")
+    names = parser.parse_args(arguments).names
+    for name in names:
+        if name not in figure_names():
+            parser.error(f"no figure {name}; there are {', '.join(figure_names())}")
     started = time.perf_counter()
-    for name in figure_names():
+    for name in names or figure_names():
         print(f"drew {redraw(name).relative_to(ROOT.parent)}")
     print(f"{time.perf_counter() - started:.1f} s")
     return 0

@@ -7,6 +7,7 @@ the kernel if the command is (on Linux): a crash leaves nothing behind.
     python -m flows.server PORT PARENT      the server's own process
 """
 
+import argparse
 import contextlib
 import ctypes
 import os
@@ -152,4 +153,7 @@ def main(port: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    arguments = argparse.ArgumentParser(prog="python -m flows.server", description="Started by flows.harvest itself.")
+    arguments.add_argument("port", type=int, help="of the loopback interface")
+    arguments.add_argument("parent", type=int, help="process id; the server ends with it")
+    main(**vars(arguments.parse_args()))

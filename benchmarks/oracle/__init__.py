@@ -7,3 +7,7 @@ benchmarks.oracle.fuzz           random buffers and keys, looking for a frame th
 benchmarks.oracle.repositories   random repositories, looking for a commit that is played wrong
 benchmarks.oracle.widths         regenerates schema/widths.tsv from the installed vim
 """
+
+from benchmarks.report import need
+
+need("test", "ptyprocess", "pyte")
