@@ -1,8 +1,10 @@
 """Batches of windows: where they start, how they are put together, and a loader that prepares them ahead.
 
-    sampler = Sampler(reader.segments(window=128)["train"], window=128, seed=0)
-    for batch in Loader(reader, sampler, batch=8, first_step=0):
-        batch.cells_BTRC, batch.actions_BT
+    reader = FilmReader(Warehouse("warehouse"))
+    segments, how_they_were_chosen = reader.segments(window=128)
+    with Loader(reader, Sampler(segments["train"], window=128, seed=0), batch=8) as loader:
+        batch = next(iter(loader))  # there is no last one
+    batch.cells_BTRC, batch.actions_BT
 
 A window's start is uniform over all valid starts of all streams and depends on (seed, step, place in the batch) alone:
 a resumed run, and a run on another number of ranks, sees the same batches. Threads prepare the next batches.

@@ -1,12 +1,28 @@
 """Batches: uniform starts, deterministic draws, a loader that goes on where it was told to."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+import training.data.batches
 from schema.errors import ConfigError
 from training.data.batches import Loader, Sampler, make_batch
 from training.data.splits import Segment
+from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
+
+
+def test_the_example_at_the_top_of_the_module_runs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (training.data.batches.__doc__ or "").splitlines()
+    example = [line.removeprefix("    ") for line in lines if line.startswith("    ")]
+    assert len(example) > 3
+    (tmp_path / "warehouse").symlink_to(root)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"FilmReader": FilmReader, "Warehouse": Warehouse, "Loader": Loader, "Sampler": Sampler}
+    exec("\n".join(example), names)
+    assert names["batch"].cells_BTRC.shape == (8, 128, *names["reader"].geometry)
 
 
 def test_starts_are_uniform_over_valid_starts_and_short_streams_counted() -> None:
