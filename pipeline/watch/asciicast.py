@@ -1,5 +1,6 @@
 """Writes a recording as an asciicast, version 2 or 3: the file format of asciinema, with commits as markers."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +25,13 @@ def write_asciicast(recording: Recording, target: Path, *, version: int = 2, rat
                 out.write(json.dumps(event, ensure_ascii=False) + "\n")
                 events += 1
         part.replace(target)
+    except WarehouseError:  # of the film that was read
+        raise
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise WarehouseError(f"{target}: cannot be written ({error.strerror}); choose another file") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return events - 1
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.warehouse.build import build
 from pipeline.watch.__main__ import main
 from pipeline.watch.ansi import paint, row_sequence, safe
+from pipeline.watch.asciicast import write_asciicast
 from pipeline.watch.player import Player
 from pipeline.watch.recording import find_recording, screens
-from schema.errors import WarehouseError
+from schema.errors import CorruptError, WarehouseError
 from schema.geometry import Style
 from schema.screen import Screen
 from tests.repositories import make_repository
@@ -161,3 +163,64 @@ def test_a_mark_is_painted_with_the_character_that_it_is_on() -> None:
 
 def test_control_characters_never_pass() -> None:
     assert safe("a\x1bb\x9bc\u202ed\ud800") == "a\ufffdb\ufffdc\ufffdd\ufffd"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--asciicast", "film.gif"],
+        ["--asciicast", "film.mp4"],
+        ["--asciicast", "film"],
+        ["--asciicast", "film.cast.gz"],
+        ["--asciicast", "film.CAST"],
+        ["--asciicast", ""],
+        ["--asciicast", "."],
+        ["--rate", "nan"],
+        ["--rate", "inf"],
+        ["--rate", "0"],
+        ["--rate", "-3"],
+        ["--rate", "1e-300"],
+        ["--episodes", "-1"],
+        ["--episodes", "99999999999999999999"],
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_one_line_and_write_nothing(
+    warehouse: Path,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [] if "--asciicast" in arguments else ["--asciicast", "film.cast"]
+    assert main(["story", "--warehouse", str(warehouse), *given, *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["none/film.cast", "folder.cast", "file/film.cast"])
+def test_a_place_that_cannot_be_written_is_one_line(
+    warehouse: Path, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.cast").mkdir()
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["story", "--warehouse", str(warehouse), "--asciicast", str(tmp_path / place)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_database_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "actions.db").write_bytes(b"not a database" * 100)
+    assert main(["story", "--warehouse", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_film_that_cannot_be_read_leaves_no_half_of_an_asciicast(warehouse: Path, tmp_path: Path) -> None:
+    shutil.copytree(warehouse, tmp_path / "w")
+    recording = find_recording(tmp_path / "w", "story")
+    for path in (tmp_path / "w/shards").rglob("*.steps.parquet"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(CorruptError, match=r"pipeline\.warehouse build"):
+        write_asciicast(recording, tmp_path / "film.cast")
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
