@@ -153,3 +153,11 @@ def test_filmed_again_elsewhere_it_grows_is_replaced_and_never_mixed(tmp_path: P
     stranger.commit("Another root", {"o": b"1\n"})
     with pytest.raises(WarehouseError, match="--into FOLDER"):
         again(stranger, "fourth")
+
+
+@pytest.mark.parametrize("episode", ["-1", "7", "99999999999999999999"])
+def test_an_episode_that_is_not_there_is_one_line(
+    filmed: Path, episode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([REPO, "--warehouse", str(filmed), "--episode", episode]) == 2
+    assert capsys.readouterr().err == f"--episode {episode}: {REPO} has episodes 0 to 6\n"

@@ -412,6 +412,56 @@ def test_only_owners_are_removed(several: Path, name: str, capsys: pytest.Captur
     assert "a/a" in held(several / "warehouse")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("a/aa", "a/a"), ("aa/a", "a/a"), ("B/C", "b/b"), ("nobody", None), ("d/d/", "")]
+)
+def test_a_slip_of_the_pen_removes_nothing(
+    several: Path, name: str, meant: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = several / "warehouse"
+    capsys.readouterr()
+    code = main(["remove", "c/c", name, "--warehouse", str(root)])
+    if meant == "":  # right as it is
+        assert (code, held(root)) == (0, {"a/a", "b/b"})
+        return
+    error = capsys.readouterr().err
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"remove {name} --future" in error
+    assert ("did you mean" in error) == (meant is not None)
+    assert (meant or "") in error
+    assert not (root / "opt-out.txt").exists()
+    assert held(root) == {"a/a", "b/b", "c/c", "d/d"}
+
+
+def test_a_name_can_be_kept_out_of_harvests_to_come(several: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = several / "warehouse"
+    assert main(["remove", "nobody/yet", "--future", "--warehouse", str(root)]) == 0
+    assert (root / "opt-out.txt").read_text() == "nobody/yet\n"
+    assert main(["remove", "nobody/yet", "--warehouse", str(root)]) == 0  # it is listed: no slip
+    assert held(root) == {"a/a", "b/b", "c/c", "d/d"}
+    refuse(root, "e/e", CONFIG, "licence")
+    assert main(["remove", "e/e", "--warehouse", str(root)]) == 0  # met before, though never filmed
+
+
+def test_stats_cut_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = f"{'a-long-owner' * 9}/{'and-a-long-name' * 9}"
+    with StreamWriter(tmp_path, name, ReplayConfig(rows=6, cols=24), licence="MIT") as writer:
+        writer.append(next(iter(make_takes(1, repo_id=name))))
+    build(tmp_path)
+    capsys.readouterr()
+    assert main(["stats", str(tmp_path)]) == 0
+    assert name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["verify", "--sample", "-1"], ["compact", "--small", "0"]])
+def test_a_number_that_cannot_be_meant_is_one_line(
+    filmed: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--warehouse", str(filmed / "warehouse")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("room", [64 << 10, 600 << 10], ids=["at the commit", "at the checkpoint"])
 def test_a_disk_that_is_full_at_the_database_is_one_line(several: Path, tmp_path: Path, room: int) -> None:
