@@ -110,10 +110,10 @@ def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def fingerprint(folder: Path) -> tuple[dict[str, str], dict[str, Counter[str]]]:
-    """sha256 of every file that belongs to a stream, and the rows of every table, counted by their text."""
+    """sha256 of every file of a stream or of the plain folder, and the rows of every table, counted by their text."""
     files = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob("shards/**/*"))
+        for path in sorted([*folder.glob("shards/**/*"), *folder.glob("dataset/**/*")])
         if path.is_file() and path.suffix in (".parquet", ".json")
     }
     with duckdb.connect(str(folder / "actions.db"), read_only=True) as database:
