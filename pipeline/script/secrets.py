@@ -8,7 +8,7 @@ only then do the detectors run. The matched value is never returned, stored or l
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -120,22 +120,34 @@ def _pieces(line: bytes | str) -> list[str]:
     return [text[start : start + MAX_LINE] for start in range(0, len(text), MAX_LINE - OVERLAP)]
 
 
+def find_secrets(lines: Iterable[bytes | str], path: bytes = b"") -> Iterator[tuple[int, str]]:
+    """Each finding's line number, from 0, and the name of its rule; never the value."""
+    config_file = path.lower().endswith(CONFIG_SUFFIXES)
+    for number, line in enumerate(lines):
+        for text in _suspects([line]):
+            for rule in _rules_met(text, config_file):
+                yield number, rule
+
+
 def _detect(line: str, config_file: bool) -> bool:
     """Whether any detector finds a value that none of detect-secrets' heuristics excuses."""
+    return next(_rules_met(line, config_file), None) is not None
+
+
+def _rules_met(line: str, config_file: bool) -> Iterator[str]:
     detectors = _detectors()
     for plugin in detectors.pattern:
         for value in plugin.analyze_string(line):
             if not _excused(value, line, plugin):
-                return True
+                yield plugin.secret_type
     for entropy in detectors.entropy:
         for value in entropy.analyze_string(line):
             if entropy.calculate_shannon_entropy(value) > entropy.entropy_limit and not _excused(value, line, entropy):
-                return True
+                yield entropy.secret_type
     groups = CONFIG_DENYLIST_REGEX_TO_GROUP if config_file else None
     for value in detectors.keyword.analyze_string(line, denylist_regex_to_group=groups):
         if not _excused(value, line, detectors.keyword):
-            return True
-    return False
+            yield detectors.keyword.secret_type
 
 
 def _excused(value: str, line: str, plugin: BasePlugin) -> bool:

@@ -1,0 +1,168 @@
+"""What the search for secrets keeps off film: lines lost over whole histories, and what was found, by rule.
+
+    python -m benchmarks.secrets --repo PATH [--repo PATH ...]            the whole histories
+    python -m benchmarks.secrets --repo PATH --quick --json               the oldest 300 commits
+    python -m benchmarks.secrets --repo PATH --list                       and every file with a finding, by rule
+
+A line counts when it was added or removed by hand (as `lines` in the warehouse) and the search is all that could keep
+it off film. Values are never printed; a listed file can be looked at with `git show COMMIT:PATH`.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.report import finish, header, parser, table
+from pipeline.git.history import FileChange, ahead, walk
+from pipeline.git.objects import Blobs
+from pipeline.script.commit import SkippedCommit, Workspace, tell
+from pipeline.script.secrets import find_secrets, secret_filter
+from pipeline.script.selection import Selection, Selector, Verdict, Verdicts
+from schema.config import ReplayConfig
+from schema.errors import GitreelError
+
+QUICK_COMMITS = 300
+SECRET = "secret"
+SUBJECT = b""  # the path under which a commit's subject and paths are searched
+
+
+class Tally(NamedTuple):
+    """What one history lost. A finding is a distinct line of a path; lines count for each rule of their file."""
+
+    commits: int
+    typed: int
+    lost: int
+    findings: Counter[str]
+    lost_by_rule: Counter[str]
+    files: dict[tuple[bytes, str], str]  # (path, rule) -> the commit that it was first found in
+
+    @property
+    def share(self) -> float:
+        """Lines lost, % of those that would be typed."""
+        return 100 * self.lost / max(1, self.typed + self.lost)
+
+
+class _Finder:
+    """The filter for secrets; notes what it finds."""
+
+    def __init__(self) -> None:
+        self.commit = ""
+        self.seen: set[tuple[bytes, str, int]] = set()
+        self.findings: Counter[str] = Counter()
+        self.rules: defaultdict[bytes, set[str]] = defaultdict(set)
+        self.files: dict[tuple[bytes, str], str] = {}
+
+    def __call__(self, lines: Iterable[bytes | str], path: bytes) -> Verdict:
+        lines = list(lines)
+        verdict = secret_filter(lines, path)
+        if not verdict[0]:
+            for number, rule in find_secrets(lines, path):
+                self._note(path, rule, lines[number])
+        return verdict
+
+    def _note(self, path: bytes, rule: str, line: bytes | str) -> None:
+        self.rules[path].add(rule)
+        self.files.setdefault((path, rule), self.commit)
+        key = (path, rule, hash(line))
+        if key not in self.seen:
+            self.seen.add(key)
+            self.findings[rule] += 1
+
+
+class _CountingChooser(Selector):
+    """Remembers what it chose for each path of the commit at hand."""
+
+    def __init__(self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts) -> None:
+        super().__init__(blobs, config, verdicts)
+        self.chosen: dict[bytes, Selection] = {}
+
+    def choose(self, change: FileChange) -> Selection:
+        """As in Chooser; a path that is chosen for twice (first as a moved file) counts once."""
+        choice = super().choose(change)
+        self.chosen[change.path] = choice
+        return choice
+
+
+def count(repo: Path, commits: int | None = None) -> Tally:
+    """The tally of the oldest `commits` commits (None: of all). Raises GitreelError."""
+    finder, config = _Finder(), ReplayConfig()
+    verdicts = Verdicts(secret=finder)
+    walked = typed = lost = 0
+    lost_by_rule: Counter[str] = Counter()
+    with Blobs(repo) as blobs:
+        workspace = Workspace(blobs, config, verdicts)
+        selector = workspace.selector = _CountingChooser(blobs, config, verdicts)
+        for commit in islice(ahead(walk(repo), blobs, max_bytes=config.max_file_bytes), commits):
+            walked += 1
+            finder.commit = commit.sha[:12]
+            selector.chosen.clear()
+            try:
+                tell(commit, workspace)
+            except SkippedCommit as untold:
+                if untold.reason == SECRET:
+                    lines = sum(selector.lines(change) for change in commit.changes)
+                    lost += lines
+                    lost_by_rule.update(dict.fromkeys(finder.rules[SUBJECT], lines))
+                continue
+            workspace.tree = commit.tree
+            for path, choice in selector.chosen.items():
+                typed += choice.lines if not choice.reason else 0
+                if choice.reason == SECRET:
+                    lost += choice.lines
+                    lost_by_rule.update(dict.fromkeys(finder.rules[path], choice.lines))
+    return Tally(walked, typed, lost, finder.findings, lost_by_rule, finder.files)
+
+
+def main() -> int:
+    """Command line; exit code 2 after a clear error."""
+    flags = parser(__doc__)
+    flags.add_argument("--repo", type=Path, action="append", required=True, help="a repository; may be given again")
+    flags.add_argument("--commits", type=int, help="how many of the oldest (default: all; with --quick 300)")
+    flags.add_argument("--list", action="store_true", help="print each file with a finding, its rule, and a commit")
+    chosen = flags.parse_args()
+    commits = chosen.commits or (QUICK_COMMITS if chosen.quick else None)
+    print(header("benchmarks.secrets", ["detect-secrets"], repositories=len(chosen.repo), commits=commits or "all"))
+    tallies: dict[str, Tally] = {}
+    for repo in chosen.repo:
+        name = str(repo)
+        try:
+            tallies[name] = count(repo, commits)
+        except GitreelError as error:
+            print(f"gitreel: {error}", file=sys.stderr)
+            return 2
+        for (path, rule), commit in sorted(tallies[name].files.items()) if chosen.list else ():
+            shown = path.decode("utf-8", "backslashreplace") or "(subject or path)"
+            print(f"{name}: {commit}:{shown}: {rule}", flush=True)
+    print(table(*_by_repository(tallies)), table(*_by_rule(tallies.values())), sep="\n\n")
+    finish(_figures(tallies), chosen.json)
+    return 0
+
+
+def _by_repository(tallies: dict[str, Tally]) -> tuple[list[str], list[list[object]]]:
+    rows = [[name, t.commits, t.typed, t.lost, t.share, t.findings.total()] for name, t in tallies.items()]
+    return ["repository", "commits", "lines typed", "lines lost", "% lost", "findings"], rows
+
+
+def _by_rule(tallies: Iterable[Tally]) -> tuple[list[str], list[list[object]]]:
+    findings: Counter[str] = sum((t.findings for t in tallies), Counter())
+    lost: Counter[str] = sum((t.lost_by_rule for t in tallies), Counter())
+    return ["rule", "findings", "lines lost"], [[rule, n, lost[rule]] for rule, n in findings.most_common()]
+
+
+def _figures(tallies: dict[str, Tally]) -> dict[str, object]:
+    typed, lost = sum(t.typed for t in tallies.values()), sum(t.lost for t in tallies.values())
+    return {
+        "repositories": len(tallies),
+        "lines_typed": typed,
+        "lines_lost": lost,
+        "percent_lost": round(100 * lost / max(1, typed + lost), 4),
+        "worst_percent_lost": round(max((t.share for t in tallies.values()), default=0.0), 4),
+        "findings": {row[0]: row[1] for row in _by_rule(tallies.values())[1]},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
