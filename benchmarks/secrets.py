@@ -10,7 +10,7 @@ it off film. Values are never printed; a listed file can be looked at with `git 
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from benchmarks.report import finish, header, parser, table
 from pipeline.git.history import FileChange, ahead, walk
 from pipeline.git.objects import Blobs
 from pipeline.script.commit import SkippedCommit, Workspace, tell
-from pipeline.script.secrets import find_secrets, secret_filter
-from pipeline.script.selection import Selection, Selector, Verdict, Verdicts
+from pipeline.script.secrets import find_secrets
+from pipeline.script.selection import Selection, Selector, Verdicts
 from schema.config import ReplayConfig
 from schema.errors import GitreelError
 
@@ -55,15 +55,13 @@ class _Finder:
         self.rules: defaultdict[bytes, set[str]] = defaultdict(set)
         self.files: dict[tuple[bytes, str], str] = {}
 
-    def __call__(self, lines: Iterable[bytes | str], path: bytes) -> Verdict:
-        lines = list(lines)
-        verdict = secret_filter(lines, path)
-        if not verdict[0]:
-            for number, rule in find_secrets(lines, path):
-                self._note(path, rule, lines[number])
-        return verdict
+    def __call__(self, lines: Sequence[bytes], path: bytes) -> list[tuple[int, str]]:
+        found = list(find_secrets(lines, path))
+        for number, rule in found:
+            self._note(path, rule, lines[number])
+        return found
 
-    def _note(self, path: bytes, rule: str, line: bytes | str) -> None:
+    def _note(self, path: bytes, rule: str, line: bytes) -> None:
         self.rules[path].add(rule)
         self.files.setdefault((path, rule), self.commit)
         key = (path, rule, hash(line))
@@ -89,7 +87,7 @@ class _CountingChooser(Selector):
 def count(repo: Path, commits: int | None = None) -> Tally:
     """The tally of the oldest `commits` commits (None: of all). Raises GitreelError."""
     finder, config = _Finder(), ReplayConfig()
-    verdicts = Verdicts(secret=finder)
+    verdicts = Verdicts(secrets=finder)
     walked = typed = lost = 0
     lost_by_rule: Counter[str] = Counter()
     with Blobs(repo) as blobs:
@@ -124,7 +122,7 @@ def main() -> int:
     flags.add_argument("--list", action="store_true", help="print each file with a finding, its rule, and a commit")
     chosen = flags.parse_args()
     commits = chosen.commits or (QUICK_COMMITS if chosen.quick else None)
-    print(header("benchmarks.secrets", ["detect-secrets"], repositories=len(chosen.repo), commits=commits or "all"))
+    print(header("benchmarks.secrets", repositories=len(chosen.repo), commits=commits or "all"))
     tallies: dict[str, Tally] = {}
     for repo in chosen.repo:
         name = str(repo)

@@ -6,8 +6,8 @@ Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, email, tho
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from rapidfuzz.distance import Indel
 
@@ -15,6 +15,7 @@ from pipeline.git.history import Commit, FileChange
 from pipeline.git.objects import GITLINK, SYMLINK, Blobs
 from pipeline.script import filters
 from pipeline.script.edit import Untypable, edit
+from pipeline.script.secrets import find_secrets, is_config_file
 from schema.config import ReplayConfig
 
 COUNT_BYTES = 16 << 20  # a larger file's lines are not counted: nobody wrote them by hand
@@ -25,7 +26,11 @@ _JUDGED = 1 << 14  # contents whose verdict is remembered: an old one was mostly
 
 PRIVATE = ("secret", "email")  # reasons found in the text itself: its lines are still counted
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 Verdict = tuple[bool, str]
+Private = Mapping[bytes, str]  # lines that may not be typed or shown -> which of PRIVATE is why
+_NOTHING: Private = {}
 
 
 class Verdicts(NamedTuple):
@@ -34,7 +39,7 @@ class Verdicts(NamedTuple):
     commit: Callable[[Commit, ReplayConfig], Verdict] = filters.commit_filter
     path: Callable[[bytes], Verdict] = filters.path_filter
     file: Callable[[bytes, bytes, ReplayConfig], Verdict] = filters.file_filter
-    secret: Callable[[Iterable[bytes | str], bytes], Verdict] = filters.secret_filter
+    secrets: Callable[[Sequence[bytes], bytes], Iterable[tuple[int, str]]] = find_secrets
 
 
 class Selection(NamedTuple):
@@ -58,7 +63,8 @@ class Selector:
         self.config = config
         self.verdicts = verdicts
         self.poll = poll
-        self._verdicts: dict[tuple[str, bytes], str] = {}
+        self._verdicts: dict[tuple[str, bytes], str] = {}  # (content, path) -> why its file is not typed
+        self._private: dict[tuple[str, bool], Private] = {}  # (content, in a configuration file?)
 
     def choose(self, change: FileChange) -> Selection:
         """Decide about one added, changed or deleted path. Raises SourceError when git cannot read on."""
@@ -101,8 +107,8 @@ class Selector:
         target = self.blobs.read(change.new) or b""
         if not target or b"\0" in target:
             return Selection(change, "symlink")
-        if verdict := self.private([target], change.path):
-            return Selection(change, verdict)
+        if why := self.private([target], change.path):
+            return Selection(change, why)
         return Selection(change, target=target)
 
     def _file(self, change: FileChange) -> Selection:
@@ -113,18 +119,15 @@ class Selector:
         # vim never opens a symlink: it is removed, and the file is new
         old = contents[change.old] if change.old and change.old_mode != SYMLINK else None
         middles = _middles(old or b"", new)
-        verdict = ""
-        if old is not None and change.old:
-            verdict = self._verdict(change.old, old, old, change.path)
-        if not verdict:  # then the lines of `old` need no second look
-            verdict = self._verdict(change.new, new, middles[1], change.path)
-        if verdict not in ("", *PRIVATE):
-            return Selection(change, verdict)
+        for oid, content in ((change.old, old), (change.new, new)):
+            if oid and content is not None and (why := self._unwritten(oid, content, change.path)):
+                return Selection(change, why)
+        private = self._private_of_change(change, old, new, middles)
         lines = count_changed(old or b"", new, middles)
         if len(change.path) > PATH_BYTES:
             return Selection(change, "path-too-long", lines=lines)
-        if verdict:
-            return Selection(change, verdict, lines=lines)
+        if private:
+            return Selection(change, private, lines=lines)
         if old is None and len(new) > self.config.max_episode_keys:
             return Selection(change, "episode-too-long", lines=lines)  # every byte is a key or more
         try:
@@ -133,26 +136,60 @@ class Selector:
             return Selection(change, untypable.reason, lines=lines)
         return Selection(change, "", keys, old, lines=lines)
 
-    def _verdict(self, oid: str, content: bytes, unseen: bytes, path: bytes) -> str:
-        """Why this content is not typed; empty if it may be. Only `unseen` of it is searched for what is private."""
+    def _unwritten(self, oid: str, content: bytes, path: bytes) -> str:
+        """Why no person typed this content; empty if one did."""
         key = (oid, path)
         known = self._verdicts.get(key)
         if known is None:
-            keep, known = self.verdicts.file(path, content, self.config)
-            if keep:
-                known = self.private(unseen.split(b"\n"), path)
-            if len(self._verdicts) >= _JUDGED:
-                self._verdicts.clear()
-            self._verdicts[key] = known
+            _, known = self.verdicts.file(path, content, self.config)
+            _put(self._verdicts, key, known)
         return known
+
+    def _private_of_change(
+        self, change: FileChange, old: bytes | None, new: bytes, middles: tuple[bytes, bytes]
+    ) -> str:
+        """Which of PRIVATE stands in what vim would show or write; empty if none does."""
+        kind = is_config_file(change.path)
+        before = _NOTHING if old is None or not change.old else self._private_lines(change.old, kind, old, change.path)
+        assert change.new is not None
+        key = (change.new, kind)
+        after = self._private.get(key)
+        if after is None:
+            after = self._after(before, new, middles, change.path)
+            _put(self._private, key, after)
+        return _first((*before.values(), *after.values()))
+
+    def _private_lines(self, oid: str, kind: bool, content: bytes, path: bytes) -> Private:
+        known = self._private.get((oid, kind))
+        if known is None:
+            known = self._find_private(content.split(b"\n"), path)
+            _put(self._private, (oid, kind), known)
+        return known
+
+    def _after(self, before: Private, new: bytes, middles: tuple[bytes, bytes], path: bytes) -> Private:
+        """The private lines of `new`, by those of the content before it: only lines that are new are searched.
+
+        What a line holds is told by the line alone, so that the answer is that of a search of all lines. The time
+        follows what changed: one line with a finding had each revision of its file searched whole, 100 times slower.
+        """
+        was, now = (middle.split(b"\n") for middle in middles)
+        gone = set(was).difference(now)
+        left = {line: why for line, why in before.items() if line not in gone or _holds(new, line)}
+        fresh = self._find_private([*set(now).difference(was)], path)
+        return {**left, **fresh} if left or fresh else _NOTHING
+
+    def _find_private(self, lines: Sequence[bytes], path: bytes) -> Private:
+        """The private ones of `lines`, as far as the settings ask."""
+        found: dict[bytes, str] = {}
+        if not self.config.show_emails:
+            found.update((line, "email") for line in lines if not filters.email_filter(line)[0])
+        if self.config.scan_secrets:
+            found.update((lines[number], "secret") for number, _ in self.verdicts.secrets(lines, path))
+        return found or _NOTHING
 
     def private(self, lines: Sequence[bytes], path: bytes) -> str:
         """Which of PRIVATE stands in lines to be typed or shown, as far as the settings ask; empty if none does."""
-        if self.config.scan_secrets and not self.verdicts.secret(lines, path)[0]:
-            return "secret"
-        if not self.config.show_emails and not filters.email_filter(b"\n".join(lines))[0]:
-            return "email"
-        return ""
+        return _first(self._find_private(lines, path).values())
 
     def _lines(self, change: FileChange, sizes: dict[str, int | None]) -> int:
         """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""
@@ -166,6 +203,23 @@ class Selector:
                 return 0
         old = contents[change.old] if change.old and change.old_mode != SYMLINK else b""
         return count_changed(old or b"", (contents[change.new] if change.new else b"") or b"")
+
+
+def _first(reasons: Collection[str]) -> str:
+    """The first of PRIVATE that is among the reasons."""
+    return next((why for why in PRIVATE if why in reasons), "")
+
+
+def _holds(content: bytes, line: bytes) -> bool:
+    """Whether `line` is a whole line of `content`."""
+    return b"\n" + line + b"\n" in b"\n" + content + b"\n"
+
+
+def _put(cache: dict[_K, _V], key: _K, value: _V) -> None:
+    """Remember, and forget all when that gets much: what is asked for is mostly recent."""
+    if len(cache) >= _JUDGED:
+        cache.clear()
+    cache[key] = value
 
 
 def count_changed(old: bytes, new: bytes, middles: tuple[bytes, bytes] | None = None) -> int:

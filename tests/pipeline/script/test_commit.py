@@ -356,7 +356,7 @@ class TestSecrets:
     """With a filter that knows one word."""
 
     config = ReplayConfig()
-    verdicts = Verdicts(secret=lambda lines, path: (not any("HUSH" in str(line) for line in lines), "secret"))
+    verdicts = Verdicts(secrets=lambda lines, path: [(n, "hush") for n, line in enumerate(lines) if b"HUSH" in line])
 
     def test_a_revision_with_one_is_never_opened(self, tmp_path: Path) -> None:
         path = make_repository(

@@ -1,6 +1,7 @@
 """Counting changed lines, and judging each content once."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,12 +55,12 @@ def test_every_line_that_only_the_new_content_has_is_whole_in_its_middle(old: by
 
 
 def test_a_content_is_judged_once_and_only_its_new_lines_are_scanned(tmp_path: Path) -> None:
-    scanned: list[list[bytes | str]] = []
+    scanned: list[list[bytes]] = []
     judged: list[bytes] = []
 
-    def secret(lines: object, path: bytes) -> tuple[bool, str]:
-        scanned.append(sorted(filter(None, lines)))  # type: ignore[call-overload]
-        return True, ""
+    def secrets(lines: Sequence[bytes], path: bytes) -> list[tuple[int, str]]:
+        scanned.append(sorted(filter(None, lines)))
+        return []
 
     def file(path: bytes, content: bytes, config: ReplayConfig) -> tuple[bool, str]:
         judged.append(content)
@@ -68,7 +69,7 @@ def test_a_content_is_judged_once_and_only_its_new_lines_are_scanned(tmp_path: P
     commits: list[Files] = [{"a": b"1\n2\n3\n"}, {"a": b"1\nx\n3\n"}, {"a": b"1\nx\ny\n3\n"}]
     path = make_repository(tmp_path / "r", *commits)
     with Blobs(path) as blobs:
-        selector = Selector(blobs, ReplayConfig(), Verdicts(secret=secret, file=file))
+        selector = Selector(blobs, ReplayConfig(), Verdicts(secrets=secrets, file=file))
         for commit in walk(path):
             assert not selector.choose(commit.changes[0]).reason
     assert scanned == [[b"1", b"2", b"3"], [b"x"], [b"y"]]

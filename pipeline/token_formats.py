@@ -1,0 +1,131 @@
+"""Access tokens and private keys by the form that their makers document: `pipeline/token_formats.json`.
+
+A form is literal text and counted characters of an alphabet, so that the regular expression made of it takes a time
+linear in the text: nothing in it is unbounded or nested. All forms but a private key's header stand without a space;
+so only runs of 20 characters and more that can belong to a token are searched, about a tenth of source code, and a form
+only in runs that hold its longest literal.
+
+>>> [kind for _, kind in find_tokens(b"export TOKEN=gh" + b"p_" + b"5gHq2ZtX9bRw" * 3)]
+['GitHub token']
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.placeholders import is_documented
+from pipeline.web_tokens import is_sample_web_token
+
+RUN = 20  # no form is shorter
+_RUN = re.compile(rb"[0-9A-Za-z_+/=.~%:$@&\\-]{20,}")
+_RUN_ON = re.compile(rb"[^0-9A-Za-z_+/=.-].*", re.DOTALL)  # what follows a token
+_LONGEST = 400  # characters of a documented example
+_PIECE = re.compile(r"\{(?P<alphabet>\w+):(?P<least>\d+)(?:-(?P<most>\d+))?\}|(?P<set>\[[^]]+\])|(?P<literal>[^[{]+)")
+_CHOICE = re.compile(r"\[(\w+)\]")
+# A token begins behind anything but a letter or digit, and behind those that end an escape: %3D in a URL, \n.
+_BEGINS = rb"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv0]))"
+_ENDS = rb"(?![0-9A-Za-z_-])"
+_PLACEHOLDER = re.compile(rb"example|xxxx|\*\*\*|\.\.\.|placeholder|redacted", re.IGNORECASE)
+_VARIED = 5  # distinct characters of what a random generator made: fewer of 16 hex digits come once in 10^8 times
+_MIN_JUDGED = 12  # a shorter variable part may hold few characters by chance
+# A private key's header with an ellipsis for the key: '-----BEGIN PRIVATE KEY-----\n...'
+_CUT_SHORT = re.compile(rb"(?:\\[nr]|\s)*[<\[{(]?(?:\.\.|\xe2\x80\xa6|xxx|XXX)")
+
+
+class Format(NamedTuple):
+    """One form: `pattern` finds it, the groups are its variable parts; text without `mark` holds none."""
+
+    kind: str
+    mark: bytes
+    pattern: re.Pattern[bytes]
+
+
+def find_tokens(text: bytes) -> Iterator[tuple[int, str]]:
+    """Yield (offset, kind) of tokens in lines of text, at least one for each run of characters that holds any.
+
+    A placeholder in a token's form ('xxxx', EXAMPLE, a web token that says nothing) is none.
+    """
+    runs = list(_RUN.finditer(text))
+    joined = b"\n".join(run[0] for run in runs)
+    starts = list(accumulate((run.end() - run.start() + 1 for run in runs), initial=0))
+    spaced, solid = formats()
+    for offset, kind, match in _matches(joined, solid):
+        if not (
+            is_placeholder(match)
+            or (kind == "JSON web token" and is_sample_web_token(match[0]))
+            or is_documented(_RUN_ON.sub(b"", joined[offset : offset + _LONGEST]))
+        ):
+            number = bisect_right(starts, offset) - 1
+            yield runs[number].start() + offset - starts[number], kind
+    for offset, kind, match in _matches(text, spaced):
+        if not _CUT_SHORT.match(text, match.end()):
+            yield offset, kind
+
+
+def _matches(text: bytes, forms: tuple[Format, ...]) -> Iterator[tuple[int, str, re.Match[bytes]]]:
+    for kind, mark, pattern in forms:
+        at = text.find(mark)
+        while at >= 0:
+            start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+            end = len(text) if end < 0 else end
+            for match in pattern.finditer(text, start, end):
+                yield match.start(), kind, match
+            at = text.find(mark, end)
+
+
+@cache
+def formats() -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+    """(forms that hold a space, all others), in the file's order."""
+    data = json.loads(Path(__file__).with_name("token_formats.json").read_text(encoding="utf-8"))
+    spaced: list[Format] = []
+    solid: list[Format] = []
+    for entry in data["formats"]:
+        for form in entry["forms"]:
+            (spaced if " " in form else solid).extend(
+                _compiled(entry["kind"], one, data["alphabets"], entry.get("whole", False)) for one in spelled_out(form)
+            )
+    return tuple(spaced), tuple(solid)
+
+
+def spelled_out(form: str) -> Iterator[str]:
+    """The forms with one character each for sets of letters, so that their literals are long: 'sk_' of '[sr]k_'."""
+    found = _CHOICE.search(form)
+    if found is None:
+        yield form
+        return
+    for letter in found[1]:
+        yield from spelled_out(form[: found.start()] + letter + form[found.end() :])
+
+
+def _compiled(kind: str, form: str, alphabets: dict[str, str], whole: bool) -> Format:
+    pattern, mark = "", ""
+    for piece in _PIECE.finditer(form):
+        if literal := piece["literal"]:
+            pattern += re.escape(literal)
+            mark = max(mark, literal, key=len)
+        elif piece["set"]:
+            pattern += piece["set"]
+        else:
+            least, most = piece["least"], piece["most"] or piece["least"]
+            pattern += f"([{alphabets[piece['alphabet']]}]{{{least},{most}}})"
+    begins = b"" if form.startswith("-") else _BEGINS
+    return Format(kind, mark.encode(), re.compile(begins + pattern.encode() + (_ENDS if whole else b"")))
+
+
+def is_placeholder(match: re.Match[bytes]) -> bool:
+    """Whether a match's variable parts are no random characters: one repeated, 'EXAMPLE', '...', or a sequence."""
+    value = b"".join(match.groups(b""))
+    if _PLACEHOLDER.search(match[0]):
+        return True
+    return len(value) >= _MIN_JUDGED and (len(set(value)) < _VARIED or is_sequence(value))
+
+
+def is_sequence(value: bytes) -> bool:
+    """Whether most characters are the one before or the next after it: 'aaaabbbb', '0123456789', 'abcdef'."""
+    steps = sum(0 <= b - a <= 1 for a, b in pairwise(value))
+    return 2 * steps > len(value)
