@@ -19,8 +19,18 @@ __all__ = ["binary", "commit_filter", "email_filter", "file_filter", "mask_email
 KEEP = (True, "")
 HEAD_BYTES = 8000  # git looks for a NUL in as many bytes to call a file binary
 HEAD_LINES = 40  # no content rule looks further
-EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_EMAIL_BYTES = re.compile(EMAIL.pattern.encode())
+# Letters, marks and digits beyond ASCII, and what else an international address may hold; no blanks or punctuation.
+# U+DC80 to U+DCFF stand for bytes that are not UTF-8: the same address in Latin-1.
+_INTERNATIONAL = (
+    "\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u1fff\u200c\u200d\u2c00-\u2dff\u3005-\u3007\u3040-\ud7ff"
+    "\udc80-\udcff\uf900-\ufdff\ufe70-\ufefc\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uffdc\U00010000-\U000e01ef"
+)
+# RFC 6531 for the part before the @, RFC 5890 for the labels, RFC 3490 for the full stops between them. The longest
+# that SMTP carries bound the time: without a bound it grows with the square of a long run of letters.
+EMAIL = re.compile(
+    f"[A-Za-z0-9._%+{_INTERNATIONAL}-]{{1,64}}@[A-Za-z0-9{_INTERNATIONAL}-]{{1,63}}"
+    f"(?:[.\u3002\uff0e\uff61][A-Za-z0-9{_INTERNATIONAL}-]{{1,63}})+"
+)
 
 
 class Authored(Protocol):
@@ -89,11 +99,13 @@ def path_filter(path: bytes) -> tuple[bool, str]:
 
 def email_filter(content: bytes) -> tuple[bool, str]:
     """(False, 'email') if an e-mail address stands in what would be typed or shown, else (True, '')."""
-    return (False, "email") if b"@" in content and _EMAIL_BYTES.search(content) else KEEP
+    if b"@" not in content:
+        return KEEP
+    return (False, "email") if EMAIL.search(content.decode("utf-8", "surrogateescape")) else KEEP
 
 
 def mask_emails(text: str) -> str:
-    """Remove e-mail addresses: 'thanks a@b.org!' -> 'thanks !', 'by A <a@b.org>' -> 'by A <>'."""
+    """Remove e-mail addresses: 'thanks a@b.org!' -> 'thanks !', 'by A <jörg@müller.example>' -> 'by A <>'."""
     return EMAIL.sub("", text) if "@" in text else text
 
 

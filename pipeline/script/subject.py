@@ -19,9 +19,10 @@ def subject_line(raw: bytes, *, mask: bool = False) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
+    text = mask_emails(text) if mask else text
     if not (text.isascii() and text.isprintable()):
         text = "".join(_shown(character) for character in unicodedata.normalize("NFC", text))
-    return (mask_emails(text) if mask else text).strip(" ")
+    return (mask_emails(text) if mask else text).strip(" ")  # again: what was left out may have parted an address
 
 
 def reads_as_empty(subject: str) -> bool:

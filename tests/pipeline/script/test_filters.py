@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.script.filters import binary, commit_filter, file_filter, mask_emails, path_filter
+from pipeline.script.filters import binary, commit_filter, email_filter, file_filter, mask_emails, path_filter
 from schema.config import ReplayConfig
 
 CONFIG = ReplayConfig.model_validate({})
@@ -100,3 +100,41 @@ def test_binary_comes_first_and_cannot_be_switched_off():
 
 def test_addresses_leave_a_subject():
     assert mask_emails("thanks a.b+c@mail.example.org, and @you") == "thanks , and @you"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "joe@müller.example",
+        "jörg@example.org",
+        "joe@xn--mller-kva.example",
+        "用户@例え.テスト",
+        "joe@例え。テスト",
+        "пользователь@почта.рф",
+        "δοκιμή@παράδειγμα.δοκιμή",
+        "अजय@उदाहरण.भारत",
+        "مثال@موقع.إختبار",
+        "joe+x_y%z@mail.müller.example",
+        "j\u0301oe@cafe\u0301.example",  # letters and combining marks
+        "\U0001f600@example.org",
+    ],
+)
+def test_an_international_address_is_an_address(address):
+    assert mask_emails(f"by <{address}>, today") == "by <>, today"
+    assert email_filter(f"x\n    {address}\n".encode()) == (False, "email")
+
+
+def test_an_address_in_latin_1_is_an_address():
+    assert email_filter("joe@müller.example".encode("latin-1")) == (False, "email")
+
+
+@pytest.mark.parametrize(
+    "text", ["@you", "a @ b.c", "x@y", "「@」", "@decorator.name", "joe@", "“@example.org”", "a…@b"]
+)
+def test_what_is_no_address(text):
+    assert mask_emails(text) == text
+    assert email_filter(text.encode()) == (True, "")
+
+
+def test_the_search_for_addresses_does_not_run_away():
+    assert email_filter(b"a" * 300_000 + b" @") == (True, "")

@@ -8,8 +8,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from pipeline.credentials import find_credentials
-from pipeline.token_formats import find_tokens
+from pipeline.script.secrets.credentials import find_credentials
+from pipeline.script.secrets.token_formats import find_tokens
 
 REASON = "secret"
 CONFIG_SUFFIXES = (

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 
-from pipeline.placeholders import is_placeholder_text
+from pipeline.script.secrets.placeholders import is_placeholder_text
 
 TIMES = frozenset({"exp", "iat", "nbf", "auth_time"})
 

@@ -1,8 +1,8 @@
-"""Access tokens and private keys by the form that their makers document: `pipeline/token_formats.json`.
+"""Access tokens and private keys by the form that their makers document: `token_formats.json`.
 
 A form is literal text and counted characters of an alphabet, so that the regular expression made of it takes a time
 linear in the text: nothing in it is unbounded or nested. All forms but a private key's header stand without a space;
-so only runs of 20 characters and more that can belong to a token are searched, about a tenth of source code, and a form
+so only runs of 15 characters and more that can belong to a token are searched, about a tenth of source code, and a form
 only in runs that hold its longest literal.
 
 >>> [kind for _, kind in find_tokens(b"export TOKEN=gh" + b"p_" + b"5gHq2ZtX9bRw" * 3)]
@@ -18,11 +18,10 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.placeholders import is_documented
-from pipeline.web_tokens import is_sample_web_token
+from pipeline.script.secrets.placeholders import is_documented
+from pipeline.script.secrets.web_tokens import is_sample_web_token
 
-RUN = 20  # no form is shorter
-_RUN = re.compile(rb"[0-9A-Za-z_+/=.~%:$@&\\-]{20,}")
+_RUN = re.compile(rb"[0-9A-Za-z_+/=.~%:$@&\\-]{15,}")
 _RUN_ON = re.compile(rb"[^0-9A-Za-z_+/=.-].*", re.DOTALL)  # what follows a token
 _LONGEST = 400  # characters of a documented example
 _PIECE = re.compile(r"\{(?P<alphabet>\w+):(?P<least>\d+)(?:-(?P<most>\d+))?\}|(?P<set>\[[^]]+\])|(?P<literal>[^[{]+)")

@@ -1,4 +1,4 @@
-"""Values given to names of credentials: `password = "..."`, `API_KEY=...`, `Authorization: Bearer ...`, `//user:pw@host`.
+"""Values given to names of credentials: `password = "..."`, `API_KEY=...`, `Authorization: Bearer ...`, `//a:pw@host`.
 
 A random-looking value counts only here, beside a word of credentials: alone it is an object id, a checksum or a
 test's input. What reads like words counts nowhere: such passwords are those of tests and documentation.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pipeline.placeholders import is_documented, reads_like_words, strange_pairs
+from pipeline.script.secrets.placeholders import is_documented, reads_like_words, strange_pairs
 
 PASSWORD, RANDOM, IN_URL = "password", "random value beside a word of credentials", "password in a URL"
 MARKS = (b"pass", b"pwd", b"secret", b"token", b"key", b"credential", b"contrase", b"auth")  # one stands in each name
@@ -22,18 +22,18 @@ _NAME = (
     rb"[ _-]?key)"
     rb"|(?P<token>token|credential|authorization|(?<![a-z])auth(?![a-z])))"
 )
-_GIVEN = re.compile(
+GIVEN = re.compile(
     _NAME + rb"(?P<tail>[\w.-]{0,40})(?:\[[0-9]{0,5}\]|[\\'\"`)\]]){0,4}[^\S\n]{0,20}"
     rb"(?P<operator>:=|=>|->|\?=|!==?|={1,3}|\|\|=|[:=,(>]|(?=[^\S\n]))[^\S\n(]{0,20}"
     rb"(?:(?P<scheme>['\"]?(?:bearer|basic|token))[^\S\n]{1,4})?"
     rb"(?:@?[bru]{0,2}\\?(?P<quote>['\"`])(?P<quoted>[^\s'\"`\\][^'\"`\n\\]{4,400})\\?(?P=quote)|(?P<bare>[^\s'\"`(){}\[\]<>,;&\\]{5,400}))",
     re.IGNORECASE,
 )
-_COMPARED = re.compile(
+COMPARED = re.compile(
     rb"(?P<quote>['\"])(?P<quoted>[^'\"\n]{5,400})(?P=quote)[^\S\n]{0,5}[!=]={1,2}[^\S\n]{0,5}[\w.]{0,40}?" + _NAME,
     re.IGNORECASE,
 )
-_URL = re.compile(rb"://[^\s:/?#\[\]@!$&'()*+,;=]{0,100}:(?P<password>[^\s:/?#\[\]@!$&'()*+,;=]{3,200})@")
+URL = re.compile(rb"://[^\s:/?#\[\]@!$&'()*+,;=]{0,100}:(?P<password>[^\s:/?#\[\]@!$&'()*+,;=]{3,200})@")
 # The value of a name that ends or begins so is not the secret itself.
 _ABOUT = re.compile(
     rb"(?:name|path|type|url|uri|file|prompt|label|hash|hashed|digest|sha\d*|md5|length|size|expir\w*|regexp?|pattern"
@@ -62,13 +62,13 @@ def find_credentials(text: bytes, config_file: bool) -> Iterator[tuple[int, str]
     `config_file`: a value without quotes counts like one with them. Elsewhere it counts only if it looks random.
     """
     for start, end in _named(text):
-        for match in _GIVEN.finditer(text, start, end):
+        for match in GIVEN.finditer(text, start, end):
             if rule := _given(match, text, config_file):
                 yield match.start(), rule
-        for match in _COMPARED.finditer(text, start, end):
+        for match in COMPARED.finditer(text, start, end):
             if rule := _judged(match, match["quoted"], loose=True):
                 yield match.start(), rule
-    for match in _URL.finditer(text) if b"://" in text else ():
+    for match in URL.finditer(text) if b"://" in text else ():
         if not _harmless(match["password"]):
             yield match.start(), IN_URL
 

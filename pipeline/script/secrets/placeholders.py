@@ -22,6 +22,7 @@ _INSIDE = re.compile(r"[A-Za-z][0-9]+[A-Za-z]")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REPEATED = re.compile(r"(.)\1+")
 _DIGITS = 24  # hex digits of a documented value's sha256
+_JUDGED, _MEAN = 8, 3  # of so many letters, the shortest mean length of words written in CamelCase
 _NUMBER = 4  # digits at most of a number behind a word: a year
 
 
@@ -35,13 +36,15 @@ class Words(NamedTuple):
 
 def is_placeholder_text(value: str) -> bool:
     """Placeholder words, two of them run together, single characters and sequences: 'testkey 2', 'pa$$w0rd', '123'."""
-    words = [word.lower() for word in _WORDS.split(value) if word]
-    return all(_is_placeholder(word) for word in words if len(word) > 1)
+    if value.lower().translate(_LEET) in words().placeholders:
+        return True
+    parts = [word.lower() for word in _WORDS.split(value) if word]
+    return all(_is_placeholder(word) for word in parts if len(word) > 1)
 
 
 def _is_placeholder(word: str) -> bool:
     known = words().placeholders
-    if word in known or (plain := word.translate(_LEET)) in known or plain.rstrip("oleastbg") in known:
+    if word in known or word.translate(_LEET) in known:
         return True
     if all(0 <= ord(b) - ord(a) <= 1 for a, b in pairwise(word)) or word == "1234567890":
         return True
@@ -58,7 +61,9 @@ def reads_like_words(value: str) -> bool:
         return True
     if _INSIDE.search(value) or any(len(number) > _NUMBER for number in re.findall(r"[0-9]+", value)):
         return False
-    return not strange_pairs(value)
+    parts = [part for run in _LETTERS.findall(value) for part in _HUMP.split(run)]
+    letters = sum(map(len, parts))
+    return not (letters >= _JUDGED and letters < _MEAN * len(parts)) and not strange_pairs(value)
 
 
 def strange_pairs(value: str) -> int:
