@@ -27,21 +27,28 @@ def quiet_attributes(content: bytes, *, top: bool = True) -> bool:
 
 def _quiet(line: bytes, top: bool) -> bool:
     text = line.strip(_BLANK)
-    if not text or text.startswith(b"#"):
-        return True
-    if len(line) >= _LINE_BYTES:
-        return False
+    return not text or text.startswith(b"#") or attribute_words(line, top) is not None
+
+
+def attribute_words(line: bytes, top: bool) -> tuple[bytes, bytes, list[bytes]] | None:
+    """(the macro it defines or b'', its pattern or b'', the attributes) of a line that git reads silently, else None."""
+    text = line.strip(_BLANK)
+    if not text or text.startswith(b"#") or len(line) >= _LINE_BYTES:
+        return None
     if text.startswith(b'"'):
         quoted = _QUOTED.fullmatch(text)
         if quoted is None:
-            return False
+            return None
         pattern, attributes = quoted[1], re.findall(rb"[^ \t\r]+", quoted[2])
         top = False  # of a macro's name that is quoted git reads the quotes
     else:
         pattern, *attributes = re.split(rb"[ \t\r]+", text)
+    if not _valid(attributes):
+        return None
     if pattern.startswith(_MACRO) and pattern != _MACRO:
-        return top and _NAME.fullmatch(pattern, len(_MACRO)) is not None and _valid(attributes)
-    return not pattern.startswith(b"!") and _valid(attributes)
+        macro = pattern.removeprefix(_MACRO)
+        return (macro, b"", attributes) if top and _NAME.fullmatch(macro) else None
+    return None if pattern.startswith(b"!") else (b"", pattern, attributes)
 
 
 def _valid(attributes: list[bytes]) -> bool:
