@@ -77,9 +77,9 @@ class _CountingChooser(Selector):
         super().__init__(blobs, config, verdicts)
         self.chosen: dict[bytes, Selection] = {}
 
-    def choose(self, change: FileChange) -> Selection:
+    def choose(self, change: FileChange, tree: str) -> Selection:
         """As in Chooser; a path that is chosen for twice (first as a moved file) counts once."""
-        choice = super().choose(change)
+        choice = super().choose(change, tree)
         self.chosen[change.path] = choice
         return choice
 
@@ -101,7 +101,7 @@ def count(repo: Path, commits: int | None = None) -> Tally:
                 tell(commit, workspace)
             except SkippedCommit as untold:
                 if untold.reason == SECRET:
-                    lines = sum(selector.lines(change) for change in commit.changes)
+                    lines = sum(selector.lines(change, commit.tree) for change in commit.changes)
                     lost += lines
                     lost_by_rule.update(dict.fromkeys(finder.rules[SUBJECT], lines))
                 continue

@@ -57,7 +57,7 @@ class AttributeRules:
         return {name: value for name in names if (value := found.get(name)) is not None}
 
     def _files(self, tree: str, path: bytes) -> Iterator[tuple[bytes, tuple[Rule, ...]]]:
-        """(folder with its slash, its file's rules) for each folder above the path that has such a file, deepest first."""
+        """(folder with its slash, its rules) for each folder above the path that has such a file, deepest first."""
         folders = [path[:at] for at, byte in enumerate(path) if byte == 0x2F]
         for folder in [*reversed(folders), b""]:
             place = folder + b"/" if folder else b""
@@ -80,7 +80,10 @@ def _fill(found: dict[bytes, Value | None], states: States, macros: dict[bytes, 
 
 @lru_cache(maxsize=_FILES)
 def parse(content: bytes, *, top: bool) -> tuple[Rule, ...]:
-    """The lines of a .gitattributes file that git reads silently (a commit with others is not filmed); `top`: it stands in the root folder, where macros may be."""
+    """The lines of a .gitattributes file that git reads silently: a commit with others is not filmed.
+
+    `top`: the file stands in the root folder, the only one where a macro may be defined.
+    """
     rules = []
     for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         words = attribute_words(line.partition(b"\0")[0], top)

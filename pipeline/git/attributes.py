@@ -31,7 +31,7 @@ def _quiet(line: bytes, top: bool) -> bool:
 
 
 def attribute_words(line: bytes, top: bool) -> tuple[bytes, bytes, list[bytes]] | None:
-    """(the macro it defines or b'', its pattern or b'', the attributes) of a line that git reads silently, else None."""
+    """(the macro it defines, its pattern, the attributes) of a line that git reads silently, else None."""
     text = line.strip(_BLANK)
     if not text or text.startswith(b"#") or len(line) >= _LINE_BYTES:
         return None

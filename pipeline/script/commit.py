@@ -188,7 +188,7 @@ def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
         raise SkippedCommit(reason)
     if commit.truncated or len(commit.changes) > config.max_commit_files:
         counted = [] if commit.truncated else commit.changes[:_COUNTED_FILES]
-        raise SkippedCommit("too-many-files", sum(workspace.selector.lines(change) for change in counted))
+        raise SkippedCommit("too-many-files", sum(workspace.selector.lines(change, commit.tree) for change in counted))
     if why := workspace.selector.private([subject.encode(), *(c.path for c in commit.changes)], b""):
         raise SkippedCommit(why)
     if _lacks_files(commit, workspace):
@@ -269,7 +269,9 @@ class _ScriptWriter:
         selector = self.workspace.selector
         moves, rest = find_renames(self.story, self.blobs, selector)
         removed = [c for c in rest if c.old_mode and _removed_first(c)]
-        self.choices = [selector.choose(change) for change in rest] + [m.edited for m in moves if m.edited]
+        self.choices = [selector.choose(change, self.story.tree) for change in rest] + [
+            m.edited for m in moves if m.edited
+        ]
         self.choices.sort(key=lambda choice: choice.change.path)
         for number, choice in enumerate(self.choices):
             if choice.keys is not None and choice.change.path in self.undrawn:

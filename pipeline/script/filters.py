@@ -42,6 +42,21 @@ class Authored(Protocol):
     def author_email(self) -> bytes | str: ...
 
 
+class Marks(NamedTuple):
+    """What .gitattributes say of a path: `linguist-generated`, `linguist-vendored`; None where they do not.
+
+    As on GitHub, what they say goes before every rule of ours, either way; lock and minified files count as generated.
+    `linguist-documentation` changes GitHub's statistics alone: people type documentation, and it is typed here.
+    Source: linguist, docs/overrides.md and lib/linguist/lazy_blob.rb.
+    """
+
+    generated: bool | None = None
+    vendored: bool | None = None
+
+
+UNMARKED = Marks()
+
+
 class ContentRule(NamedTuple):
     """One of `contains` within the first `within` lines of a file with one of `extensions`."""
 
@@ -72,14 +87,14 @@ def commit_filter(commit: Authored, config: ReplayConfig) -> tuple[bool, str]:
     return KEEP
 
 
-def file_filter(path: bytes, content: bytes, config: ReplayConfig) -> tuple[bool, str]:
+def file_filter(path: bytes, content: bytes, config: ReplayConfig, marks: Marks = UNMARKED) -> tuple[bool, str]:
     """Refuse files no person types: 'binary', 'lock', 'minified', 'vendored', 'generated'."""
     if binary(content):
         return False, "binary"
     if not config.skip_generated:
         return KEEP
-    keep, reason = path_filter(path)
-    return (keep, reason) if not keep else _content_filter(path, content)
+    keep, reason = path_filter(path, marks)
+    return (keep, reason) if not keep or marks.generated is False else _content_filter(path, content)
 
 
 def binary(content: bytes) -> bool:
@@ -88,11 +103,14 @@ def binary(content: bytes) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def path_filter(path: bytes) -> tuple[bool, str]:
-    """The part of `file_filter` that needs the path alone."""
+def path_filter(path: bytes, marks: Marks = UNMARKED) -> tuple[bool, str]:
+    """The part of `file_filter` that needs the path alone, and what the repository says of it."""
+    if marks.vendored or marks.generated:
+        return False, "vendored" if marks.vendored else "generated"
     text = path.decode("utf-8", "replace")
     for reason, pattern in _rules().paths:
-        if pattern.search(text):
+        said = marks.vendored if reason == "vendored" else marks.generated
+        if said is None and pattern.search(text):
             return False, reason
     return KEEP
 

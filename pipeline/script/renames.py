@@ -31,8 +31,8 @@ def find_renames(commit: Commit, blobs: Blobs, selector: Selector) -> tuple[list
     moves += _similar(
         _without(sources, [move.source for move in moves]),
         _without(targets, [move.target for move in moves]),
-        blobs,
         selector,
+        commit.tree,
     )
     moved = [change for move in moves for change in (move.source, move.target)]
     return moves, _without(commit.changes, moved)
@@ -56,7 +56,8 @@ def _exact(sources: list[FileChange], targets: list[FileChange], blobs: Blobs) -
     return moves
 
 
-def _similar(sources: list[FileChange], targets: list[FileChange], blobs: Blobs, selector: Selector) -> list[Rename]:
+def _similar(sources: list[FileChange], targets: list[FileChange], selector: Selector, tree: str) -> list[Rename]:
+    blobs = selector.blobs
     sources = [c for c in sources if c.old_mode in _FILES]
     targets = [c for c in targets if c.new_mode in _FILES]
     any_name = len(sources) * len(targets) <= MAX_PAIRS
@@ -87,7 +88,8 @@ def _similar(sources: list[FileChange], targets: list[FileChange], blobs: Blobs,
         if i not in free_sources or j not in free_targets:
             continue
         source, target = sources[i], targets[j]
-        edited = selector.choose(FileChange(target.path, source.old_mode, target.new_mode, source.old, target.new))
+        change = FileChange(target.path, source.old_mode, target.new_mode, source.old, target.new)
+        edited = selector.choose(change, tree)
         if not edited.reason:
             free_sources.remove(i)
             free_targets.remove(j)

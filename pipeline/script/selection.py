@@ -11,10 +11,12 @@ from typing import NamedTuple, TypeVar
 
 from rapidfuzz.distance import Indel
 
+from pipeline.git.attribute_rules import AttributeRules
 from pipeline.git.history import Commit, FileChange
 from pipeline.git.objects import GITLINK, SYMLINK, Blobs
 from pipeline.script import filters
 from pipeline.script.edit import Untypable, edit
+from pipeline.script.filters import UNMARKED, Marks
 from pipeline.script.secrets import find_secrets, is_config_file
 from schema.config import ReplayConfig
 
@@ -31,14 +33,15 @@ _V = TypeVar("_V")
 Verdict = tuple[bool, str]
 Private = Mapping[bytes, str]  # lines that may not be typed or shown -> which of PRIVATE is why
 _NOTHING: Private = {}
+MARKS = (b"linguist-generated", b"linguist-vendored")  # in the order of Marks
 
 
 class Verdicts(NamedTuple):
     """The filters, each answering (keep, reason); replaced in tests."""
 
     commit: Callable[[Commit, ReplayConfig], Verdict] = filters.commit_filter
-    path: Callable[[bytes], Verdict] = filters.path_filter
-    file: Callable[[bytes, bytes, ReplayConfig], Verdict] = filters.file_filter
+    path: Callable[[bytes, Marks], Verdict] = filters.path_filter
+    file: Callable[[bytes, bytes, ReplayConfig, Marks], Verdict] = filters.file_filter
     secrets: Callable[[Sequence[bytes], bytes], Iterable[tuple[int, str]]] = find_secrets
 
 
@@ -63,11 +66,15 @@ class Selector:
         self.config = config
         self.verdicts = verdicts
         self.poll = poll
-        self._verdicts: dict[tuple[str, bytes], str] = {}  # (content, path) -> why its file is not typed
+        self._attributes = AttributeRules(blobs)
+        self._verdicts: dict[tuple[str, bytes, Marks], str] = {}  # content, path, marks -> why its file is not typed
         self._private: dict[tuple[str, bool], Private] = {}  # (content, in a configuration file?)
 
-    def choose(self, change: FileChange) -> Selection:
-        """Decide about one added, changed or deleted path. Raises SourceError when git cannot read on."""
+    def choose(self, change: FileChange, tree: str) -> Selection:
+        """Decide about one added, changed or deleted path of the commit with this tree.
+
+        Raises SourceError when git cannot read on.
+        """
         self.poll()
         if GITLINK in (change.old_mode, change.new_mode):
             return Selection(change, "" if change.new is None else "gitlink")
@@ -78,24 +85,34 @@ class Selector:
         oids = [oid for oid in (change.old, change.new) if oid]
         sizes = self.blobs.sizes(oids)
         if change.new is None:
-            return Selection(change, lines=0 if change.old_mode == SYMLINK else self._lines(change, sizes))
+            return Selection(change, lines=0 if change.old_mode == SYMLINK else self._lines(change, sizes, tree))
         known = [size for size in sizes.values() if size is not None]
-        if self.config.skip_generated and not (verdict := self.verdicts.path(change.path))[0]:
+        marks = self._marks(change.path, tree)
+        if self.config.skip_generated and not (verdict := self.verdicts.path(change.path, marks))[0]:
             return Selection(change, verdict[1])
         if len(known) < len(sizes):
             return Selection(change, "missing")
         if max(known) > self.config.max_file_bytes:
-            lines = self._lines(change, sizes)
+            lines = self._lines(change, sizes, tree)
             return Selection(change, "too-large", lines=lines)
-        return self._file(change)
+        return self._file(change, marks)
 
-    def lines(self, change: FileChange) -> int:
+    def lines(self, change: FileChange, tree: str) -> int:
         """Its added and removed lines, if it is hand-written text, without choosing. Raises SourceError."""
         self.poll()
         kinds = (change.old_mode, change.new_mode)
         if GITLINK in kinds or change.new_mode == SYMLINK or change.old == change.new:
             return 0
-        return self._lines(change, self.blobs.sizes(oid for oid in (change.old, change.new) if oid))
+        return self._lines(change, self.blobs.sizes(oid for oid in (change.old, change.new) if oid), tree)
+
+    def _marks(self, path: bytes, tree: str) -> Marks:
+        """What the tree's .gitattributes say of a path; 'false' is no, as on GitHub, any other value yes."""
+        if not self.config.skip_generated:
+            return UNMARKED
+        found = self._attributes.find(tree, path, MARKS)
+        if not found:
+            return UNMARKED
+        return Marks(*(found[name] not in (False, b"false") if name in found else None for name in MARKS))
 
     def _symlink(self, change: FileChange) -> Selection:
         assert change.new is not None
@@ -111,7 +128,7 @@ class Selector:
             return Selection(change, why)
         return Selection(change, target=target)
 
-    def _file(self, change: FileChange) -> Selection:
+    def _file(self, change: FileChange, marks: Marks) -> Selection:
         """A regular file within the size limit, whose blobs are there."""
         assert change.new is not None
         contents = self.blobs.read_many([oid for oid in (change.old, change.new) if oid])
@@ -120,7 +137,7 @@ class Selector:
         old = contents[change.old] if change.old and change.old_mode != SYMLINK else None
         middles = _middles(old or b"", new)
         for oid, content in ((change.old, old), (change.new, new)):
-            if oid and content is not None and (why := self._unwritten(oid, content, change.path)):
+            if oid and content is not None and (why := self._unwritten(oid, content, change.path, marks)):
                 return Selection(change, why)
         private = self._private_of_change(change, old, new, middles)
         lines = count_changed(old or b"", new, middles)
@@ -136,12 +153,12 @@ class Selector:
             return Selection(change, untypable.reason, lines=lines)
         return Selection(change, "", keys, old, lines=lines)
 
-    def _unwritten(self, oid: str, content: bytes, path: bytes) -> str:
+    def _unwritten(self, oid: str, content: bytes, path: bytes, marks: Marks) -> str:
         """Why no person typed this content; empty if one did."""
-        key = (oid, path)
+        key = (oid, path, marks)
         known = self._verdicts.get(key)
         if known is None:
-            _, known = self.verdicts.file(path, content, self.config)
+            _, known = self.verdicts.file(path, content, self.config, marks)
             _put(self._verdicts, key, known)
         return known
 
@@ -191,15 +208,16 @@ class Selector:
         """Which of PRIVATE stands in lines to be typed or shown, as far as the settings ask; empty if none does."""
         return _first(self._find_private(lines, path).values())
 
-    def _lines(self, change: FileChange, sizes: dict[str, int | None]) -> int:
+    def _lines(self, change: FileChange, sizes: dict[str, int | None], tree: str) -> int:
         """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""
         if any(size is None or size > COUNT_BYTES for size in sizes.values()):
             return 0
-        if self.config.skip_generated and not self.verdicts.path(change.path)[0]:
+        marks = self._marks(change.path, tree)
+        if self.config.skip_generated and not self.verdicts.path(change.path, marks)[0]:
             return 0
         contents = self.blobs.read_many([oid for oid in (change.old, change.new) if oid])
         for content in contents.values():
-            if content is None or not self.verdicts.file(change.path, content, self.config)[0]:
+            if content is None or not self.verdicts.file(change.path, content, self.config, marks)[0]:
                 return 0
         old = contents[change.old] if change.old and change.old_mode != SYMLINK else b""
         return count_changed(old or b"", (contents[change.new] if change.new else b"") or b"")

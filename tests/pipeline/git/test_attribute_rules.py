@@ -13,7 +13,19 @@ from pipeline.git.objects import Blobs, environment
 from tests.repositories import Repository
 
 NAMES = [b"linguist-generated", b"linguist-vendored", b"text", b"diff", b"own"]
-PATHS = [b"a", b"b.c", b"d/a", b"d/b.c", b"d/e/a", b"d/e/b.c", b"d/e/f/-x y", b"d/[z]", b"\xc3\xa9/a", b"ab/b.cc", b"d/d/a"]
+PATHS = [
+    b"a",
+    b"b.c",
+    b"d/a",
+    b"d/b.c",
+    b"d/e/a",
+    b"d/e/b.c",
+    b"d/e/f/-x y",
+    b"d/[z]",
+    b"\xc3\xa9/a",
+    b"ab/b.cc",
+    b"d/d/a",
+]
 
 
 def answers(folder: Path) -> dict[bytes, dict[bytes, bytes]]:
@@ -53,7 +65,9 @@ CONTENT = st.lists(LINE, max_size=6).map(b"\n".join)
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(top=CONTENT, below=CONTENT, deep=CONTENT)
-def test_the_answers_are_those_of_git(tmp_path_factory: pytest.TempPathFactory, top: bytes, below: bytes, deep: bytes) -> None:
+def test_the_answers_are_those_of_git(
+    tmp_path_factory: pytest.TempPathFactory, top: bytes, below: bytes, deep: bytes
+) -> None:
     contents = {b".gitattributes": top, b"d/.gitattributes": below, b"d/e/.gitattributes": deep}
     contents = {p: c for p, c in contents.items() if c and quiet_attributes(c, top=p == b".gitattributes")}
     folder = tmp_path_factory.mktemp("r")
