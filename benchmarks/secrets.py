@@ -18,9 +18,11 @@ from typing import NamedTuple
 from benchmarks.report import finish, header, parser, table
 from pipeline.git.history import FileChange, ahead, walk
 from pipeline.git.objects import Blobs
-from pipeline.script.commit import SkippedCommit, Workspace, tell
+from pipeline.replay import play_commit
+from pipeline.script.commit import SkippedCommit, Workspace, write_script
 from pipeline.script.secrets import find_secrets
 from pipeline.script.selection import Selection, Selector, Verdicts
+from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import GitreelError
 
@@ -70,7 +72,7 @@ class _Finder:
             self.findings[rule] += 1
 
 
-class _CountingChooser(Selector):
+class _CountingSelector(Selector):
     """Remembers what it chose for each path of the commit at hand."""
 
     def __init__(self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts) -> None:
@@ -92,25 +94,30 @@ def count(repo: Path, commits: int | None = None) -> Tally:
     lost_by_rule: Counter[str] = Counter()
     with Blobs(repo) as blobs:
         workspace = Workspace(blobs, config, verdicts)
-        selector = workspace.selector = _CountingChooser(blobs, config, verdicts)
+        selector = workspace.selector = _CountingSelector(blobs, config, verdicts)
         for commit in islice(ahead(walk(repo), blobs, max_bytes=config.max_file_bytes), commits):
             walked += 1
             finder.commit = commit.sha[:12]
             selector.chosen.clear()
             try:
-                tell(commit, workspace)
-            except SkippedCommit as untold:
-                if untold.reason == SECRET:
+                script = write_script(commit, workspace)
+                if any(file.masked for file in script.opened):  # what shows a private line is not typed after all
+                    script, _ = play_commit(commit, workspace, Terminal(config.geometry))
+            except SkippedCommit as skipped:
+                if skipped.reason == SECRET:
                     lines = sum(selector.lines(change, commit.tree) for change in commit.changes)
                     lost += lines
                     lost_by_rule.update(dict.fromkeys(finder.rules[SUBJECT], lines))
                 continue
             workspace.tree = commit.tree
+            in_vim = {file.path for file in script.opened}
             for path, choice in selector.chosen.items():
-                typed += choice.lines if not choice.reason else 0
+                in_part = choice.lines_typed if path in in_vim else 0
+                part = in_part if choice.reason else choice.lines
+                typed += part
                 if choice.reason == SECRET:
-                    lost += choice.lines
-                    lost_by_rule.update(dict.fromkeys(finder.rules[path], choice.lines))
+                    lost += choice.lines - part
+                    lost_by_rule.update(dict.fromkeys(finder.rules[path], choice.lines - part))
     return Tally(walked, typed, lost, finder.findings, lost_by_rule, finder.files)
 
 

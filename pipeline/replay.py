@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pipeline.film.frames import Film, RowTable
 from pipeline.git.history import Commit, RewrittenHistoryError, ahead, walk
 from pipeline.git.objects import Blobs
 from pipeline.git.repository import Location
-from pipeline.script.commit import Script, SkippedCommit, Workspace, write_script
+from pipeline.script.commit import OpenedFile, Script, SkippedCommit, Workspace, write_script
+from pipeline.script.private import is_masked
 from pipeline.script.selection import Verdicts
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
@@ -131,10 +134,18 @@ def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Fil
             refused.add(files[number - 1].path)
             keys, files = script.keys[files[number - 1].stop :], files[number:]
             continue
+        if not refused:  # then it is the film of all keys
+            refused = {file.path for file in script.opened if file.masked and _shows_mask(film, terminal, file)}
         if not refused:
             return film, refused
         terminal.stand_at(before)
         return None, refused
+
+
+def _shows_mask(film: Film, terminal: Terminal, file: OpenedFile) -> bool:
+    """Whether a row of the screen while the file is open may be a private line."""
+    rows = np.unique(film.rows_TR[file.start : file.stop])
+    return any(is_masked(terminal.table.row(number)[0]) for number in rows.tolist())
 
 
 def shown_path(path: bytes) -> str:

@@ -4,6 +4,7 @@ Neither the host's settings (`pipeline.git.environment`) nor the repository's de
 replacement objects, grafts or lazy fetches. Only reading commands are run here.
 """
 
+import hashlib
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -265,6 +266,12 @@ class Blobs:
                 return None
             found = entry
         return found
+
+
+def blob_id(content: bytes, digits: int) -> str:
+    """Git's id of a file's content, of 40 (SHA-1) or 64 (SHA-256) hex digits."""
+    kind = hashlib.sha1 if digits == 40 else hashlib.sha256
+    return kind(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _tree_entries(content: bytes, oid_bytes: int) -> Iterator[tuple[bytes, Entry]]:

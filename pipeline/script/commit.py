@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pipeline.git.attributes import ATTRIBUTES_BYTES, quiet_attributes
 from pipeline.git.history import Commit, FileChange
-from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs, Entry
+from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs, Entry, blob_id
 from pipeline.script.renames import find_renames, folder_of
 from pipeline.script.selection import Selection, Selector, Verdicts
 from pipeline.script.subject import reads_as_empty, subject_line
@@ -53,10 +53,11 @@ class OpenedFile(NamedTuple):
     """A file that vim opens: `keys[start:stop]` of the score are typed in it, the last `:q` and Enter included."""
 
     path: bytes
-    blob: str | None
-    content: bytes | None
+    blob: str | None  # git's id of `content`
+    content: bytes | None  # private lines masked
     start: int
     stop: int
+    masked: bool = False
 
 
 class Script(NamedTuple):
@@ -275,7 +276,7 @@ class _ScriptWriter:
         self.choices.sort(key=lambda choice: choice.change.path)
         for number, choice in enumerate(self.choices):
             if choice.keys is not None and choice.change.path in self.undrawn:
-                self.choices[number] = choice._replace(reason="unsupported-key", keys=None)
+                self.choices[number] = choice._replace(reason=choice.reason or "unsupported-key", keys=None)
         self.type(*_commands(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
         self.gone.update(c.path for c in removed)
         for change in removed:
@@ -295,7 +296,8 @@ class _ScriptWriter:
 
     def edit(self) -> None:
         """Links, files and modes; what is not typed comes by checkout."""
-        added = [c.change.path for c in self.choices if not c.reason and c.change.new and not c.change.old]
+        written = [c for c in self.choices if not c.reason or c.keys is not None]
+        added = [c.change.path for c in written if c.change.new and not c.change.old]
         self.make_folders(added)
         for choice in self.choices:
             if choice.target is not None:
@@ -313,7 +315,9 @@ class _ScriptWriter:
             self.lines += choice.lines
             if choice.reason:
                 self.drops.append((choice.change.path, choice.reason))
-            else:
+            if choice.keys is not None:
+                self.lines_typed += choice.lines_typed
+            elif not choice.reason:
                 self.lines_typed += choice.lines
         fetched = [path for path, _ in self.drops]
         self.type(*_commands(b"git checkout -q " + self.sha + b" -- ", fetched, dashes=False))
@@ -346,11 +350,13 @@ class _ScriptWriter:
         line = b"vim " + operands([change.path]) + b"\r"
         section = choice.keys + SAVE
         if len(self.keys) + len(line) + len(section) > self.workspace.config.max_episode_keys:
-            return choice._replace(reason="episode-too-long", keys=None)
+            return choice._replace(reason=choice.reason or "episode-too-long", keys=None)
         start = len(self.keys) + len(line)
         self.keys += line + section
         blob = change.old if choice.old is not None else None
-        self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys)))
+        if choice.masked and choice.old is not None:
+            blob = blob_id(choice.old, len(self.story.sha))
+        self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys), choice.masked))
         return choice
 
     def _replaced(self, choice: Selection) -> bool:

@@ -17,7 +17,8 @@ from pipeline.git.objects import GITLINK, SYMLINK, Blobs
 from pipeline.script import filters
 from pipeline.script.edit import Untypable, edit
 from pipeline.script.filters import UNMARKED, Marks
-from pipeline.script.secrets import find_secrets, is_config_file
+from pipeline.script.private import open_part
+from pipeline.script.secrets import BLOCKS, find_secrets, is_config_file
 from schema.config import ReplayConfig
 
 COUNT_BYTES = 16 << 20  # a larger file's lines are not counted: nobody wrote them by hand
@@ -31,7 +32,7 @@ PRIVATE = ("secret", "email")  # reasons found in the text itself: its lines are
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 Verdict = tuple[bool, str]
-Private = Mapping[bytes, str]  # lines that may not be typed or shown -> which of PRIVATE is why
+Private = Mapping[bytes, str]  # lines that may not be typed or shown -> the rule: 'email', or one of the secrets'
 _NOTHING: Private = {}
 MARKS = (b"linguist-generated", b"linguist-vendored")  # in the order of Marks
 
@@ -46,14 +47,19 @@ class Verdicts(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """One change: typed with `keys` (vim's for a file, empty for what the shell does), or dropped for `reason`."""
+    """One change: typed with `keys` (vim's for a file, empty for what the shell does), or dropped for `reason`.
+
+    With a reason and keys it is typed in part: `git checkout` brings the rest behind them.
+    """
 
     change: FileChange
     reason: str = ""  # empty: typed
     keys: bytes | None = None  # None: vim is not needed
-    old: bytes | None = None  # what vim opens
+    old: bytes | None = None  # what vim opens, private lines masked
     target: bytes | None = None  # of a new symlink
     lines: int = 0  # added and removed, if it is hand-written text
+    lines_typed: int = 0
+    masked: bool = False  # `old` holds masks
 
 
 class Selector:
@@ -140,18 +146,24 @@ class Selector:
             if oid and content is not None and (why := self._unwritten(oid, content, change.path, marks)):
                 return Selection(change, why)
         private = self._private_of_change(change, old, new, middles)
+        typed = old, new
         lines = count_changed(old or b"", new, middles)
         if len(change.path) > PATH_BYTES:
             return Selection(change, "path-too-long", lines=lines)
-        if private:
-            return Selection(change, private, lines=lines)
-        if old is None and len(new) > self.config.max_episode_keys:
-            return Selection(change, "episode-too-long", lines=lines)  # every byte is a key or more
+        why = reason_of(private.values())
         try:
-            keys = edit(old, new)
+            if private:
+                part = None if BLOCKS.intersection(private.values()) else open_part(old, new, private)
+                if part is None:
+                    return Selection(change, why, lines=lines)
+                typed = part
+            if old is None and len(typed[1]) > self.config.max_episode_keys:
+                return Selection(change, why or "episode-too-long", lines=lines)  # every byte is a key or more
+            keys = edit(*typed)
         except Untypable as untypable:
-            return Selection(change, untypable.reason, lines=lines)
-        return Selection(change, "", keys, old, lines=lines)
+            return Selection(change, why or untypable.reason, lines=lines)
+        lines_typed = count_changed(typed[0] or b"", typed[1]) if private else lines
+        return Selection(change, why, keys, typed[0], None, lines, lines_typed, typed[0] != old)
 
     def _unwritten(self, oid: str, content: bytes, path: bytes, marks: Marks) -> str:
         """Why no person typed this content; empty if one did."""
@@ -164,8 +176,8 @@ class Selector:
 
     def _private_of_change(
         self, change: FileChange, old: bytes | None, new: bytes, middles: tuple[bytes, bytes]
-    ) -> str:
-        """Which of PRIVATE stands in what vim would show or write; empty if none does."""
+    ) -> Private:
+        """The private lines of what vim would show or write."""
         kind = is_config_file(change.path)
         before = _NOTHING if old is None or not change.old else self._private_lines(change.old, kind, old, change.path)
         assert change.new is not None
@@ -174,7 +186,7 @@ class Selector:
         if after is None:
             after = self._after(before, new, middles, change.path)
             _put(self._private, key, after)
-        return _first((*before.values(), *after.values()))
+        return {**before, **after} if before or after else _NOTHING
 
     def _private_lines(self, oid: str, kind: bool, content: bytes, path: bytes) -> Private:
         known = self._private.get((oid, kind))
@@ -201,12 +213,12 @@ class Selector:
         if not self.config.show_emails:
             found.update((line, "email") for line in lines if not filters.email_filter(line)[0])
         if self.config.scan_secrets:
-            found.update((lines[number], "secret") for number, _ in self.verdicts.secrets(lines, path))
+            found.update((lines[number], rule) for number, rule in self.verdicts.secrets(lines, path))
         return found or _NOTHING
 
     def private(self, lines: Sequence[bytes], path: bytes) -> str:
         """Which of PRIVATE stands in lines to be typed or shown, as far as the settings ask; empty if none does."""
-        return _first(self._find_private(lines, path).values())
+        return reason_of(self._find_private(lines, path).values())
 
     def _lines(self, change: FileChange, sizes: dict[str, int | None], tree: str) -> int:
         """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""
@@ -223,9 +235,11 @@ class Selector:
         return count_changed(old or b"", (contents[change.new] if change.new else b"") or b"")
 
 
-def _first(reasons: Collection[str]) -> str:
-    """The first of PRIVATE that is among the reasons."""
-    return next((why for why in PRIVATE if why in reasons), "")
+def reason_of(rules: Collection[str]) -> str:
+    """Which of PRIVATE the rules of private lines amount to; empty if there are none."""
+    if not rules:
+        return ""
+    return "email" if set(rules) == {"email"} else "secret"
 
 
 def _holds(content: bytes, line: bytes) -> bool:

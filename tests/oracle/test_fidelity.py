@@ -191,3 +191,18 @@ def test_not_a_repository(vim_here: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_files_with_private_lines_are_typed_in_part(vim_here: str, tmp_path: Path) -> None:
+    token = b"gh" + b"p_" + b"5gHq2ZtX9bRw" * 3
+    lines = [b"value_%d = compute(%d)" % (n, n) for n in range(120)]
+    lines[60] = b"client.login('" + token + b"')"
+    first = b"\n".join(lines) + b"\n"
+    lines[110] = b"value = 'far'"
+    far = b"\n".join(lines)
+    lines[62] = b"value = 'near'"
+    near = b"\n".join(lines)
+    lines[3:90] = [b"one"]
+    commits = [first, far, near, b"\n".join(lines), first, b"", near]
+    path = make_repository(tmp_path / "r", *[{"a.py": content} for content in commits])
+    assert both_exact(path, ReplayConfig(), vim_here, frames=20_000) > 5_000

@@ -12,6 +12,7 @@ from pipeline.script.secrets.credentials import find_credentials
 from pipeline.script.secrets.token_formats import find_tokens
 
 REASON = "secret"
+BLOCKS = frozenset({"PEM private key", "PuTTY private key"})  # the secret itself stands in the lines that follow
 CONFIG_SUFFIXES = (
     b".yml", b".yaml", b".ini", b".cfg", b".conf", b".cnf", b".properties", b".toml", b".env", b".tfvars", b".netrc",
 )  # fmt: skip

@@ -32,8 +32,11 @@ def answers(folder: Path) -> dict[bytes, dict[bytes, bytes]]:
     """What git says of each path, from the working tree's files."""
     done = subprocess.run(
         ["git", "-C", folder, "check-attr", "-z", "--stdin", *NAMES],
-        input=b"\0".join(PATHS) + b"\0", env=environment(), stdout=subprocess.PIPE, check=True,
-    )  # fmt: skip
+        input=b"\0".join(PATHS) + b"\0",
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     words = done.stdout.split(b"\0")
     found: dict[bytes, dict[bytes, bytes]] = {path: {} for path in PATHS}
     for path, name, value in zip(words[0::3], words[1::3], words[2::3], strict=False):
@@ -47,19 +50,60 @@ def shown(value: bytes | bool) -> bytes:
 
 
 ATOM = st.sampled_from(
-    [b"*", b"**", b"?", b"/", b"a", b"b", b"d", b"e", b".c", b"[a-d]", b"[!a]", b"[^b-]", b"[[:alpha:]]", b"[]a]", b"\\a", b"-",
-     b"\xc3\xa9", b"/**", b"**/", b"/**/", b"[[:digit:]x]", b"[\\]]", b"d/e", b"*.c", b"[", b"[a", b"\\", b"[b-", b"[z-a]"]
-)  # fmt: skip
+    [
+        b"*",
+        b"**",
+        b"?",
+        b"/",
+        b"a",
+        b"b",
+        b"d",
+        b"e",
+        b".c",
+        b"[a-d]",
+        b"[!a]",
+        b"[^b-]",
+        b"[[:alpha:]]",
+        b"[]a]",
+        b"\\a",
+        b"-",
+        b"\xc3\xa9",
+        b"/**",
+        b"**/",
+        b"/**/",
+        b"[[:digit:]x]",
+        b"[\\]]",
+        b"d/e",
+        b"*.c",
+        b"[",
+        b"[a",
+        b"\\",
+        b"[b-",
+        b"[z-a]",
+    ]
+)
 PATTERN = st.lists(ATOM, min_size=1, max_size=5).map(b"".join).filter(lambda p: p[:1] not in b'#!"')
 STATE = st.tuples(
-    st.sampled_from([b"", b"", b"-", b"!"]), st.sampled_from([*NAMES, b"binary", b"gen"]), st.sampled_from([b"", b"", b"=false", b"=x=y", b"="])
-).map(b"".join)  # fmt: skip
+    st.sampled_from([b"", b"", b"-", b"!"]),
+    st.sampled_from([*NAMES, b"binary", b"gen"]),
+    st.sampled_from([b"", b"", b"=false", b"=x=y", b"="]),
+).map(b"".join)
 LINE = st.one_of(
     st.tuples(PATTERN, st.lists(STATE, min_size=1, max_size=3)).map(lambda t: b" ".join([t[0], *t[1]])),
     st.tuples(PATTERN, STATE).map(lambda t: b'  "' + t[0].replace(b"\\", b"") + b'"\t' + t[1]),
     st.lists(STATE, max_size=2).map(lambda words: b" ".join([b"[attr]gen", *words])),
-    st.sampled_from([b"", b"# a", b"* " + NAMES[0], b"* -" + NAMES[0], b"*\t" + NAMES[1] + b"\r", b"\xef\xbb\xbf* own", b"[attr] own"]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            b"",
+            b"# a",
+            b"* " + NAMES[0],
+            b"* -" + NAMES[0],
+            b"*\t" + NAMES[1] + b"\r",
+            b"\xef\xbb\xbf* own",
+            b"[attr] own",
+        ]
+    ),
+)
 CONTENT = st.lists(LINE, max_size=6).map(b"\n".join)
 
 
