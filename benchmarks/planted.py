@@ -1,18 +1,22 @@
 """Tokens made up in the documented forms, and the lines in which people leave them.
 
 No token is written here: each is put together from its form and random characters, so that no scanner takes this file
-for a leak.
+for a leak. How many are found, by kind: `python -m benchmarks.planted`.
 """
 
 import json
 import random
 import re
 import string
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pipeline.script.secrets
+from benchmarks.report import finish, header, parser, table
+from pipeline.script.secrets import find_secrets
 
 DATA = Path(pipeline.script.secrets.__file__).with_name("token_formats.json")
 _PIECE = re.compile(r"\{(\w+):(\d+)(?:-\d+)?\}|\[([^]]+)\]|([^[{]+)")
@@ -69,3 +73,26 @@ def planted(seed: int = 7) -> Iterator[tuple[str, str, str, bytes, bytes]]:
         for form in entry["forms"]:
             for place, (line, path) in PLACES.items():
                 yield entry["kind"], form, place, line.format(made_up(form, data["alphabets"], rng)).encode(), path
+
+
+def main() -> int:
+    """Print how many of the planted tokens are found, by kind; exit code 1 if any is not."""
+    flags = parser(__doc__)
+    flags.add_argument("--seeds", type=int, default=5, help="tokens made up for each form and place")
+    chosen = flags.parse_args()
+    seeds = 1 if chosen.quick else chosen.seeds
+    print(header("benchmarks.planted", places=len(PLACES), seeds=seeds))
+    tokens: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for seed in range(seeds):
+        for kind, _, _, line, path in planted(seed):
+            tokens[kind] += 1
+            found[kind] += any(True for _ in find_secrets([line], path))
+    print(table(["kind", "planted", "found"], [[kind, n, found[kind]] for kind, n in tokens.items()]))
+    missed = tokens.total() - found.total()
+    finish({"kinds": len(tokens), "planted": tokens.total(), "missed": missed}, chosen.json)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
