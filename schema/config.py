@@ -25,10 +25,10 @@ class ReplayConfig(FrozenModel):
     max_commit_files: int = Field(200, ge=1, description="files; a commit of more is stepped over")
     skip_bots: bool = Field(True, description="step over commits by bots")
     skip_generated: bool = Field(True, description="bring generated, vendored, minified and lock files by checkout")
-    scan_secrets: bool = Field(True, description="bring file revisions that hold a secret by checkout")
+    scan_secrets: bool = Field(True, description="bring lines that hold a secret by checkout")
     mask_emails: bool = Field(True, description="remove e-mail addresses from typed subjects")
     show_emails: bool = Field(
-        True, description="type and show files that hold e-mail addresses; otherwise such revisions come by checkout"
+        True, description="type and show lines that hold e-mail addresses; otherwise they come by checkout"
     )
     author_key_hash: str | None = Field(
         None, description="sha256 of the key that hashes author ids; the key itself is never stored"

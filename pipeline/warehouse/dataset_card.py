@@ -151,9 +151,9 @@ def _drops(db: duckdb.DuckDBPyConnection) -> str:
 def _privacy(streams: Sequence[Manifest]) -> str:
     configs = [s.config for s in streams if s.shards]
     every = {
-        "File revisions in which a secret was found are never opened": all(c.scan_secrets for c in configs),
+        "Lines in which a secret was found are never typed, shown or stored": all(c.scan_secrets for c in configs),
         "E-mail addresses are removed from typed subjects": all(c.mask_emails for c in configs),
-        "File revisions that hold an e-mail address are never opened": not any(c.show_emails for c in configs),
+        "Lines that hold an e-mail address are never typed, shown or stored": not any(c.show_emails for c in configs),
         "Commits by bots are stepped over": all(c.skip_bots for c in configs),
         "Generated, vendored, minified and lock files are not typed": all(c.skip_generated for c in configs),
     }

@@ -177,4 +177,4 @@ def test_addresses_inside_of_files_are_shown_or_not_as_the_settings_say(shown, t
     assert seen == shown
     assert dict(drops) == ({} if shown else {"file": 4, "commit": 1})
     told = card(Store(config.warehouse))
-    assert ("hold an e-mail address are never opened: yes" in told) == (not shown)
+    assert ("hold an e-mail address are never typed, shown or stored: yes" in told) == (not shown)

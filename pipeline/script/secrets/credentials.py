@@ -51,7 +51,7 @@ _REFERENCE = re.compile(
 _UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _SOLID = re.compile(r"[0-9A-Za-z+/=_-]+")
 _ESCAPE = re.compile(rb"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")
-_FEWEST = {"password": 5, "key": 8, "token": 16}  # characters; a shorter value is a test's
+_FEWEST = {"password": 7, "key": 8, "token": 16}  # characters; a shorter value is a test's
 _BARE = 16  # characters at least of a value without quotes, outside configuration files
 _TURNS = 3  # from letters to digits or back; 16 random letters and digits have 4 on average, 32 hex digits 15
 _VARIED = 6  # distinct characters

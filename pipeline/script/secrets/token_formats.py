@@ -12,7 +12,7 @@ only in runs that hold its longest literal.
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -29,7 +29,8 @@ _CHOICE = re.compile(r"\[(\w+)\]")
 # A token begins behind anything but a letter or digit, and behind those that end an escape: %3D in a URL, \n.
 _BEGINS = rb"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv0]))"
 _ENDS = rb"(?![0-9A-Za-z_-])"
-_PLACEHOLDER = re.compile(rb"example|xxxx|\*\*\*|\.\.\.|placeholder|redacted", re.IGNORECASE)
+_APART = rb"(?<![0-9A-Za-z][+/])" + _BEGINS, rb"(?![0-9A-Za-z_+/=-])"
+_PLACEHOLDER = re.compile(rb"(?i:example|placeholder|redacted)|x{4}|X{4}|\*{3}|\.{3}")
 _VARIED = 5  # distinct characters of what a random generator made: fewer of 16 hex digits come once in 10^8 times
 _MIN_JUDGED = 12  # a shorter variable part may hold few characters by chance
 # A private key's header with an ellipsis for the key: '-----BEGIN PRIVATE KEY-----\n...'
@@ -86,7 +87,7 @@ def formats() -> tuple[tuple[Format, ...], tuple[Format, ...]]:
     for entry in data["formats"]:
         for form in entry["forms"]:
             (spaced if " " in form else solid).extend(
-                _compiled(entry["kind"], one, data["alphabets"], entry.get("whole", False)) for one in spelled_out(form)
+                _compiled(entry["kind"], one, data["alphabets"], *_edges(entry, form)) for one in spelled_out(form)
             )
     return tuple(spaced), tuple(solid)
 
@@ -101,7 +102,14 @@ def spelled_out(form: str) -> Iterator[str]:
         yield from spelled_out(form[: found.start()] + letter + form[found.end() :])
 
 
-def _compiled(kind: str, form: str, alphabets: dict[str, str], whole: bool) -> Format:
+def _edges(entry: Mapping[str, object], form: str) -> tuple[bytes, bytes]:
+    """What stands before and behind a form."""
+    if entry.get("apart"):
+        return _APART
+    return b"" if form.startswith("-") else _BEGINS, _ENDS if entry.get("whole") else b""
+
+
+def _compiled(kind: str, form: str, alphabets: Mapping[str, str], before: bytes, behind: bytes) -> Format:
     pattern, mark = "", ""
     for piece in _PIECE.finditer(form):
         if literal := piece["literal"]:
@@ -112,8 +120,7 @@ def _compiled(kind: str, form: str, alphabets: dict[str, str], whole: bool) -> F
         else:
             least, most = piece["least"], piece["most"] or piece["least"]
             pattern += f"([{alphabets[piece['alphabet']]}]{{{least},{most}}})"
-    begins = b"" if form.startswith("-") else _BEGINS
-    return Format(kind, mark.encode(), re.compile(begins + pattern.encode() + (_ENDS if whole else b"")))
+    return Format(kind, mark.encode(), re.compile(before + pattern.encode() + behind))
 
 
 def is_placeholder(match: re.Match[bytes]) -> bool:
