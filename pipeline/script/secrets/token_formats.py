@@ -30,7 +30,7 @@ _CHOICE = re.compile(r"\[(\w+)\]")
 _BEGINS = rb"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv0]))"
 _ENDS = rb"(?![0-9A-Za-z_-])"
 _APART = rb"(?<![0-9A-Za-z][+/])" + _BEGINS, rb"(?![0-9A-Za-z_+/=-])"
-_PLACEHOLDER = re.compile(rb"(?i:example|placeholder|redacted)|x{4}|X{4}|\*{3}|\.{3}")
+_PLACEHOLDER = re.compile(rb"(?i:example|placeholder|redacted)|x{6}|X{6}|\*{3}|\.{3}")
 _VARIED = 5  # distinct characters of what a random generator made: fewer of 16 hex digits come once in 10^8 times
 _MIN_JUDGED = 12  # a shorter variable part may hold few characters by chance
 # A private key's header with an ellipsis for the key: '-----BEGIN PRIVATE KEY-----\n...'
