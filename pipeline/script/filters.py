@@ -1,7 +1,7 @@
 """What is not typed: bots, binary, generated, vendored, minified and lock files.
 
 Each filter returns (keep, reason). A reason is one fixed word that is counted and stored in `drops`; it never quotes
-what was matched. The rules for paths and content are data, with their source: `pipeline/generated.json`. The filter
+what was matched. The rules for paths and content are data, with their source: `pipeline/generated.json`. The search
 for secrets is `pipeline.script.secrets`.
 """
 
@@ -11,10 +11,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pipeline.script.secrets import secret_filter
 from schema.config import ReplayConfig
 
-__all__ = ["binary", "commit_filter", "email_filter", "file_filter", "mask_emails", "path_filter", "secret_filter"]
+__all__ = ["binary", "commit_filter", "email_filter", "file_filter", "mask_emails", "path_filter"]
 
 KEEP = (True, "")
 HEAD_BYTES = 8000  # git looks for a NUL in as many bytes to call a file binary

@@ -1,7 +1,8 @@
 """Which of a commit's files are typed, and which come by checkout, with one fixed word for why; lines are counted.
 
 Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, email, those of `pipeline.script.filters` and of
-`pipeline.script.edit`; the story adds episode-too-long and unsupported-key.
+`pipeline.script.edit`; the script adds episode-too-long and unsupported-key. A file that holds a secret or an address
+not to be shown is typed in part (`pipeline.script.private`), and listed among the drops for its other lines.
 """
 
 import io
@@ -26,8 +27,6 @@ PATH_BYTES = 1_000  # vim and the shell get no longer names than this
 TARGET_BYTES = 1_000
 _STRIDE = 4_096
 _JUDGED = 1 << 14  # contents whose verdict is remembered: an old one was mostly judged when it was new
-
-PRIVATE = ("secret", "email")  # reasons found in the text itself: its lines are still counted
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -217,7 +216,7 @@ class Selector:
         return found or _NOTHING
 
     def private(self, lines: Sequence[bytes], path: bytes) -> str:
-        """Which of PRIVATE stands in lines to be typed or shown, as far as the settings ask; empty if none does."""
+        """'secret' or 'email' if such stands in lines to be typed or shown, as far as the settings ask; else ''."""
         return reason_of(self._find_private(lines, path).values())
 
     def _lines(self, change: FileChange, sizes: dict[str, int | None], tree: str) -> int:
@@ -236,7 +235,7 @@ class Selector:
 
 
 def reason_of(rules: Collection[str]) -> str:
-    """Which of PRIVATE the rules of private lines amount to; empty if there are none."""
+    """'secret' or 'email', by the rules of private lines; empty if there are none."""
     if not rules:
         return ""
     return "email" if set(rules) == {"email"} else "secret"
