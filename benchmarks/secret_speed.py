@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.git.objects import environment
+from pipeline.git.environment import git_environment
 from pipeline.replay import replay
 from pipeline.script.secrets import find_secrets
 from schema.config import ReplayConfig
@@ -49,8 +49,10 @@ def build(folder: Path, lines: int, revisions: int, special: str) -> Path:
         data = ("\n".join(content) + "\n").encode()
         stream += b"commit refs/heads/main\ncommitter A <a@example.org> %d +0000\n" % (1_600_000_000 + commit)
         stream += b"data 4\nEdit\nM 100644 inline plugin.vim\ndata %d\n%b\n" % (len(data), data)
-    subprocess.run(["git", "init", "-q", "--bare", "--template=", "-b", "main", folder], env=environment(), check=True)
-    subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], input=stream, env=environment(), check=True)
+    subprocess.run(
+        ["git", "init", "-q", "--bare", "--template=", "-b", "main", folder], env=git_environment(), check=True
+    )
+    subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], input=stream, env=git_environment(), check=True)
     return folder
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.git.attribute_rules import AttributeRules
 from pipeline.git.attributes import quiet_attributes
-from pipeline.git.objects import Blobs, environment
+from pipeline.git.environment import git_environment
+from pipeline.git.objects import Blobs
 from tests.repositories import Repository
 
 NAMES = [b"linguist-generated", b"linguist-vendored", b"text", b"diff", b"own"]
@@ -33,7 +34,7 @@ def answers(folder: Path) -> dict[bytes, dict[bytes, bytes]]:
     done = subprocess.run(
         ["git", "-C", folder, "check-attr", "-z", "--stdin", *NAMES],
         input=b"\0".join(PATHS) + b"\0",
-        env=environment(),
+        env=git_environment(),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -122,7 +123,7 @@ def test_the_answers_are_those_of_git(
         target = work / path.decode()
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    subprocess.run(["git", "init", "-q", "--template=", work], env=environment(), check=True)
+    subprocess.run(["git", "init", "-q", "--template=", work], env=git_environment(), check=True)
     expected = answers(work)
     with Blobs(repository.path) as blobs:
         rules = AttributeRules(blobs)
