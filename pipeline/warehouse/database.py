@@ -23,7 +23,7 @@ from pipeline.temporary import TemporaryFolder
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.macros import macros
-from pipeline.warehouse.views import DATABASE, VIEWS, Listed, home, source, text, write_mark
+from pipeline.warehouse.views import DATABASE, VIEWS, Listed, home, quoted, source, write_mark
 from schema.bucket import S3Files
 from schema.columns import TABLES, arrow_schema
 from schema.errors import CorruptError, WarehouseError
@@ -34,11 +34,11 @@ REAL_TABLES = ("repositories", "episodes", "shards", "drops")
 FILES = "repo_id VARCHAR, kind VARCHAR, path VARCHAR, sha256 VARCHAR, bytes BIGINT, whole BOOLEAN"
 BUILD_LOCK = ".build.lock"
 BUILD_WAIT = 120.0  # seconds, for another build of the same warehouse
-_copies: dict[str, TemporaryFolder] = {}  # of databases that could not be brought home, until this process ends
 STORAGE = "v1.0.0"  # oldest DuckDB whose command line opens the file
+_copies: dict[str, TemporaryFolder] = {}  # of databases that cannot be written anew, until this process ends
 
 
-class Moved(Exception):
+class _Moved(Exception):
     """The database was written for another folder than the one it is in."""
 
 
@@ -91,7 +91,7 @@ def copy_database(store: Store, target: Path) -> None:
 
     def fill(db: duckdb.DuckDBPyConnection) -> None:
         with _local_file(store) as present:
-            db.execute(f"ATTACH {text(str(present))} AS before (READ_ONLY)")
+            db.execute(f"ATTACH {quoted(str(present))} AS before (READ_ONLY)")
             for name in (*REAL_TABLES, "files"):
                 columns = FILES if name == "files" else _columns(name)
                 db.execute(f"CREATE TABLE {name} ({columns})")
@@ -115,7 +115,7 @@ def _attempt(store: Store, target: Path, fill: Callable[[duckdb.DuckDBPyConnecti
         with duckdb.connect() as db:
             db.execute("SET threads = 2")
             _let_find(db, store)
-            db.execute(f"ATTACH {text(str(target))} AS film (STORAGE_VERSION {text(STORAGE)})")
+            db.execute(f"ATTACH {quoted(str(target))} AS film (STORAGE_VERSION {quoted(STORAGE)})")
             db.execute("USE film")
             db.execute("BEGIN")
             fill(db)
@@ -141,7 +141,7 @@ def _attach_before(db: duckdb.DuckDBPyConnection, store: Store) -> dict[str, set
     if store.local is None or not store.exists(DATABASE):
         return None
     try:
-        db.execute(f"ATTACH {text(str(store.local / DATABASE))} AS before (READ_ONLY)")
+        db.execute(f"ATTACH {quoted(str(store.local / DATABASE))} AS before (READ_ONLY)")
         if db.execute("SELECT schema_version FROM before.about").fetchone() != (SCHEMA_VERSION,):
             return None
         found: dict[str, set[tuple[str, str]]] = {}
@@ -207,7 +207,7 @@ def open_database(store: Store, *, moved: bool = False) -> Iterator[duckdb.DuckD
         with _local_file(store) as path, _connected(store, path, moved) as db:
             yield db
         return
-    except Moved as error:
+    except _Moved as error:
         elsewhere = str(error)
     with _brought_home(store, elsewhere) as path, _connected(store, path, True) as db:
         yield db
@@ -239,11 +239,11 @@ def _local_file(store: Store) -> Iterator[Path]:
 
 @contextmanager
 def _connected(store: Store, path: Path, moved: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the database file. Raises Moved unless that is allowed, CorruptError, SchemaVersionError."""
+    """A connection to the database file. Raises _Moved unless that is allowed, CorruptError, SchemaVersionError."""
     remedy = f"run: python -m pipeline.warehouse build --warehouse {store}"
     try:
         with duckdb.connect() as db:  # opened by its path, it could be the one that this process opened before a build
-            db.execute(f"ATTACH {text(str(path))} AS film (READ_ONLY)")
+            db.execute(f"ATTACH {quoted(str(path))} AS film (READ_ONLY)")
             db.execute("USE film")
             _let_find(db, store)
             about = db.execute("SELECT * FROM about").fetchall()
@@ -252,7 +252,7 @@ def _connected(store: Store, path: Path, moved: bool) -> Iterator[duckdb.DuckDBP
             if not homes:
                 raise CorruptError(f"{store}/{DATABASE}: written by an older gitreel; {remedy}")
             if not moved and not _is_home(store, homes[0]):
-                raise Moved(homes[0])
+                raise _Moved(homes[0])
             yield db
     except duckdb.Error as error:
         raise CorruptError(f"{store}/{DATABASE}: {str(error).splitlines()[0]}; {remedy}") from error
@@ -397,4 +397,4 @@ def _comment(db: duckdb.DuckDBPyConnection) -> None:
         for column in columns:
             if name not in ("steps", "blobs"):
                 meaning = f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
-                db.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {text(meaning)}')
+                db.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted(meaning)}')

@@ -26,7 +26,7 @@ from schema.columns import TABLES, arrow_schema
 
 DATABASE = "actions.db"
 VIEWS = ("steps", "blobs")
-MARKS = ".moved"
+MARKS = "if-moved"
 REMEDY = "run python -m pipeline.warehouse build --warehouse FOLDER"
 _BETWEEN = "|"  # stands between the names in a list; no stored name holds it
 _OPENED = "current_setting('temp_directory')"
@@ -45,14 +45,14 @@ def home(store: Store) -> str:
     return f"{store.local.resolve()}/" if store.local is not None else f"{store.url}/"
 
 
-def text(value: str) -> str:
+def quoted(value: str) -> str:
     """A string in SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 
-def texts(values: Iterable[str]) -> str:
+def quoted_list(values: Iterable[str]) -> str:
     """Strings in SQL, between commas."""
-    return ", ".join(map(text, values))
+    return ", ".join(map(quoted, values))
 
 
 def mark(kind: str, files: Iterable[Listed]) -> str:
@@ -79,18 +79,18 @@ def source(kind: str, files: Sequence[Listed], store: Store) -> str:
     for file in files:
         if file.only:
             rows = f"SELECT {columns} FROM read_parquet({_paths(where, [file.path])})"
-            parts.append(f"{rows} WHERE repo_id IN ({texts(file.only)})")
+            parts.append(f"{rows} WHERE repo_id IN ({quoted_list(file.only)})")
     return " UNION ALL ".join(parts)
 
 
 def _folder(store: Store) -> str:
     """SQL: the folder to read from, ending in a slash."""
     if store.local is None:
-        return text(home(store))
+        return quoted(home(store))
     own = f"/{store.local.resolve().name}/{DATABASE}.tmp"
     folder = (
-        f"CASE WHEN suffix('/' || {_OPENED}, {text(own)}) "
-        f"THEN left({_OPENED}, length({_OPENED}) - {len(DATABASE) + len('.tmp')}) ELSE {text(home(store))} END"
+        f"CASE WHEN suffix('/' || {_OPENED}, {quoted(own)}) "
+        f"THEN left({_OPENED}, length({_OPENED}) - {len(DATABASE) + len('.tmp')}) ELSE {quoted(home(store))} END"
     )
     for special in "[*?":  # of a pattern; in a folder's name they mean themselves
         folder = f"replace({folder}, '{special}', '[{special}]')"
@@ -99,5 +99,5 @@ def _folder(store: Store) -> str:
 
 def _paths(folder: str, names: Iterable[str]) -> str:
     """SQL: the list of these files below the folder."""
-    listed = text(_BETWEEN.join(["", *names]))
+    listed = quoted(_BETWEEN.join(["", *names]))
     return f"string_split(substr(replace({listed}, '{_BETWEEN}', chr(31) || {folder}), 2), chr(31))"
