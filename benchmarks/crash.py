@@ -32,6 +32,7 @@ from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.shards import writer as shards
 from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig
+from schema.errors import GitreelError
 
 SHARD_STEPS = 8_000
 TABLES = ("repositories", "episodes", "blobs", "drops", "shards", "steps")
@@ -87,9 +88,13 @@ def child(target: str, repositories: Sequence[str], die_at: int, after: bool) ->
 
     mock.patch("os.replace", dying).start()  # to the end of this process
     config = HarvestConfig(warehouse=target, replay=ReplayConfig.model_validate({}))
-    for number, repository in enumerate(repositories):
-        harvest_repository(repository, config)
-        warehouse.build(target, settle=number == len(repositories) - 1)
+    try:
+        for number, repository in enumerate(repositories):
+            harvest_repository(repository, config)
+            warehouse.build(target, settle=number == len(repositories) - 1)
+    except GitreelError as error:
+        print(f"crash: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def start(target: Path, repositories: Sequence[str], die_at: int = -1, after: bool = False) -> subprocess.Popen[bytes]:

@@ -7,9 +7,11 @@ Every run harvests the same repositories into a new warehouse, one process a rep
 the flows. Peak memory is the largest resident size of any of the processes, and of git beside it.
 """
 
+import argparse
 import multiprocessing
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,7 +20,8 @@ from typing import NamedTuple
 
 from benchmarks.crash import make_history
 from benchmarks.report import finish, header, parser, table
-from pipeline.harvester import HarvestConfig, harvest_repository
+from pipeline.harvester import HarvestConfig, check_sources, harvest_repository
+from schema.errors import GitreelError
 
 
 class Run(NamedTuple):
@@ -62,6 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags.add_argument("--processes", type=int, default=2, help="compared with one")
     flags.add_argument("--commits", type=int, default=600, help="commits of each made repository")
     options = flags.parse_args(arguments)
+    if options.processes < 1 or options.commits < 1:
+        flags.error("--processes and --commits: write 1 or more")
+    try:
+        return measure(options)
+    except GitreelError as error:
+        print(f"scale: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Harvest with one process and with several, and print both. Raises GitreelError."""
+    if options.repo:
+        check_sources(options.repo, HarvestConfig())
     with tempfile.TemporaryDirectory(prefix="gitreel-scale-") as name:
         work = Path(name)
         commits = 150 if options.quick else options.commits

@@ -9,6 +9,7 @@ of one thread, so that a busy machine changes them little; memory is the peak re
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import os
@@ -28,6 +29,7 @@ from torch.utils.checkpoint import checkpoint
 
 from benchmarks import report
 from flows.server import free_port
+from schema.errors import GitreelError
 from training.data.batches import Sampler, collate, make_batch
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
@@ -377,12 +379,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Run everything; --quick leaves the longest windows and the slow forms out."""
     parser = report.parser(__doc__)
     parser.add_argument("--shards", help="film to measure on (default: a small repository, filmed first)")
-    parser.add_argument("--worker", help=report.argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.worker:
         rows, cols, steps, way = options.worker.split(",")
         memory_worker(int(rows), int(cols), int(steps), way)
         return 0
+    try:
+        if options.shards:
+            Warehouse(options.shards)  # what cannot be read is told before ten minutes of other measurements
+        return measure(options)
+    except GitreelError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Run every measurement and print it. Raises GitreelError."""
     quick = options.quick
     print(report.header("benchmarks.training", ["torch", "numpy", "pyarrow"], quick=quick))
     figures: dict[str, object] = {}
