@@ -27,6 +27,7 @@ from flows.board import Board
 from flows.server import prefect_api
 from pipeline.crawl.listing import read_list
 from pipeline.harvester import AUTHOR_KEY, HarvestConfig, Outcome, check_sources, finished
+from pipeline.messages import pasteable, printable
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
@@ -130,6 +131,10 @@ def named_repositories(options: argparse.Namespace) -> list[str]:
         names += read_list(options.repos_from, "--repos-from")
         if not names:
             raise ConfigError(f"--repos-from {options.repos_from}: no repository in it; write one path or URL a line")
+    for name in names:
+        if name.encode("utf-8", "replace").decode() != name:  # other bytes: no flow's parameter holds them
+            link = f"ln -s {pasteable(name)} NAME"
+            raise ConfigError(f"repository {printable(name)}: not a UTF-8 name; link it under another one: {link}")
     return list(dict.fromkeys(name for name in names if name))
 
 

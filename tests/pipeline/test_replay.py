@@ -1,12 +1,14 @@
 """Takes: gap-free, resumable anywhere, deterministic, bounded, every commit accounted for."""
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import replay as module
+from pipeline.git.environment import git_environment
 from pipeline.git.history import RewrittenHistoryError, walk
 from pipeline.replay import FilmedCommit, replay
 from pipeline.terminal.terminal import Terminal
@@ -222,6 +224,28 @@ def test_a_partial_clone_fetches_nothing(tmp_path: Path) -> None:
     r.git("clone", "-q", "--bare", "--filter=tree:0", url, str(tmp_path / "treeless"))
     with pytest.raises(SourceError, match="partial clone"):
         list(replay(tmp_path / "treeless", "o/r", CONFIG))
+
+
+def test_a_history_is_filmed_alike_whatever_names_its_objects_have(tmp_path: Path) -> None:
+    """SHA-1 or SHA-256; and a stream goes on where it was interrupted."""
+    films = []
+    for kind in ("sha1", "sha256"):
+        tree = tmp_path / kind
+        name = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        env = git_environment() | {"GIT_AUTHOR_DATE": "1600000000 +0000", "GIT_COMMITTER_DATE": "1600000000 +0000"}
+        subprocess.run(["git", "init", "-q", f"--object-format={kind}", tree], check=True, env=env)
+        for number in range(4):
+            (tree / "a.py").write_text("".join(f"line {n} of {number}\n" for n in range(9)))
+            (tree / f"dir{number}").mkdir()
+            (tree / f"dir{number}" / "b").write_text(f"{number}\n")
+            for command in (["add", "-A"], [*name, "commit", "-q", "-m", f"Commit {number}"]):
+                subprocess.run(["git", *command], cwd=tree, check=True, env=env)
+        takes = list(replay(tree, "o/r", CONFIG))
+        (*_, last) = replay(tree, "o/r", CONFIG, resume=takes[1].episode)
+        assert last.episode == takes[3].episode
+        films.append([(texts(take), take.film.action_T.tobytes()) for take in takes if take.film])
+    assert films[0] == films[1]
+    assert len(films[0]) == 4
 
 
 def test_lines_of_a_commit_over_a_limit_are_counted_as_not_typed(tmp_path: Path) -> None:
