@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def refused_while_locked(place: Path, act: Callable[[], object]) -> str:
 def by_nobody(act: Callable[[], str]) -> str:
     """What `act` returns in a process without rights. Root may call it."""
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():  # Python 3.12 warns of threads that other tests may have left
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         said = "did not end"
         try:

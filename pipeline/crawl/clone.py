@@ -102,7 +102,7 @@ def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | Non
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _fetch(source, entry, config, token, lock.fileno())
-        repository = open_repository(entry, shown=source.shown, cached=True)
+        repository = open_repository(entry, shown=str(source.folder or source.shown), cached=True)
         tip = repository.commit()
         (entry / USED).touch()
         evict(cache, config.cache_bytes, keep=entry.name)
@@ -131,8 +131,9 @@ def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | 
         raise error
     if (entry / "shallow").exists():
         shutil.rmtree(entry, ignore_errors=True)
-        why = "it is shallow at its origin; run there: git fetch --unshallow, or take what it was cloned from"
-        raise RefusedSource(f"repository {printable(source.shown)}: {why}", "shallow")
+        there = f" -C {pasteable(source.folder)}" if source.folder else ""
+        why = f"it is shallow at its origin; run there: git{there} fetch --unshallow, or take what it was cloned from"
+        raise RefusedSource(f"{_named(source)}: {why}", "shallow")
 
 
 def _run_fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int) -> str | None:
@@ -243,7 +244,7 @@ def _explained(failure: str, source: RemoteSource, entry: Path, config: CloneCon
     """The error for a fetch that failed with `failure`: refused for good, or a FetchError that may pass by itself."""
     text = failure.replace(token, "***") if token else failure
     text = re.sub(r"^(fatal|error): (unable to access '[^']*': )?", "", text)
-    low, where = text.lower(), f"repository {printable(source.shown)}"
+    low, where = text.lower(), _named(source)
     check = f"check with: git ls-remote {pasteable(source.url)}"
     rule = ""  # of a refusal; what may pass by itself has none
     if source.folder is not None:  # on this machine: more can be said
@@ -272,6 +273,11 @@ def _explained(failure: str, source: RemoteSource, entry: Path, config: CloneCon
     else:
         why = f"cannot be fetched ({printable(text)[1:-1]}); {check}"
     return RefusedSource(f"{where}: {why}", rule) if rule else FetchError(f"{where}: {why}")
+
+
+def _named(source: RemoteSource) -> str:
+    """What errors call it: a folder's URL has its path, which `shown` leaves out."""
+    return f"repository {printable(str(source.folder) if source.folder else source.shown)}"
 
 
 def _without_head(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None) -> tuple[str, str]:
