@@ -29,7 +29,7 @@ def test_a_finished_run_predicts_and_is_evaluated(finished: Path) -> None:
     assert run.predict(cells_TRC, action_T).shape == (8, 256)
     result = run.evaluate(count=2)
     assert (result["windows"], result["window"]) == (2, 16)
-    assert set(result["models"]) == {"lstm", "frame_only"}
+    assert set(result["models"]) == {"lstm", "frame_only", "keys_only"}
 
 
 def test_a_run_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_files_are_links_and_cost_no_room(warehouse: Path) -> None:
 
 def test_a_rewritten_history_is_shown_alone(warehouse: Path) -> None:
     takes = list(make_takes(9, repo_id="a/a", seed=7))
-    with StreamWriter(warehouse, "a/a", CONFIG, family="a/a", holds=lambda episode: False) as writer:
+    with StreamWriter(warehouse, "a/a", CONFIG, family="a/a", outdated=lambda stream, in_place: "rewritten") as writer:
         for take in takes:
             writer.append(take)
     build(warehouse)
@@ -258,7 +258,7 @@ def test_whoever_lists_the_folder_meanwhile_sees_a_beginning_of_every_stream(
     monkeypatch.setattr(Store, "link", watched)
     write(warehouse, "a/a", 20)
     build(warehouse)
-    with StreamWriter(warehouse, "a/a", CONFIG, family="a/a", holds=lambda episode: False) as writer:
+    with StreamWriter(warehouse, "a/a", CONFIG, family="a/a", outdated=lambda stream, in_place: "rewritten") as writer:
         for take in make_takes(30, repo_id="a/a", seed=9):
             writer.append(take)
     build(warehouse)
