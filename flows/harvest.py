@@ -191,5 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    code = 1
     with contextlib.suppress(BrokenPipeError):
-        sys.exit(main())
+        code = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Everything is stored and every process of ours has ended. Taking the libraries apart is left out: where a thread of
+    # Prefect's still holds a frame, DuckDB's binding prints forty lines about it.
+    os._exit(code)
