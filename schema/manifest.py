@@ -147,14 +147,26 @@ def stream_folder(repo_id: str) -> str:
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """A manifest from its bytes; `where` names the file. Raises CorruptError, SchemaVersionError."""
     try:
-        fields = json.loads(data)
-        check_version(fields.get("schema_version"), where)
-        return Manifest.model_validate_json(data)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError) as error:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        _check_said_version(data, where)  # another version's may have other fields
         raise CorruptError(
             f"{where}: not a stream's manifest; remove its folder and harvest the repository again: "
             "python -m flows.harvest --repo PATH"
         ) from error
+    check_version(manifest.schema_version if "schema_version" in manifest.model_fields_set else None, where)
+    return manifest
+
+
+def _check_said_version(data: bytes, where: str) -> None:
+    """Check the schema version that a JSON object names, whatever else is in it. Raises SchemaVersionError."""
+    try:
+        fields = json.loads(data)
+    except ValueError:
+        return
+    if isinstance(fields, dict):
+        version = fields.get("schema_version")
+        check_version(None if version is None else str(version), where)
 
 
 def file_metadata(config: ReplayConfig, table: str) -> dict[str, str]:

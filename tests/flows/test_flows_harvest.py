@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_exit_code_2(named, capsys, tmp_path):
 
 
 def test_without_git_it_is_one_line(repository, tmp_path):
-    environment = os.environ | {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PATH": str(tmp_path)}
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film", "--warehouse", "w"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
@@ -129,7 +129,7 @@ def test_runners_by_name(monkeypatch):
 
 def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tmp_path):
     (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:1/api"\n')
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {"PYTHONPATH": str(ROOT)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
 
     def run(*more):
