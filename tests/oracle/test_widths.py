@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.oracle.widths import read_vim
-from schema.widths import CELLS, CLASS, SHELL_SAFE, WIDTH_HASH, cell_width
+from schema.widths import CELLS, CLASS, SHELL_SAFE, VIM_VERSION, WIDTH_HASH, cell_width
 
 
 def test_every_code_point_has_a_class() -> None:
@@ -35,6 +35,8 @@ def test_the_installed_vim_draws_this_table(vim_here: str) -> None:
     """At the first and the last code point of every range."""
     change = np.flatnonzero(np.diff(CLASS)).tolist()
     points = sorted({1, 0x10FFFF, *change, *(point + 1 for point in change)} - {0})
-    _, classes = read_vim(points[1:])
+    version, classes = read_vim(points[1:])
+    if version != VIM_VERSION:  # a newer vim follows a newer Unicode; the table stays the modelled version's
+        pytest.skip(f"{vim_here}: widths are compared with the modelled version alone")
     wrong = [hex(p) for p, kind in zip(points[1:], classes, strict=True) if CLASS[p] != kind]
     assert not wrong, f"{vim_here}, which draws these in other cells: {wrong[:20]}"
