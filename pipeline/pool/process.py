@@ -57,9 +57,8 @@ def _context() -> ForkServerContext | SpawnContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # a child imports its parent's main module, too, which is quick once what that imports is there
-    main = getattr(sys.modules["__main__"], "__spec__", None)
-    context.set_forkserver_preload(["pipeline.pool.nursery", *([main.name] if main else [])])
+    # a child runs its parent's main module under another name: preloaded under its own, Python would warn of it
+    context.set_forkserver_preload(["pipeline.pool.nursery"])
     return context
 
 

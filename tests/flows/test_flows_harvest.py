@@ -13,7 +13,8 @@ import pytest
 
 from flows.harvest import configured, main, named_repositories, parser
 from flows.runner import configured_runner, task_runner
-from pipeline.harvester import check_sources
+from pipeline.crawl.source import LocalSource
+from pipeline.harvester import check_sources, source_of
 from schema.errors import ConfigError
 from tests.flows.harvesting import Endless
 from tests.repositories import Repository
@@ -89,7 +90,10 @@ def test_a_listed_folder_is_that_one(tmp_path, name, start):
     path = str(tmp_path / "all" / name)
     (tmp_path / "list").write_bytes(start + b"# ours\r\n" + os.fsencode(path) + b"  # another\r\n")
     assert named_repositories(flags("--repos-from", str(tmp_path / "list"))) == [path]
-    (source,) = check_sources([path], configured(flags()))
+    config = configured(flags())
+    (named,) = check_sources([path], config)
+    source = source_of(named, config)
+    assert isinstance(source, LocalSource)
     assert source.path == Path(path)
 
 
