@@ -91,7 +91,7 @@ def parse_source(text: str, *, protocols: tuple[str, ...] = ("https",), http_hos
     if "://" in text:
         return _remote(text.strip(), protocols, http_hosts)
     if (path := _local(text)) is not None:
-        return LocalSource(local_id(path), path, _folder_name(path))
+        return LocalSource(local_id(path), path, safe_name(path.name))
     shown = printable(text)
     if helper := _HELPER.match(text):
         raise SourceError(f"repository {shown}: remote helper {helper[1]!r} is never run; use an https:// URL")
@@ -105,6 +105,8 @@ def parse_source(text: str, *, protocols: tuple[str, ...] = ("https",), http_hos
 def _local(text: str) -> Path | None:
     """The folder that `text` names, absolute, as it is named: a link keeps its own name. None if there is none.
 
+    For a `.git` it is the working tree around it.
+
     Raises SourceError if that may not be seen.
     """
     path = Path(text)
@@ -114,8 +116,11 @@ def _local(text: str) -> Path | None:
         if not path.is_dir():
             return None
         if path.name in ("", ".."):  # '.', '..', '/'
-            return path.resolve()
-        return path.absolute() if ".." not in path.parts else path.parent.resolve() / path.name
+            path = path.resolve()
+        elif ".." in path.parts:
+            path = path.parent.resolve() / path.name
+        path = path.absolute()
+        return path.parent if path.name == ".git" else path
     except PermissionError:
         raise SourceError(f"repository {printable(text)}: {denied(path)}") from None
     except FileNotFoundError:
@@ -236,8 +241,10 @@ def checked_name(name: str) -> str:
 def same_source(one: Source, other: Source) -> bool:
     """Whether two sources are one repository, named twice: one folder, or one URL with and without '.git'."""
     if isinstance(one, RemoteSource) and isinstance(other, RemoteSource):
-        return one.url.rstrip("/").removesuffix(".git") == other.url.rstrip("/").removesuffix(".git")
-    return one == other
+        return one.url.removesuffix(".git") == other.url.removesuffix(".git")
+    if isinstance(one, LocalSource) and isinstance(other, LocalSource):
+        return one.path.resolve() == other.path.resolve()
+    return False
 
 
 def local_id(path: Path) -> str:

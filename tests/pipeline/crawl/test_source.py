@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.crawl.source import LocalSource, RemoteSource, local_id, parse_source, safe_name
+from pipeline.crawl.source import LocalSource, RemoteSource, local_id, parse_source, safe_name, same_source
 from schema.errors import SourceError
 
 
@@ -36,6 +36,20 @@ def test_a_linked_folder_has_the_name_of_the_link(tmp_path, monkeypatch):
     assert parse_source("click.git").shown == "click.git"
     assert parse_source("../mirrors/click.git").repo_id == "click"
     assert parse_source("flask/../0a1b/repo").repo_id == "0a1b/repo"  # as the system reads it: behind the link
+
+
+def test_spellings_of_one_repository_are_the_same(tmp_path, monkeypatch):
+    (tmp_path / "real" / "click" / ".git").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    first, *others = map(parse_source, ("real/click", "link/click", "real/click/.git", "real/../link/click/"))
+    assert all(same_source(first, other) for other in others)
+    first, *others = map(
+        parse_source, ("https://github.com/a/b", "https://github.com/a/b.git/", "https://www.github.com:443/a/b")
+    )
+    assert all(same_source(first, other) for other in others)
+    assert not same_source(first, parse_source("https://gitlab.com/a/b"))
+    assert not same_source(first, parse_source("real/click"))
 
 
 def test_the_home_folder_is_written_as_a_shell_would(tmp_path, monkeypatch):
