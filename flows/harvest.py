@@ -196,6 +196,6 @@ if __name__ == "__main__":
         code = main()
         sys.stdout.flush()
         sys.stderr.flush()
-    # Everything is stored and every process of ours has ended. Taking the libraries apart is left out: where a thread of
+    # All is stored and every process of ours has ended. Taking the libraries apart is left out: where a thread of
     # Prefect's still holds a frame, DuckDB's binding prints forty lines about it.
     os._exit(code)
