@@ -90,6 +90,8 @@ def parser() -> argparse.ArgumentParser:
 
 def configured(options: argparse.Namespace) -> HarvestConfig:
     """The flags as one validated config. Raises ConfigError."""
+    if options.report and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
+        raise ConfigError(f"--report {options.report}: no file can be made there; name one in a folder that exists")
     geometry = Geometry.parse(options.geometry)
     replay: dict[str, Any] = {"rows": geometry.rows, "cols": geometry.cols}
     for text in options.set:

@@ -72,6 +72,15 @@ def test_settings_that_do_not_hold(arguments):
         configured(flags(*arguments))
 
 
+@pytest.mark.parametrize("place", ["/proc/foo/report.json", "{folder}", "{folder}/none/report.json", "/dev/null/x"])
+def test_a_report_that_could_not_be_written_is_refused_before_the_harvest(repository, tmp_path, capsys, place):
+    report = place.format(folder=tmp_path)
+    arguments = ["--repo", str(repository.path), "--warehouse", str(tmp_path / "w"), "--report", report]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"--report {report}: ")
+    assert not (tmp_path / "w").exists()
+
+
 def test_repositories_from_flags_and_file_each_once(tmp_path):
     (tmp_path / "list").write_text("b  # two\n\na\n")
     assert named_repositories(flags("--repo", "a", "--repos-from", str(tmp_path / "list"))) == ["a", "b"]
