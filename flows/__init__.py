@@ -1,10 +1,22 @@
-"""Prefect wiring: flows, deployments and the command line. The work itself is in `pipeline`.
+"""Prefect: deployments, tasks, artifacts, and the commands. The work itself is in `pipeline`, and runs without Prefect.
 
 flows.harvest   the command: python -m flows.harvest --repo PATH_OR_URL
 flows.serve     the deployments harvest/github and harvest/local, served by one command
-flows.flow      the two flows and their task: one repository
-flows.worker    a worker process, and its end
-flows.board     progress between the workers and whoever watches, across threads, processes and machines
+flows.demo      the whole line on one repository
+flows.flow      the two flows
+flows.filming   the task: one repository
+flows.names     what a flow run is called
+flows.artifacts what a run leaves in Prefect's UI, and the token's Secret block
 flows.console   bars and the closing table
+flows.address   where Prefect's API is
 flows.server    Prefect's own API, started for one command when there is none
+flows.runner    where a flow's tasks run
+flows.runs      which flow runs live on this host
 """
+
+import sys
+
+from pipeline.pool import interruption
+
+if sys.argv[0] == "-m":  # python -m flows.…, whose module is being looked for: its imports may be interrupted, too
+    interruption.arm()

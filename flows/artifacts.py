@@ -1,11 +1,15 @@
-"""What a flow run leaves in Prefect's UI, and what it takes from it: artifacts, and the token's Secret block."""
+"""What a flow run leaves in Prefect's UI, and what it takes from it: artifacts, events, and the token's Secret block.
 
-import os
+`prefect deployment run … --watch` shows events and, as Prefect comes, no log: what a run waits for, or why it failed,
+is therefore an event (`announce`), beside the line in the log.
+"""
+
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Literal, cast
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -15,13 +19,17 @@ from prefect.artifacts import (
     update_progress_artifact,
 )  # fmt: skip
 from prefect.blocks.system import Secret
-from prefect.exceptions import PrefectException
+from prefect.events import emit_event
+from prefect.exceptions import CancelledRun, FailedRun, PrefectException
+from prefect.logging import get_run_logger
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from flows.board import Board
 from pipeline.harvester import HarvestConfig, Outcome
+from pipeline.pool import run
+from pipeline.pool.board import Board
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
+from schema.errors import GitreelError
 from schema.manifest import MANIFEST, stream_folder
 
 SECRET = "github-token"
@@ -30,13 +38,36 @@ REFRESH_SECONDS = 5.0
 
 def github_token() -> str | None:
     """GITHUB_TOKEN, else the Secret block 'github-token', else None. Never logged, never a parameter."""
-    if token := os.environ.get("GITHUB_TOKEN", "").strip():
+    if token := run.github_token():
         return token
     try:
         block = run_coro_as_sync(Secret.aload(SECRET))
     except (ValueError, PrefectException, OSError):
         return None
     return (str(block.get()) or None) if block is not None else None
+
+
+def announce(line: str, kind: Literal["waiting", "failed"] = "waiting") -> None:
+    """Log a line within a run, and show it to whoever watches, as an event 'gitreel.waiting' or 'gitreel.failed'."""
+    get_run_logger().warning(line)
+    # `--watch` prints an event's resource by its name, and takes what is in brackets for markup
+    name = line.replace("[", "(").replace("]", ")")
+    emit_event(f"gitreel.{kind}", {"prefect.resource.id": f"gitreel.{kind}", "prefect.resource.name": name})
+
+
+class _InALine(logging.Filter):
+    """A repository that cannot be filmed is no fault of the program: its one line says all, a traceback nothing."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, GitreelError):
+            record.exc_info = None
+        # what Prefect's engine says after a flow has ended as failed or cancelled, which is told already
+        return not isinstance(error, FailedRun | CancelledRun)
+
+
+for _name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
+    logging.getLogger(_name).addFilter(_InALine())
 
 
 @contextmanager

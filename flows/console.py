@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -22,10 +22,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from flows.board import Board
 from pipeline.harvester import Outcome
+from pipeline.pool.board import Board
 
 POLL_SECONDS = 0.25
+STATUSES = ("complete", "partial", "refused", "failed", "not begun")
 
 
 class StepsRate(ProgressColumn):
@@ -37,18 +38,38 @@ class StepsRate(ProgressColumn):
         return Text(f"{rate:,.0f} steps/s", style="progress.data.speed")
 
 
+class StoppableBars(Bars):
+    """Bars that say, below, that the work has been asked to end."""
+
+    stopping = False
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The bars, and what is awaited."""
+        yield from super().get_renderables()
+        if self.stopping:
+            yield Text("storing what was filmed; Ctrl-C once more ends at once")
+
+
 @contextmanager
 def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]:
-    """Draw the board until the block ends: commits done of all, steps a second, remaining time."""
+    """Draw the board until the block ends: commits done of all, steps a second, remaining time, what it says."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"),
         StepsRate(), TimeRemainingColumn(compact=True),
     )  # fmt: skip
     ended = threading.Event()
-    with Bars(*columns, console=console, transient=not console.is_terminal) as drawn:
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    with StoppableBars(*columns, console=console, disable=not console.is_terminal) as drawn:
         rows = [drawn.add_task(escape(name), total=None, start=False, steps=0) for name in names]
 
+        told = 0
+
         def draw() -> None:
+            nonlocal told
+            for line in board.said(told):
+                told += 1
+                (console if console.is_terminal else errors).print(escape(line), soft_wrap=True)
+            drawn.stopping = board.stopped
             for place, row in enumerate(rows):
                 progress = board.read(place)
                 if progress is not None:
@@ -70,6 +91,7 @@ def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]
             ended.set()
             watcher.join()
             draw()
+            drawn.stopping = False
 
 
 def closing_table(outcomes: Sequence[Outcome], seconds: float) -> Table:
@@ -148,6 +170,14 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     if any(o.status == "partial" for o in outcomes):
         sentences.append("Stopped early: run the same command again to go on.")
     return " ".join(sentences)
+
+
+def interrupted(outcomes: Sequence[Outcome], named: int) -> str:
+    """The one line of an interrupted run: what it did of the repositories named."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    counts["not begun"] = named - len(outcomes)
+    words = [f"{count} {status}" for status in STATUSES if (count := counts[status])]
+    return f"interrupted ({', '.join(words)}); run the same command again to go on"
 
 
 def _numbers(outcome: Outcome) -> list[str]:

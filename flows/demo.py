@@ -9,14 +9,17 @@ Two programs run one after the other, each printed as you would type it:
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline.example import make_example
 from pipeline.git.repository import open_repository
+from pipeline.pool import interruption
 from pipeline.watch.ansi import safe
 from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name
@@ -45,9 +48,18 @@ def usable(repo: str) -> str | None:
 
 
 def _run(*arguments: str) -> None:
-    """Run one of our programs, shown first; its failure is the demo's."""
+    """Run one of our programs, shown first; its failure is the demo's, and so is its end when interrupted."""
     print(f"\n$ python {' '.join(arguments)}", flush=True)
-    code = subprocess.run([sys.executable, *arguments]).returncode
+    program = subprocess.Popen([sys.executable, *arguments])
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGINT:  # a terminal's Ctrl-C reaches the program itself
+            program.send_signal(signal.SIGINT)
+
+    with interruption.answered(pass_on):
+        code = program.wait()
+    if code < 0:  # ended by a signal before it could say so
+        interruption.leave(interruption.LINE)
     if code:
         raise SystemExit(code)
 

@@ -1,70 +1,54 @@
-"""The task: one repository. And the loop that runs one a repository and keeps the database fresh meanwhile."""
+"""The Prefect task: one repository. And the loop, within a flow run, that runs one a repository.
 
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+What they do is `pipeline.pool.run`; Prefect adds tries again, states, logs and events, which its UI shows.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect import task
+from prefect import State, task
 from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
+from prefect.states import Cancelled
 
-from flows import artifacts, worker
-from flows.board import Board
-from pipeline.crawl.clone import FetchError
-from pipeline.crawl.source import RefusedSource
-from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered, source_of
-from pipeline.shards.store import Store
-from pipeline.warehouse import build as warehouse
-from schema.errors import GitreelError, WarehouseError
+from flows import artifacts
+from pipeline.harvester import HarvestConfig, Outcome
+from pipeline.pool import interruption, run, worker
+from pipeline.pool.board import Board
+from pipeline.pool.run import Job
 
 TAG = "gitreel-film"  # a concurrency limit by this tag holds over all machines: prefect concurrency-limit create
-REBUILD_SECONDS = 60.0  # the database is refreshed at most so often while a harvest runs
 
 
-def _passing(task: Any, run: Any, state: Any) -> bool:
-    """Retry what may pass by itself: an unreachable host, a lock; never a refusal."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, FetchError) or (isinstance(error, WarehouseError) and "lock" in str(error))
+def _may_pass(task: Any, task_run: Any, state: Any) -> bool:
+    return run.may_pass(state.result(raise_on_failure=False))
 
 
 @task(
     name="film a repository",
-    task_run_name="{named}",
+    task_run_name="{job.named}",
     tags={TAG},
     cache_policy=NO_CACHE,
     persist_result=False,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_passing,
+    retry_jitter_factor=run.RETRY_JITTER,
+    retry_condition_fn=_may_pass,
 )
-def film(
-    named: str, config: HarvestConfig, place: int, board: str, licence: str | None = None, *, found: bool = False
-) -> Outcome:
-    """Film what is new of one repository (`pipeline.harvester.harvest_repository`).
+def film(job: Job, config: HarvestConfig) -> Outcome | State[Any]:
+    """Film what is new of one repository (`pipeline.pool.run.film`); cancelled where a stop left it untouched."""
+    board = Board(job.board)
 
-    One that a crawl `found`, and that turns out to be empty, gone or too large, is refused: no error, a row of `drops`.
-    """
-    seen = Board(board)
+    def told(line: str) -> None:
+        artifacts.announce(line)
+        board.say(line)
+
     with worker.at_work():
         try:
-            return harvest_repository(
-                named,
-                config,
-                licence=licence,
-                token=artifacts.github_token() if "://" in named else None,
-                report=lambda progress: seen.tell(place, progress),
-                stop=lambda: seen.stopped or worker.orphaned(),
-            )
-        except RefusedSource as refusal:
-            if not found:
-                raise
-            source = source_of(named, config)
-            return refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
+            token = artifacts.github_token() if "://" in job.named else None
+            outcome = run.film(job, config, token=token, told=told)
+        except Exception as error:
+            if run.may_pass(error):
+                told(str(error))
+            raise
+    return outcome or Cancelled(message="stopped before it began")
 
 
 def film_all(
@@ -73,62 +57,28 @@ def film_all(
     board: Board,
     *,
     retries: int = 0,
-    licences: dict[str, str] | None = None,
+    licences: Mapping[str, str] | None = None,
     found: bool = False,
 ) -> list[Outcome]:
-    """Film repositories, one task each, within a flow run; refresh the database now and then, and at the end."""
-    with stopping(board):
+    """Film repositories, one task each, within a flow run; refresh the database now and then, and at the end.
+
+    Those that a stop left untouched have no outcome.
+    """
+    tried = film.with_options(retries=retries, retry_delay_seconds=run.retry_delays(retries))
+    with interruption.held_back():
         futures: list[Any] = [
-            film.with_options(retries=retries).submit(
-                name, config, place, str(board.folder), (licences or {}).get(name), found=found
-            )
+            tried.submit(Job(name, place, str(board.folder), 0, (licences or {}).get(name), found), config)
             for place, name in enumerate(named)
         ]
-        waiting, built = list(futures), time.monotonic()
-        while waiting:
-            waiting[0].wait(1.0)
-            before = len(waiting)
-            waiting = [future for future in waiting if not future.wrapped_future.done()]  # `state` would ask the server
-            if 0 < len(waiting) < before and time.monotonic() - built > REBUILD_SECONDS:
-                warehouse.build(config.warehouse, settle=False)
-                built = time.monotonic()
-        outcomes = [_outcome(name, future) for name, future in zip(named, futures, strict=True)]
-    store = Store(config.warehouse)
-    if any(outcome.status != "failed" for outcome in outcomes) and not registered(store):
-        warehouse.build(store)
-    return outcomes
+    run.follow([future.wrapped_future for future in futures], config, board)  # `state` would ask the server
+    outcomes = [_outcome(name, future) for name, future in zip(named, futures, strict=True)]
+    return run.settle([outcome for outcome in outcomes if outcome is not None], config, board)
 
 
-def _outcome(named: str, future: Any) -> Outcome:
+def _outcome(named: str, future: Any) -> Outcome | None:
+    if future.wrapped_future.cancelled():
+        return None
+    if future.state.is_cancelled():
+        return None
     result = future.result(raise_on_failure=False)
-    if isinstance(result, Outcome):
-        return result
-    if isinstance(result, GitreelError):
-        return Outcome(repo_id=named, status="failed", reason=str(result))
-    if isinstance(result, KeyboardInterrupt):
-        return Outcome(repo_id=named, status="partial", reason="interrupted")
-    first = str(result).splitlines()[0] if str(result) else ""
-    return Outcome(repo_id=named, status="failed", reason=f"{named}: {type(result).__name__}: {first}")
-
-
-@contextmanager
-def stopping(board: Board) -> Iterator[None]:
-    """On SIGINT and SIGTERM, let every worker end soon, with what it has; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: dict[int, Any] = {}
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if board.stopped:
-            raise KeyboardInterrupt
-        board.stop()
-        print("stopping, what was filmed is stored; once more ends at once", file=sys.stderr, flush=True)
-
-    for kind in (int(signal.SIGINT), int(signal.SIGTERM)):
-        before[kind] = signal.signal(kind, stop)
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+    return result if isinstance(result, Outcome) else run.failure(named, result)

@@ -12,19 +12,21 @@ from prefect import State, flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from prefect.tasks import exponential_backoff
 from pydantic import Field, ValidationError
 
-from flows import artifacts, console, runs
-from flows.board import Board
+from flows import artifacts, console, names, runs
+from flows.delivery import deliver_events
 from flows.filming import film_all
-from flows.harvest import author_setting
 from flows.runner import configured_runner
-from pipeline.crawl.clone import FetchError
+from pipeline.crawl.clone import FetchError, Stopped
 from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import Finding, GitHubQuery, find
-from pipeline.harvester import HarvestConfig, Outcome, check_sources, refuse_found
+from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, refuse_found
+from pipeline.pool import interruption
+from pipeline.pool.board import Board
+from pipeline.pool.run import pause
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
@@ -40,11 +42,21 @@ Screen = Annotated[
         description="ROWSxCOLS, cells: 4x24 to 500x1000",
     ),
 ]
+STOPPED = "stopped, what was filmed is stored; run it again, and it goes on where it was"
+ANNOUNCED = 20  # failures of one run, at most; the summary has all
 _BOTH = ("licences", "allow_unknown_licence")  # settings of the query and of the harvest alike
 
 
 def _only_faults(task: Any, run: Any, state: Any) -> bool:
     return isinstance(state.result(raise_on_failure=False), FetchError)
+
+
+def _github_name() -> str:
+    return names.github_name(runtime.flow_run.parameters)
+
+
+def _local_name() -> str:
+    return names.local_name(runtime.flow_run.parameters)
 
 
 @task(
@@ -56,16 +68,29 @@ def _only_faults(task: Any, run: Any, state: Any) -> bool:
     retry_jitter_factor=0.5,
     retry_condition_fn=_only_faults,
 )
-def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig) -> Finding:
-    """Ask GitHub (`pipeline.crawl.search`), waits told in the log."""
-    told = get_run_logger().info
-    client = Client(api, config.cache_folder.parent / "github", token=artifacts.github_token(), told=told)
-    finding = find(query, client)
-    told("GitHub: %d repositories, %d refused, %d requests", len(finding.kept), len(finding.refused), client.asked)
+def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig, board: str) -> Finding:
+    """Ask GitHub (`pipeline.crawl.search`); what is waited for is announced. Raises Stopped when the board says so."""
+    told = Board(board)
+
+    def sleep(seconds: float) -> None:
+        if not pause(seconds, told):
+            raise Stopped("stopped while GitHub was asked")
+
+    token = artifacts.github_token()
+    memory = config.cache_folder.parent / "github"
+    client = Client(api, memory, token=token, told=artifacts.announce, sleep=sleep)
+    try:
+        finding = find(query, client)
+    except FetchError as error:
+        artifacts.announce(str(error))
+        raise
+    get_run_logger().info(
+        "GitHub: %d repositories, %d refused, %d requests", len(finding.kept), len(finding.refused), client.asked
+    )
     return finding
 
 
-@flow(name="harvest", flow_run_name="github", task_runner=configured_runner(), persist_result=False)
+@flow(name="harvest", flow_run_name=_github_name, task_runner=configured_runner(), persist_result=False)
 def harvest_github(
     search: Annotated[str, Field(max_length=256)] = "",
     languages: list[str] | None = None,
@@ -97,7 +122,7 @@ def harvest_github(
         "repositories": repositories, "repositories_file": repositories_file, "limit": limit,
     }  # fmt: skip
 
-    def run() -> list[Outcome]:
+    def run(board: Board) -> list[Outcome]:
         said = {name: value for name, value in given.items() if value not in ("", None)}
         api = ApiConfig(base_url=api_url, max_wait_seconds=max_wait_seconds)
         wanted, chosen = agreed(
@@ -105,7 +130,7 @@ def harvest_github(
             harvest_config(config, warehouse, geometry).model_copy(update={"token_origins": (api.clone_origin,)}),
         )
         try:
-            finding = find_repositories(wanted, api, chosen)
+            finding = find_repositories(wanted, api, chosen, str(board.folder))
         except RateLimitedError as limited:
             return _come_back(limited)
         if not (finding.kept or finding.refused):
@@ -116,12 +141,12 @@ def harvest_github(
         named = [found.clone_url for found in finding.kept]
         named = list(check_sources(named, chosen)) if named else []
         licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
-        return _film(named, chosen, Board(), retries, licences, refused)
+        return _film(named, chosen, board, retries, licences, refused)
 
     return _told(run)
 
 
-@flow(name="harvest", flow_run_name="local", task_runner=configured_runner(), persist_result=False)
+@flow(name="harvest", flow_run_name=_local_name, task_runner=configured_runner(), persist_result=False)
 def harvest_local(
     repositories: list[str] | None = None,
     warehouse: str = "warehouse",
@@ -132,40 +157,60 @@ def harvest_local(
 ) -> RESULT | State[Any]:
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
 
-    def run() -> list[Outcome]:
+    def run(told: Board) -> list[Outcome]:
         chosen = harvest_config(config, warehouse, geometry)
         named = list(check_sources(repositories or ["."], chosen))
-        return _film(named, chosen, Board(board or None), retries)
+        return _film(named, chosen, told, retries)
 
-    return _told(run)
+    return _told(run, board)
 
 
-def _told(run: Callable[[], list[Outcome]]) -> RESULT | State[Any]:
-    """What became of each repository; for whoever watches a deployment's run, the reasons in its log.
+def _told(run: Callable[[Board], list[Outcome]], folder: str = "") -> RESULT | State[Any]:
+    """What became of each repository; for whoever watches a deployment's run, the reasons in its log and as events.
 
-    There, what is wrong with the parameters, or a harvest of which nothing came, is a failed run with one line.
+    There, what is wrong with the parameters, or a harvest of which nothing came, is a failed run with one line, and one
+    that was stopped (by a signal, as Prefect cancels a run, too) is a cancelled one.
     """
-    if runtime.deployment.id:
+    served = bool(runtime.deployment.id)
+    if served:
         runs.hold(str(runtime.flow_run.id))
+    board = Board(folder or None)
     try:
-        outcomes = run()
+        with interruption.heard(board.stop, lambda: None):  # Prefect's runner itself insists, after half a minute
+            outcomes = run(board)
+        return Cancelled(message=STOPPED) if served and board.stopped else _ended(outcomes, served)
     except ValidationError as error:
         first = error.errors()[0]
         refusal: GitreelError = ConfigError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
     except GitreelError as error:
+        if served and board.stopped:
+            return Cancelled(message=STOPPED)
         refusal = error
-    else:
-        log = get_run_logger()
-        for line in [*console.reasons(outcomes), *([console.verdict(outcomes)] if outcomes else [])]:
-            log.info(line)
-        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-        if failed and len(failed) == len(outcomes) and runtime.deployment.id:
-            return Failed(message=failed[0].reason)
-        return [outcome.model_dump() for outcome in outcomes]
-    if not runtime.deployment.id:
+    except Exception as error:  # a fault of ours: Prefect logs where
+        artifacts.announce(f"{type(error).__name__}: {error}", "failed")
+        deliver_events()
+        raise
+    finally:
+        board.remove()
+    if not served:
         raise refusal.with_traceback(None)  # Prefect keeps it to the end, and what its frames hold of DuckDB
-    get_run_logger().error(str(refusal))
+    artifacts.announce(str(refusal), "failed")
+    deliver_events()
     return Failed(message=str(refusal))
+
+
+def _ended(outcomes: list[Outcome], served: bool) -> RESULT | State[Any]:
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    for outcome in failed[:ANNOUNCED]:
+        artifacts.announce(outcome.reason, "failed")
+    log = get_run_logger()
+    others = [outcome for outcome in outcomes if outcome.status != "failed"]
+    for line in [*console.reasons(others), *([console.verdict(outcomes)] if outcomes else [])]:
+        log.info(line)
+    deliver_events()
+    if failed and not others and served:
+        return Failed(message=failed[0].reason)
+    return [outcome.model_dump() for outcome in outcomes]
 
 
 def _film(
@@ -214,5 +259,5 @@ def _come_back(limited: RateLimitedError) -> list[Outcome]:
     run_deployment(
         f"{name}/{deployment}", parameters=runtime.flow_run.parameters, scheduled_time=when, timeout=0, as_subflow=False
     )
-    get_run_logger().info("%s; this run ends, the next is scheduled for %s", limited, when.isoformat())
+    artifacts.announce(f"{limited}; this run ends, the next is scheduled for {when.isoformat()}")
     return []

@@ -1,17 +1,16 @@
 """Film repositories: `python -m flows.harvest --repo PATH_OR_URL [--repo …]`.
 
-Works without any server: Prefect's API is started for the command and ended with it. Running it again does nothing for
-what is filmed, appends what is new, and goes on where an interrupted run stopped. Exit code 2 and one line on bad
-input.
+Works without any server: a pool of processes films (`pipeline.pool`). Where a Prefect server is named and answers, or
+with --prefect, the same functions run as a Prefect flow, which its UI shows. Running it again does nothing for what is
+filmed, appends what is new, and goes on where an interrupted run stopped. Exit code 2 and one line on bad input, 130
+and one line when interrupted.
 """
 
 import argparse
 import contextlib
-import hashlib
 import importlib
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -22,17 +21,20 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from flows import address
 from flows import console as shown
-from flows.board import Board
-from flows.server import prefect_api
+from pipeline import temporary
 from pipeline.crawl.listing import read_list
-from pipeline.harvester import AUTHOR_KEY, HarvestConfig, Outcome, check_sources, finished
+from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, finished
 from pipeline.messages import pasteable, printable
+from pipeline.pool import interruption, process
+from pipeline.pool.board import Board
+from pipeline.pool.run import Kind, film_all
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
-OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+OK, BAD_INPUT, INTERRUPTED = 0, 2, interruption.INTERRUPTED
 
 
 class NameOfLast(argparse.Action):
@@ -66,15 +68,17 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--warehouse", default="warehouse", help="folder, or s3://bucket/prefix")
     add("--geometry", default="24x80", metavar="ROWSxCOLS", help="screen size, cells")
-    add("--workers", type=int, default=0, help="repositories at a time; 0: one a core")
+    add("--workers", type=number, default=0, help="repositories at a time; 0: one a core")
     add("--runner", choices=("auto", "threads", "processes", "dask"), default="auto",
         help="where workers run; auto: processes when there are several")  # fmt: skip
     add("--dask-address", default="", help="scheduler of an existing Dask cluster")
+    add("--prefect", action=argparse.BooleanOptionalAction,
+        help="as a Prefect flow, seen in its UI; by default where a Prefect server is named and answers")  # fmt: skip
     add("--cache", default="", help="folder of clones; empty: ~/.cache/gitreel/clones")
     add("--cache-bytes", type=int, default=32 << 30, help="bytes of clones kept")
     add("--max-clone-bytes", type=int, default=4 << 30, help="bytes; a larger clone is killed")
     add("--timeout", type=float, default=3600.0, help="seconds a fetch may take")
-    add("--retries", type=int, default=0, help="times to try an unreachable URL again")
+    add("--retries", type=number, default=0, help="times to try an unreachable URL again")
     add("--protocol", action="append", default=[], choices=("ssh", "file"), help="allowed besides https")
     add("--http-host", action="append", default=[], help="host that plain http may be used with")
     add("--licence", action="append", default=[], metavar="SPDX", help="allow this licence too")
@@ -86,6 +90,13 @@ def parser() -> argparse.ArgumentParser:
     add("--set", action="append", default=[], metavar="NAME=VALUE",
         help="a replay setting: " + ", ".join(ReplayConfig.model_fields))  # fmt: skip
     return flags
+
+
+def number(text: str) -> int:
+    """A flag's whole number from 0 on. argparse names the flag in the error."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, 0 or more")
+    return int(text)
 
 
 def configured(options: argparse.Namespace) -> HarvestConfig:
@@ -120,12 +131,6 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
         raise ConfigError(f"{name}: {first['msg']}; see: python -m flows.harvest --help") from None
 
 
-def author_setting() -> dict[str, str]:
-    """With GITREEL_AUTHOR_KEY set, author ids are stored, hashed with it; its own hash becomes part of the settings."""
-    key = os.environ.get(AUTHOR_KEY, "")
-    return {"author_key_hash": hashlib.sha256(key.encode()).hexdigest()} if key else {}
-
-
 def named_repositories(options: argparse.Namespace) -> list[str]:
     """--repo and --repos-from, in order, each once. Raises ConfigError."""
     names = list(options.repo)
@@ -140,45 +145,103 @@ def named_repositories(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def harvest(named: list[str], config: HarvestConfig, options: argparse.Namespace, console: Console) -> list[Outcome]:
-    """Run the flow with bars. Raises GitreelError."""
-    workers = min(options.workers or os.cpu_count() or 1, len(named))
-    runner = options.runner
-    if runner == "auto":
-        runner = "processes" if workers > 1 else "threads"
-    board = Board()
-    try:
-        with prefect_api(meanwhile=lambda: importlib.import_module("flows.flow")):
+class Harvest:
+    """One run of the command: its work, for the thread that no signal reaches, and how that work is ended."""
+
+    def __init__(self, options: argparse.Namespace, console: Console) -> None:
+        self.options, self.console = options, console
+        self.board: Board | None = None
+        self.named: list[str] = []
+        self.begun = False
+
+    def work(self) -> list[Outcome]:
+        """Film what is named. Raises GitreelError."""
+        self.board = board = Board()
+        try:
+            return self._work(board)
+        finally:
+            board.remove()
+
+    def _work(self, board: Board) -> list[Outcome]:
+        config = configured(self.options)
+        self.named = list(check_sources(named_repositories(self.options), config))
+        if outcomes := finished(self.named, config):
+            return outcomes
+        workers = min(self.options.workers or os.cpu_count() or 1, len(self.named))
+        kind: Kind = self.options.runner
+        if self.options.runner == "auto":
+            kind = "processes" if workers > 1 else "threads"
+        if self._as_flow():
+            return self._flow(board, config, kind, workers)
+        with shown.bars(self.console, self.named, board):
+            self.begun = True
+            return film_all(
+                self.named, config, board, runner=kind, workers=workers,
+                dask_address=self.options.dask_address, retries=self.options.retries,
+            )  # fmt: skip
+
+    def _as_flow(self) -> bool:
+        """Whether Prefect runs it: as asked for, else where a server is named and answers."""
+        if self.options.prefect is not None:
+            return bool(self.options.prefect)
+        named = address.named()
+        if named is None or address.answers(named.url):
+            return named is not None
+        if named.by not in address.FILES:  # those of this folder name one for whoever starts it, today or not
+            self.console.print(f"Prefect: none answers at {named.url} ({named.by}); filming without it", soft_wrap=True)
+        return False
+
+    def _flow(self, board: Board, config: HarvestConfig, kind: Kind, workers: int) -> list[Outcome]:
+        from flows.server import prefect_api
+
+        with prefect_api(meanwhile=lambda: importlib.import_module("flows.flow")) as url:
             from flows.flow import harvest_local
             from flows.runner import task_runner
 
-            run = harvest_local.with_options(task_runner=task_runner(runner, workers, options.dask_address))
-            with shown.bars(console, named, board):
-                results = run(named, retries=options.retries, board=str(board.folder), config=config)
+            if self.console.is_terminal:
+                self.console.print(f"Prefect: {url.removesuffix('/api')}", soft_wrap=True)
+            run = harvest_local.with_options(task_runner=task_runner(kind, workers, self.options.dask_address))
+            with shown.bars(self.console, self.named, board):
+                self.begun = True
+                results = run(self.named, retries=self.options.retries, board=str(board.folder), config=config)
         return [Outcome.model_validate(result) for result in results]
-    finally:
-        shutil.rmtree(board.folder, ignore_errors=True)
+
+    def stop(self) -> bool:
+        """Ask the work to end soon; False where nothing has begun that would have to."""
+        if self.board:
+            self.board.stop()
+        return self.begun
+
+    def clear(self) -> None:
+        """End what was started, before this process ends at once."""
+        process.end_all()
+        temporary.remove_all()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Returns the exit code."""
+    """The command line. Returns the exit code. Call it in the main thread."""
     options = parser().parse_args(arguments)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
+    harvest = Harvest(options, console)
+    supervised = interruption.Supervised(harvest.work, stop=harvest.stop, clear=harvest.clear)
     try:
-        config = configured(options)
-        named = list(check_sources(named_repositories(options), config))
-        outcomes = finished(named, config) or harvest(named, config, options, console)
-    except GitreelError as error:
+        outcomes = supervised.run()
+    except Exception as error:
+        if supervised.interrupted:
+            errors.print(interruption.LINE)
+            return INTERRUPTED
+        if not isinstance(error, GitreelError):
+            raise
         errors.print(escape(str(error)))
         return BAD_INPUT
-    except KeyboardInterrupt:
-        errors.print("interrupted; run the same command again to go on")
-        return INTERRUPTED
     if options.report:
         options.report.write_text(
             json.dumps({"repositories": [outcome.model_dump() for outcome in outcomes]}, indent=2) + "\n"
         )
+    if supervised.interrupted:
+        errors.print(shown.interrupted(outcomes, len(harvest.named)))
+        return INTERRUPTED
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if len(failed) < len(outcomes):
         console.print(shown.closing_table(outcomes, time.monotonic() - started))
@@ -200,4 +263,5 @@ if __name__ == "__main__":
         sys.stderr.flush()
     # All is stored and every process of ours has ended. Taking the libraries apart is left out: where a thread of
     # Prefect's still holds a frame, DuckDB's binding prints forty lines about it.
+    temporary.remove_all()
     os._exit(code)

@@ -7,14 +7,13 @@ GITREEL_DASK     address of a Dask scheduler      default: a local cluster
 
 import logging
 import os
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from flows import worker
+from pipeline.pool import worker
+from pipeline.pool.run import Kind
 from schema.errors import ConfigError
-
-Kind = Literal["threads", "processes", "dask"]
 
 
 def configured_runner() -> TaskRunner[Any]:

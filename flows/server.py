@@ -1,8 +1,7 @@
 """Prefect's API for one command: the one that is named and answers, else an own one that ends with the command.
 
-Prefect's server-less mode is off as soon as a `prefect.toml` names an address; this module makes no difference between
-the two. The own server keeps its database in a temporary folder, so that parallel commands never meet, and is killed by
-the kernel if the command is (on Linux): a crash leaves nothing behind.
+The own server keeps its database in a temporary folder, so that parallel commands never meet, and is killed by the
+kernel if the command is (on Linux): a crash leaves nothing behind.
 
     python -m flows.server PORT PARENT      the server's own process
 """
@@ -10,6 +9,7 @@ the kernel if the command is (on Linux): a crash leaves nothing behind.
 import argparse
 import contextlib
 import ctypes
+import importlib
 import os
 import shutil
 import signal
@@ -18,13 +18,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from flows import address
 from pipeline.temporary import temporary_folder
 from schema.errors import ConfigError
 
@@ -32,12 +31,12 @@ START_SECONDS = 180.0
 _PR_SET_PDEATHSIG = 1
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_SERVER_UI_ENABLED": "false",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # runs are logged in the API, for the UI
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_CLI_PROMPT": "false",
     "DO_NOT_TRACK": "1",
+    # said by a process of Python's own when we end at once
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
 }
 
 
@@ -45,45 +44,62 @@ _QUIET = {
 def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]:
     """Yield the API's address; call it before anything imports prefect.
 
-    An address in PREFECT_API_URL is used if it answers; otherwise a server of our own is started for this block,
-    whatever `prefect.toml` says. Child processes inherit the address. `meanwhile` (an import, say) runs while the
-    server starts. Raises ConfigError when it does not start.
+    A named address is used if it answers; otherwise a server of our own is started for this block. Child processes
+    inherit the address. `meanwhile` (an import, say) runs while the server starts. Raises ConfigError when it does not
+    start.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    named = os.environ.get("PREFECT_API_URL", "")
-    if named and answers(named):
-        yield named
+    named = address.named()
+    if named and address.answers(named.url):
+        with _environment(PREFECT_API_URL=named.url):
+            meanwhile()
+            yield named.url
         return
     with temporary_folder("prefect") as folder:
-        home, database, template = str(folder), folder / "prefect.db", _template()
+        database, template, port = folder / "prefect.db", empty_database(), free_port()
         if template.exists():
             shutil.copyfile(template, database)
-        port = free_port()
-        address = f"http://127.0.0.1:{port}/api"
-        os.environ |= {
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
-            "PREFECT_HOME": home,
-            "PREFECT_API_URL": address,
-        }
-        server = start_server(port, home)
-        try:
-            meanwhile()
-            wait_for(server, address, folder / "server.log")
-            _remember(database, template)
-            yield address
-        finally:
-            os.environ["PREFECT_API_URL"] = named
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.terminate()
-                server.wait(3)
-            server.kill()
-            server.wait()
+        url = f"http://127.0.0.1:{port}/api"
+        with _environment(
+            PREFECT_SERVER_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{database}",
+            PREFECT_HOME=str(folder),
+            PREFECT_API_URL=url,
+        ):
+            server = start_server(port, folder)
+            try:
+                meanwhile()
+                wait_for(server, url, folder / "server.log")
+                _remember(database, template)
+                yield url
+            finally:
+                if "prefect" in sys.modules:  # imported, if at all, for the run that has just ended
+                    importlib.import_module("flows.delivery").deliver_logs()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.terminate()
+                    server.wait(3)
+                server.kill()
+                server.wait()
 
 
-def start_server(port: int, home: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """The environment with these variables, until the block ends."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def start_server(port: int, home: Path) -> subprocess.Popen[bytes]:
     """Start Prefect's server in a process group of its own: Ctrl-C reaches us first."""
-    with (Path(home) / "server.log").open("wb") as log:
+    with (home / "server.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(port), str(os.getpid())],
             stdin=subprocess.DEVNULL,
@@ -95,23 +111,14 @@ def start_server(port: int, home: str) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_for(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Until it answers. Raises ConfigError with the last line that it wrote."""
     deadline = time.monotonic() + START_SECONDS
-    while not answers(address):
+    while not address.answers(url):
         if server.poll() is not None or time.monotonic() > deadline:
             lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
             raise ConfigError(f"Prefect's server did not start ({lines[-1]}); see what it says: prefect server start")
         time.sleep(0.1)
-
-
-def answers(address: str, seconds: float = 3.0) -> bool:
-    """Whether a Prefect API answers at `address` ('http://127.0.0.1:4200/api')."""
-    try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=seconds) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
 
 
 def free_port() -> int:
@@ -122,7 +129,7 @@ def free_port() -> int:
     return port
 
 
-def _template() -> Path:
+def empty_database() -> Path:
     """An empty database of this Prefect version: making one anew takes a third of the server's start."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "gitreel" / f"prefect-{version('prefect')}.db"

@@ -7,6 +7,7 @@ stream must be filmed anew. An interrupted harvest leaves whole episodes; runnin
 them and ends in the same bytes.
 """
 
+import hashlib
 import os
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from pipeline import growth
-from pipeline.crawl.clone import CloneConfig, cloned
+from pipeline.crawl.clone import CloneConfig, Stopped, Waiting, cloned
 from pipeline.crawl.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.crawl.opt_out import RULE, opt_out_list, opted_out
 from pipeline.crawl.source import LocalSource, RemoteSource, Source, checked_name, parse_source, same_source
@@ -100,14 +101,16 @@ def harvest_repository(
     *,
     licence: str | None = None,
     token: str | None = None,
-    report: Callable[[Progress], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+    told: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Film what is new of one repository and store it. `licence`: its SPDX id where the caller knows it.
 
     `report` is told about progress a few times a second; `stop`, when true, ends the run
     within about a second: what was filmed is stored, a commit in the middle of being played is left to the next run.
-    Raises SourceError, WarehouseError, ConfigError, CorruptError, SchemaVersionError.
+    `told` gets a line when a fetch waits. Raises SourceError, WarehouseError, ConfigError, CorruptError,
+    SchemaVersionError, and Stopped when `stop` ended the run before anything was filmed: nothing has changed then.
     """
     started = time.monotonic()
     need_git()
@@ -116,14 +119,15 @@ def harvest_repository(
     by_name = opted_out(source.repo_id, listed)
     if by_name or opted_out(parse_named(named, config).repo_id, listed):
         return _refused(source, config, RULE, anyones=by_name)
-    with cloned(source, config.cache_folder, config.clone, token=_token_for(source, config, token)) as clone:
+    token, waiting = _token_for(source, config, token), Waiting(stop, told)
+    with cloned(source, config.cache_folder, config.clone, token=token, waiting=waiting) as clone:
         licence = licence or licence_of(clone.repository, clone.tip)
         own = isinstance(source, LocalSource)
         keep, rule = licence_filter(licence, config.licences, allow_unknown=config.allow_unknown_licence)
         if not keep and not own:
             return _refused(source, config, rule, licence=licence, family=history.root(clone.repository, clone.tip))
         present = Present(named, clone, history.order(clone.repository, clone.tip))
-        outcome = _film(present, config, licence, report or (lambda progress: None), stop or (lambda: False))
+        outcome = _film(present, config, licence, report, stop)
     return outcome.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
 
 
@@ -164,6 +168,8 @@ def _film(
             if stop():
                 break
         report(Progress(episodes, total, steps))
+        if total and not episodes and stop():
+            raise Stopped(f"repository {printable(clone.shown)}: stopped before anything was filmed")
         facts = {"source": writer.manifest.source, "licence": writer.manifest.licence} if said else {}
         manifest = writer.close("complete" if episodes == total else "partial", **facts)
     except BaseException:
@@ -310,6 +316,12 @@ def check_sources(named: Sequence[str], config: HarvestConfig) -> dict[str, Sour
             )
     Store(config.warehouse)
     return dict(found.values())
+
+
+def author_setting() -> dict[str, str]:
+    """With GITREEL_AUTHOR_KEY set, author ids are stored, hashed with it; its own hash becomes part of the settings."""
+    key = os.environ.get(AUTHOR_KEY, "")
+    return {"author_key_hash": hashlib.sha256(key.encode()).hexdigest()} if key else {}
 
 
 def author_key(replay: ReplayConfig) -> bytes | None:

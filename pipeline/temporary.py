@@ -16,6 +16,7 @@ from pathlib import Path
 
 PREFIX = "gitreel-"
 OWNER = ".owner"
+_living: "weakref.WeakSet[TemporaryFolder]" = weakref.WeakSet()
 
 
 class TemporaryFolder:
@@ -24,6 +25,7 @@ class TemporaryFolder:
     def __init__(self, purpose: str = "") -> None:
         _sweep_once()
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX + (f"{purpose}-" if purpose else "")))
+        _living.add(self)
         self._end = weakref.finalize(self, _remove, self.path, _own(self.path), os.getpid())
 
     def remove(self) -> None:
@@ -39,6 +41,13 @@ def temporary_folder(purpose: str = "") -> Iterator[Path]:
         yield folder.path
     finally:
         folder.remove()
+
+
+def remove_all() -> None:
+    """Remove this process's folders, and what dead processes left: for a process that is about to end at once."""
+    for folder in list(_living):
+        folder.remove()
+    sweep(Path(tempfile.gettempdir()))
 
 
 def sweep(parent: Path) -> list[Path]:

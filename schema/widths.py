@@ -31,12 +31,11 @@ def _read() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_], str, str]:
 # VIM_VERSION: the vim the table was read from; WIDTH_HASH: 16 hex digits over the table
 CLASS, SHELL_SAFE, VIM_VERSION, WIDTH_HASH = _read()
 
-_points = np.arange(0x110000)
-_hex_digits = np.select([_points < 0x100, _points < 0x10000, _points < 0x100000], [2, 4, 5], 6)
 # CELLS[code point]: cells vim draws it in, 0-8 (composing 0; a tab's 2 holds only where it is shown as ^I)
-CELLS: npt.NDArray[np.uint8] = np.choose(CLASS, [0, 1, 2, 2 + _hex_digits, 2]).astype(np.uint8)
+CELLS: npt.NDArray[np.uint8] = np.array([0, 1, 2, 0, 2], np.uint8)[CLASS]
+for _first, _last, _digits in ((0, 0xFF, 2), (0x100, 0xFFFF, 4), (0x10000, 0xFFFFF, 5), (0x100000, 0x10FFFF, 6)):
+    CELLS[_first : _last + 1][CLASS[_first : _last + 1] == UNPRINTABLE] = 2 + _digits  # <xx> … <xxxxxx>
 CLASS.flags.writeable = SHELL_SAFE.flags.writeable = CELLS.flags.writeable = False
-del _points, _hex_digits
 
 
 def cell_width(text: str) -> int:

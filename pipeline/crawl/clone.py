@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -32,11 +32,12 @@ from pipeline.git.environment import git_environment
 from pipeline.git.repository import SHOWN_BRANCHES, LocalRepository, open_repository
 from pipeline.messages import pasteable, printable
 from schema.config import FrozenModel
-from schema.errors import SourceError, WarehouseError
+from schema.errors import GitreelError, SourceError, WarehouseError
 
 TIP = "refs/heads/gitreel"  # the one branch of every folder made here; an origin's branch names are never used
 USED = "last-used"
 POLL_SECONDS = 0.2
+QUIET_SECONDS = 15.0  # without a byte received, before somebody is told
 # of the caller's variables, those that say how the network is reached
 _NETWORK = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSH_AUTH_SOCK",
@@ -62,6 +63,17 @@ class FetchError(SourceError):
     """A URL that could not be fetched this time: trying again later may help."""
 
 
+class Stopped(GitreelError):
+    """The caller's `stop` ended a run before anything was changed."""
+
+
+class Waiting(NamedTuple):
+    """How a caller takes part in a wait: `stop` ends it, `told` gets a line when it is long."""
+
+    stop: Callable[[], bool] = lambda: False
+    told: Callable[[str], None] = lambda line: None
+
+
 class CloneConfig(FrozenModel):
     """How repositories are fetched, and what is refused."""
 
@@ -83,11 +95,18 @@ class Clone(NamedTuple):
 
 
 @contextlib.contextmanager
-def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | None = None) -> Iterator[Clone]:
+def cloned(
+    source: Source,
+    cache: Path,
+    config: CloneConfig,
+    *,
+    token: str | None = None,
+    waiting: Waiting | None = None,
+) -> Iterator[Clone]:
     """Yield the repository; while it is in use no other process fetches into it or evicts it.
 
-    Raises SourceError (unreachable, not a repository, no commits, shallow, too large, too slow) and WarehouseError
-    (the cache cannot be written).
+    Raises SourceError (unreachable, not a repository, no commits, shallow, too large, too slow), WarehouseError (the
+    cache cannot be written) and Stopped (the caller no longer waits).
     """
     if isinstance(source, LocalSource):
         repository = open_repository(source.path)
@@ -100,8 +119,9 @@ def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | Non
     except OSError as error:
         raise WarehouseError(f"clone cache {cache}: {error.strerror}; choose another: --cache DIR") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _fetch(source, entry, config, token, lock.fileno())
+        waiting = waiting or Waiting()
+        _lock(lock, source, waiting)
+        _fetch(source, entry, config, token, lock.fileno(), waiting)
         repository = open_repository(entry, shown=str(source.folder or source.shown), cached=True)
         tip = repository.commit()
         (entry / USED).touch()
@@ -109,7 +129,24 @@ def cloned(source: Source, cache: Path, config: CloneConfig, *, token: str | Non
         yield Clone(source.repo_id, repository, tip, source.shown, local=False)
 
 
-def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int) -> None:
+def _lock(lock: IO[str], source: RemoteSource, waiting: Waiting) -> None:
+    """Take the clone's lock, as soon as nobody holds it. Raises Stopped."""
+    told = False
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if waiting.stop():
+            raise Stopped(f"{_named(source)}: stopped before it was fetched")
+        if not told:
+            waiting.told(f"{_named(source)}: another process uses its clone; waiting for that to end")
+            told = True
+        time.sleep(POLL_SECONDS)
+
+
+def _fetch(
+    source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int, waiting: Waiting
+) -> None:
     """Bring the newest commit of the origin's HEAD, and what it needs, to TIP in the cache's `entry`."""
     if not (entry / USED).exists():  # never finished: start over
         _start_over(entry)
@@ -117,18 +154,20 @@ def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | 
         left_over.unlink(missing_ok=True)
     for left_over in entry.rglob("*.lock"):  # of a killed git: the flock says that none is alive
         left_over.unlink(missing_ok=True)
-    failure = _run_fetch(source, entry, config, token, lock)
-    if failure and str(entry) in failure:  # what is damaged is the clone in the cache
-        _start_over(entry)
-        failure = _run_fetch(source, entry, config, token, lock)
-    if failure and (other := re.search(r"mismatched algorithms: client \w+; server (\w+)", failure)):
-        _start_over(entry, other[1])  # its object names are of the other kind
-        failure = _run_fetch(source, entry, config, token, lock)
-    if failure is not None:
-        error = _explained(failure, source, entry, config, token)
-        if not (entry / USED).exists():
+    try:
+        failure = _run_fetch(source, entry, config, token, lock, waiting)
+        if failure and str(entry) in failure:  # what is damaged is the clone in the cache
+            _start_over(entry)
+            failure = _run_fetch(source, entry, config, token, lock, waiting)
+        if failure and (other := re.search(r"mismatched algorithms: client \w+; server (\w+)", failure)):
+            _start_over(entry, other[1])  # its object names are of the other kind
+            failure = _run_fetch(source, entry, config, token, lock, waiting)
+        if failure is not None:
+            raise _explained(failure, source, entry, config, token)
+    except GitreelError:
+        if not (entry / USED).exists():  # half a clone
             shutil.rmtree(entry, ignore_errors=True)
-        raise error
+        raise
     if (entry / "shallow").exists():
         shutil.rmtree(entry, ignore_errors=True)
         there = f" -C {pasteable(source.folder)}" if source.folder else ""
@@ -136,7 +175,9 @@ def _fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | 
         raise RefusedSource(f"{_named(source)}: {why}", "shallow")
 
 
-def _run_fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int) -> str | None:
+def _run_fetch(
+    source: RemoteSource, entry: Path, config: CloneConfig, token: str | None, lock: int, waiting: Waiting
+) -> str | None:
     command = [
         "git", "--git-dir", str(entry), "fetch", "--quiet", "--no-tags", "--no-recurse-submodules",
         "--no-write-fetch-head", "--no-auto-maintenance", "--update-head-ok",
@@ -144,7 +185,8 @@ def _run_fetch(source: RemoteSource, entry: Path, config: CloneConfig, token: st
         "--end-of-options", source.url, f"+HEAD:{TIP}",
     ]  # fmt: skip
     env = environment(source, token, entry)
-    return run_bounded(command, env, entry, config.timeout_seconds, config.max_bytes, (lock,))
+    named = waiting._replace(told=lambda text: waiting.told(f"{_named(source)}: {text}"))
+    return run_bounded(command, env, entry, config.timeout_seconds, config.max_bytes, (lock,), waiting=named)
 
 
 def _start_over(entry: Path, object_format: str = "sha1") -> None:
@@ -160,11 +202,12 @@ def run_bounded(
     max_bytes: int,
     pass_fds: tuple[int, ...] = (),
     stdout: IO[bytes] | int = subprocess.DEVNULL,
+    waiting: Waiting | None = None,
 ) -> str | None:
     """Run git; kill its process group when time or `folder`'s size runs out, or we are interrupted.
 
     `pass_fds` holds a lock that git inherits: if this process is killed, the lock lasts until git has
-    ended too. Returns None on success, else why not: 'timeout …', 'too-large …', or what git said.
+    ended too. Returns None on success, else why not: 'timeout …', 'too-large …', or what git said. Raises Stopped.
     """
     process = subprocess.Popen(
         command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
@@ -174,16 +217,27 @@ def run_bounded(
     said: list[bytes] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, said), daemon=True)
     reader.start()
-    deadline = time.monotonic() + timeout_seconds
-    verdict = None
+    waiting = waiting or Waiting()
+    moved = time.monotonic()
+    deadline = moved + timeout_seconds
+    held, quiet = 0, False
+    verdict: str | None = None
     try:
         while process.poll() is None:
-            if time.monotonic() > deadline:
+            now, before, held = time.monotonic(), held, folder_bytes(folder)
+            if waiting.stop():
+                raise Stopped("stopped while it was fetched")
+            if now > deadline:
                 verdict = f"timeout after {timeout_seconds:.0f} s"
-            elif folder_bytes(folder) > max_bytes:
+            elif held > max_bytes:
                 verdict = f"too-large: more than {max_bytes:,} bytes"
             if verdict:
                 break
+            if held != before:
+                moved, quiet = now, False
+            elif now - moved > QUIET_SECONDS and not quiet:
+                waiting.told(f"nothing received for {QUIET_SECONDS:.0f} s; waiting")
+                quiet = True
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_SECONDS)
     finally:  # also on Ctrl-C: nothing of ours is left running

@@ -65,7 +65,7 @@ class ApiConfig(FrozenModel):
 
     base_url: str = Field(default=API, description="GitHub Enterprise: https://HOST/api/v3")
     max_wait_seconds: float = Field(default=900.0, ge=0, description="s; a longer rate limit is handed on")
-    timeout_seconds: int = Field(default=30, gt=0, description="s, one request")
+    timeout_seconds: int = Field(default=15, gt=0, description="s, one request; GitHub itself gives up after 10")
     backoff_seconds: float = Field(default=1.0, ge=0, description="s before the second try; doubles")
 
     @property
@@ -170,20 +170,22 @@ class Client:
             except GithubException as error:
                 if _limited(error):
                     limits += 1
-                    wait = self._limit(error, what, limits)
+                    wait, why = self._limit(error, what, limits), "rate limit"
                 else:
                     faults += 1
-                    wait = self._judge(error, what, faults)
+                    wait, why = self._judge(error, what, faults), f"status {error.status}"
             except (requests.RequestException, OSError, RuntimeError) as error:
                 faults += 1
-                wait = self._fault(what, type(error).__name__, faults)
+                why = f"no answer ({type(error).__name__})"
+                wait = self._fault(what, why, faults)
             else:
                 if data is None and known:  # 304
                     return Answer(known["data"], known["next"], True)
                 answer = Answer(_slim(data), self._next(found.get("link", "")), False)
                 _write(place, {"etag": found.get("etag"), "data": answer.data, "next": answer.next_path})
                 return answer
-            self._wait(wait, what)
+            self._told(f"GitHub {what}: {why}; waiting {wait:.0f} s")
+            self._sleep(wait)
 
     def _judge(self, error: GithubException, what: str, failures: int) -> float:
         """Seconds to wait before trying again, or raise."""
@@ -217,12 +219,8 @@ class Client:
 
     def _fault(self, what: str, why: str, failures: int) -> float:
         if failures >= TRIES:
-            raise FetchError(f"GitHub {what}: no answer ({why}) after {failures} tries; try again later") from None
+            raise FetchError(f"GitHub {what}: {why} after {failures} tries; try again later") from None
         return self.config.backoff_seconds * 2.0 ** (failures - 1) * random.uniform(0.8, 1.2)
-
-    def _wait(self, seconds: float, what: str) -> None:
-        self._told(f"GitHub {what}: waiting {seconds:.0f} s")
-        self._sleep(seconds)
 
     def _next(self, link: str) -> str | None:
         """The next page's path below the API's address, from a Link header."""

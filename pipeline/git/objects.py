@@ -49,6 +49,7 @@ class Reader(NamedTuple):
             stdout=subprocess.PIPE,
             stderr=stderr,
             bufsize=_PIPE_BYTES,
+            process_group=0,  # a terminal's Ctrl-C is for us: a git that it ended would look like a broken repository
         )
 
 

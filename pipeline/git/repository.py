@@ -193,7 +193,10 @@ def _refusal(name: str, why: str) -> SourceError:
 
 def _ask(git_dir: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     command = ["git", f"--git-dir={git_dir}", *arguments]
-    return subprocess.run(command, env=git_environment(), stdin=subprocess.DEVNULL, capture_output=True)
+    # in a process group of its own: a terminal's Ctrl-C is for us
+    return subprocess.run(
+        command, env=git_environment(), stdin=subprocess.DEVNULL, capture_output=True, process_group=0
+    )
 
 
 def _git_dir(folder: Path, name: str) -> Path:

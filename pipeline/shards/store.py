@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from pipeline.temporary import TemporaryFolder
-from schema.bucket import s3_filesystem
 from schema.errors import WarehouseError
 
 TEMPORARY = ".tmp-"
@@ -256,6 +255,8 @@ def errno_of(error: Exception) -> int | None:
 
 
 def _s3(url: str) -> pafs.FileSystem:
+    from schema.bucket import s3_filesystem  # its libraries take a tenth of a start, and most warehouses are folders
+
     try:
         return s3_filesystem()
     except OSError as error:

@@ -12,8 +12,9 @@ from pipeline.film.frames import Film, RowTable
 from schema.geometry import Geometry
 from schema.screen import Screen
 
-_RAMP = array("i", range(1 << 19))  # an array takes a slice of another one much faster than a list or a range
-_RAMP_H = array("h", range(1 << 15))
+# an array takes a slice of another one much faster than a list or a range
+_RAMP = array("i", np.arange(1 << 19, dtype="i").tobytes())
+_RAMP_H = array("h", np.arange(1 << 15, dtype="h").tobytes())
 
 
 def _ramp(start: int, stop: int) -> "array[int]":

@@ -24,7 +24,6 @@ from pipeline.warehouse import splits as families
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.macros import macros
 from pipeline.warehouse.views import DATABASE, VIEWS, Listed, home, quoted, source, write_mark
-from schema.bucket import S3Files
 from schema.columns import TABLES, arrow_schema
 from schema.errors import CorruptError, WarehouseError
 from schema.manifest import MANIFEST, FileRef, Manifest
@@ -293,6 +292,8 @@ def _brought_home(store: Store, elsewhere: str) -> Iterator[Path]:
 def _let_find(db: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Let the connection resolve the files of the views."""
     if store.local is None:
+        from schema.bucket import S3Files  # see pipeline.shards.store
+
         db.register_filesystem(S3Files(store.fs))
 
 

@@ -16,7 +16,7 @@ def _names(names: list[str]) -> str:
 
 def _ranges(kind: int) -> list[tuple[int, int]]:
     """(first, last) of the code points of one class."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.isin(CLASS, [kind]).astype(np.int8), [0]])))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.equal(CLASS, kind).astype(np.int8), [0]])))
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.board import Board
 from flows.console import bars, closing_table, drops_text, reasons, verdict
 from pipeline.harvester import Outcome, Progress
+from pipeline.pool.board import Board
 
 FILMED = Outcome(
     repo_id="a/b", status="complete", episodes=3, steps=1000, bytes=7000, new_episodes=3, new_steps=1000,

@@ -1,10 +1,16 @@
-"""What the demo says at its end."""
+"""What the demo says at its end, and that it ends with the program it runs."""
 
+import os
+import signal
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.demo import verdict
+from tests.flows.harvesting import Endless
 
 LOSSES: dict[str, Any] = {
     "steps": 90_000, "loss_last": 1.5, "loss_unigram": 3.0, "loss_counts": 1.7, "loss_frame_only": 1.6,
@@ -31,3 +37,23 @@ def test_a_model_that_is_better_than_every_baseline_is_said_to_be() -> None:
 )
 def test_a_baseline_that_is_not_beaten_is_named_with_what_helps(change: dict[str, Any], words: str) -> None:
     assert words in verdict({**LOSSES, **change})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_ends_with_the_one_line_of_its_program(tmp_path: Path, kind: int) -> None:
+    run = Endless(tmp_path)
+    run.command = [sys.executable, "-m", "flows.demo", "--repo", run.hub.url("o/silent"), "--warehouse", "warehouse"]
+    with run.started() as process:
+        while not any(" fetch " in command for command in run.processes()):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+        if kind == signal.SIGINT:
+            os.killpg(process.pid, kind)
+        else:
+            process.terminate()
+        out, err = process.communicate()
+    assert (process.returncode, err.count("\n")) == (130, 1)
+    assert err.startswith("interrupted")
+    assert out.splitlines()[-1].startswith("$ python -m flows.harvest")
+    run.wait_until_no_process_is_left()

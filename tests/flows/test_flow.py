@@ -1,8 +1,6 @@
 """The flow behind harvest/github, through a real Prefect API and a local GitHub, with a marked token."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +11,6 @@ import yaml
 from prefect.exceptions import ParameterTypeError
 
 from flows.flow import agreed, harvest_config, harvest_github, harvest_local
-from flows.server import _template
 from pipeline.crawl.search import GitHubQuery
 from pipeline.harvester import HarvestConfig
 from tests.github_server import GitHubServer
@@ -42,14 +39,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.server
-def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_path):
+def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_path, environment):
     for name in ("one", "two"):
         made = Repository(tmp_path / name)
         made.commit("Root", {"a.py": b"one\n", "LICENSE": MIT, "name": name.encode() + b"\n"})
-    home = tmp_path / "home"
-    if _template().exists():  # saves Prefect's server the making of its database
-        (home / "gitreel").mkdir(parents=True)
-        shutil.copy(_template(), home / "gitreel")
     with GitHubServer(tmp_path, token=TOKEN) as hub:
         hub.add("o/one", tmp_path / "one")
         hub.add("o/two", tmp_path / "two", licence="GPL-3.0")
@@ -63,11 +56,7 @@ def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_pa
             "api_url": hub.api,
             "warehouse": str(tmp_path / "warehouse"),
         }
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))}
-        environment |= {
-            "PYTHONPATH": str(ROOT), "GITHUB_TOKEN": TOKEN, "XDG_CACHE_HOME": str(home),
-            "GITREEL_RUNNER": "threads", "TMPDIR": str(tmp_path),
-        }  # fmt: skip
+        environment |= {"GITHUB_TOKEN": TOKEN, "GITREEL_RUNNER": "threads"}
         done = subprocess.run(
             [sys.executable, str(script), json.dumps(parameters)], env=environment, cwd=tmp_path, capture_output=True
         )

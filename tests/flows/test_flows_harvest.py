@@ -1,8 +1,11 @@
-"""The command: flags, bad input, and one run through Prefect's own API without any server."""
+"""The command: flags, bad input, a run without any server, and its end at any moment."""
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -12,6 +15,7 @@ from flows.harvest import configured, main, named_repositories, parser
 from flows.runner import configured_runner, task_runner
 from pipeline.harvester import check_sources
 from schema.errors import ConfigError
+from tests.flows.harvesting import Endless
 from tests.repositories import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +149,6 @@ def test_runners_by_name(monkeypatch):
         configured_runner()
 
 
-@pytest.mark.server
 def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tmp_path):
     (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:1/api"\n')
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {"PYTHONPATH": str(ROOT)}
@@ -177,3 +180,99 @@ def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tm
             ("film",),
             ("other",),
         ]
+
+
+def test_no_module_of_prefect_is_imported_without_a_server(repository, tmp_path):
+    script = "import sys; from flows.harvest import main; print(main(sys.argv[1:]), 'prefect' in sys.modules)"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
+    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", script, "--repo", "film"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("0 False", "")
+
+
+def test_a_named_server_that_is_down_is_said_and_done_without(repository, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
+    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Prefect: none answers at http://127.0.0.1:1/api (PREFECT_API_URL)")
+
+
+def ctrl_c(process):
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def timeout(process):
+    """What the program `timeout` does: its child, then the child's whole group."""
+    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+def kill(process):
+    process.terminate()
+
+
+def hang_up(process):
+    os.killpg(process.pid, signal.SIGHUP)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at /proc")
+@pytest.mark.parametrize(
+    ("moment", "interrupt"),
+    [
+        ("its imports", ctrl_c), ("its workers' start", timeout), ("filming", kill), ("a fetch", ctrl_c),
+        ("a fetch", hang_up),
+    ],
+)  # fmt: skip
+def test_interrupted_at_any_moment_it_ends_in_one_line_and_leaves_nothing(tmp_path, moment, interrupt):
+    run = Endless(tmp_path)
+    with run.started() as process:
+        run.wait_until(moment)
+        interrupt(process)
+        out, err = process.communicate()
+    assert (process.returncode, out, err.count("\n")) == (130, "", 1)
+    assert err.startswith("interrupted")
+    run.wait_until_no_process_is_left()
+    assert not list(run.temporary.glob("gitreel-*"))
+    assert not list(tmp_path.glob("warehouse/**/.tmp-*"))
+    assert not list(tmp_path.glob("cache/gitreel/clones/*.git"))
+    if moment in ("filming", "a fetch"):
+        assert "o/silent" not in run.report()
+    if moment == "a fetch":
+        assert err == "interrupted (2 complete, 1 not begun); run the same command again to go on\n"
+        assert run.report() == {"made0": "complete", "made1": "complete"}
+
+
+def test_interrupted_while_the_database_is_built_it_is_built_and_ends_in_one_line(tmp_path):
+    run = Endless(tmp_path)
+    del run.command[-2:]  # without the silent one
+    (tmp_path / "warehouse").mkdir()
+    with (tmp_path / "warehouse/.build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the build waits for this
+        with run.started() as process:
+            while not (run.filmed("made0") and run.filmed("made1")):
+                time.sleep(0.002)
+            ctrl_c(process)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err == "interrupted (2 complete); run the same command again to go on\n"
+    with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
+        assert database.execute("SELECT count(*) FROM repositories").fetchone() == (2,)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at /proc")
+def test_a_killed_command_takes_its_workers_along_and_the_next_one_goes_on(tmp_path):
+    run = Endless(tmp_path)
+    with run.started() as process:
+        run.wait_until("a fetch")
+        process.kill()
+        process.communicate()
+        run.wait_until_no_process_is_left()
+    del run.command[-2:]  # without the silent one
+    done = subprocess.run(run.command, env=run.environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run.report() == {"made0": "complete", "made1": "complete"}
+    assert not list(run.temporary.glob("gitreel-*"))  # the killed one's, too

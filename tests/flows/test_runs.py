@@ -1,15 +1,11 @@
 """Runs whose processes were killed, told to a real Prefect API."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from flows.server import _template
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -65,15 +61,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.server
-def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(tmp_path):
-    home = tmp_path / "home"
-    if _template().exists():  # saves Prefect's server the making of its database
-        (home / "gitreel").mkdir(parents=True)
-        shutil.copy(_template(), home / "gitreel")
+def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(tmp_path, environment):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))}
-    environment |= {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(home), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout.splitlines()[-1]) == {

@@ -2,8 +2,9 @@
 
 import pytest
 
-from flows.serve import DEFAULT, configured_address, running_server
-from flows.server import answers, free_port
+from flows.address import DEFAULT, answers
+from flows.serve import configured_address, running_server
+from flows.server import free_port
 from schema.errors import ConfigError
 
 

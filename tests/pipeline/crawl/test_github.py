@@ -84,17 +84,21 @@ def test_faults_without_end_are_a_fetch_error(hub, client):
         client.repository("octo/film")
 
 
-def test_no_connection_is_a_fetch_error(tmp_path):
-    client = Client(ApiConfig(base_url="http://127.0.0.1:1/api/v3"), tmp_path, sleep=lambda seconds: None)
-    with pytest.raises(FetchError):
+def test_no_connection_is_a_fetch_error_and_every_wait_before_it_says_why(tmp_path):
+    waits = []
+    nobody = ApiConfig(base_url="http://127.0.0.1:1/api/v3")
+    client = Client(nobody, tmp_path, told=waits.append, sleep=lambda seconds: None)
+    with pytest.raises(FetchError, match=r"no answer \(ConnectionError\) after 5 tries"):
         client.repository("octo/film")
+    assert len(waits) == 4
+    assert all(wait.startswith("GitHub octo/film: no answer (ConnectionError); waiting ") for wait in waits)
 
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_retry_after_is_waited_for_and_shown(hub, client, waits, status):
     hub.fail("/repos/", status, Retry_After="7")
     assert client.repository("octo/film").stars == 7
-    assert waits == ["GitHub octo/film: waiting 7 s"]
+    assert waits == ["GitHub octo/film: rate limit; waiting 7 s"]
 
 
 def test_a_primary_limit_waits_until_its_reset(hub, client, waits):
@@ -102,13 +106,13 @@ def test_a_primary_limit_waits_until_its_reset(hub, client, waits):
     reset = str(int(time.time()) + 30)
     hub.fail("/repos/", 403, body=message, X_RateLimit_Remaining="0", X_RateLimit_Reset=reset)
     assert client.repository("octo/film").stars == 7
-    assert 28 <= int(waits[0].split()[3]) <= 32
+    assert 28 <= int(waits[0].split()[-2]) <= 32
 
 
 def test_a_secondary_limit_without_a_time_waits_a_minute(hub, client, waits):
     hub.fail("/repos/", 403, body={"message": "You have exceeded a secondary rate limit."}, X_RateLimit_Remaining="9")
     assert client.repository("octo/film").stars == 7
-    assert waits == ["GitHub octo/film: waiting 60 s"]
+    assert waits == ["GitHub octo/film: rate limit; waiting 60 s"]
 
 
 def test_a_long_wait_is_handed_on(hub, client, waits):

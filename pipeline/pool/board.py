@@ -1,4 +1,4 @@
-"""A board of small files in one folder: how far each repository is, and whether everyone should stop.
+"""A board of small files in one folder: how far each repository is, what is waited for, whether everyone should stop.
 
 Workers may be threads, processes or Dask workers: a folder is what they all share. A worker that cannot reach it
 (another machine) works on, unseen.
@@ -12,10 +12,11 @@ from pipeline.harvester import Progress
 from pipeline.temporary import TemporaryFolder
 
 STOP = "stop"
+SAID = "said"
 
 
 class Board:
-    """One run's board. `folder` travels to the workers as text; one that was made here ends with this object."""
+    """One run's board. `folder` travels to the workers as text; one that was made here ends with `remove`."""
 
     def __init__(self, folder: str | None = None) -> None:
         self._own = None if folder else TemporaryFolder("board")
@@ -36,6 +37,19 @@ class Board:
             return None
         return Progress(int(done), int(total), int(steps))
 
+    def say(self, line: str) -> None:
+        """Tell whoever watches one line, such as what is waited for and why."""
+        with contextlib.suppress(OSError), (self.folder / SAID).open("ab") as file:
+            file.write(" ".join(line.split()).encode() + b"\n")  # one write to a file opened for appending: never mixed
+
+    def said(self, known: int = 0) -> list[str]:
+        """The lines told so far, without the first `known`."""
+        try:
+            whole = (self.folder / SAID).read_bytes().rpartition(b"\n")[0]
+        except OSError:
+            return []
+        return whole.decode(errors="replace").splitlines()[known:]
+
     def stop(self) -> None:
         """Ask every worker to end soon, with what it has."""
         with contextlib.suppress(OSError):
@@ -45,3 +59,8 @@ class Board:
     def stopped(self) -> bool:
         """Whether `stop` was called, by anyone."""
         return (self.folder / STOP).exists()
+
+    def remove(self) -> None:
+        """Remove a folder that was made here."""
+        if self._own:
+            self._own.remove()

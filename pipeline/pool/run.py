@@ -1,0 +1,212 @@
+"""The repositories of a harvest, filmed several at a time, and the database kept fresh meanwhile.
+
+    film_all(["path/or/url", …], config, Board(), workers=2) -> [Outcome, …]
+
+`film` and `failure` are also what the Prefect task does (`flows.filming`): with or without a server the same functions
+film, try again and say why they wait.
+
+Each repository gets a process of its own (runner `processes`): what is wrong with one, the kernel's killing it for its
+memory included, never touches another, and its memory goes back when it is done.
+"""
+
+import contextlib
+import importlib
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, NamedTuple
+
+from pipeline.crawl.clone import FetchError, Stopped
+from pipeline.crawl.source import RefusedSource
+from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered, source_of
+from pipeline.messages import printable
+from pipeline.pool import interruption, process, worker
+from pipeline.pool.board import Board
+from pipeline.shards.store import Store
+from pipeline.warehouse import build as warehouse
+from schema.errors import ConfigError, GitreelError, WarehouseError
+
+Kind = Literal["threads", "processes", "dask"]
+REBUILD_SECONDS = 60.0  # the database is refreshed at most so often while a harvest runs
+POLL_SECONDS = 0.2
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 900.0  # before the second try; doubles, up to the longest
+RETRY_JITTER = 0.5  # of that, either way: workers that failed together do not ask again together
+
+
+class Job(NamedTuple):
+    """One repository to film: where progress is told (`place` on the `board`) and how it was found."""
+
+    named: str
+    place: int
+    board: str
+    retries: int = 0
+    licence: str | None = None  # SPDX id, where GitHub knows it
+    found: bool = False  # by a crawl: one that is empty, gone or too large is a row of `drops`, not an error
+
+
+def film(job: Job, config: HarvestConfig, *, token: str | None, told: Callable[[str], None]) -> Outcome | None:
+    """Film what is new of one repository; None where the board says stop before anything of it was filmed.
+
+    `told` gets a line when something is waited for. Raises what `harvest_repository` does.
+    """
+    board = Board(job.board)
+
+    def stop() -> bool:
+        return board.stopped or worker.stopped()
+
+    if stop():
+        return None
+    try:
+        return harvest_repository(
+            job.named,
+            config,
+            licence=job.licence,
+            token=token,
+            report=lambda progress: board.tell(job.place, progress),
+            stop=stop,
+            told=told,
+        )
+    except Stopped:
+        return None
+    except RefusedSource as refusal:
+        if not job.found:
+            raise
+        source = source_of(job.named, config)
+        return refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
+
+
+def film_patiently(job: Job, config: HarvestConfig) -> Outcome | None:
+    """`film`, tried again while what went wrong may pass by itself; what went wrong in the end is an outcome, too."""
+    board = Board(job.board)
+    for attempt in range(1, job.retries + 2):
+        try:
+            return film(job, config, token=github_token(), told=board.say)
+        except Exception as error:
+            if not may_pass(error) or attempt > job.retries:
+                return failure(job.named, error)
+            seconds = retry_delays(attempt)[-1] * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)
+            board.say(f"{error}; trying again in {seconds:.0f} s ({attempt} of {job.retries})")
+        if not pause(seconds, board):
+            break
+    return None
+
+
+def pause(seconds: float, board: Board) -> bool:
+    """Wait; False as soon as the board, or this worker's process, is told to stop."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if board.stopped or worker.stopped():
+            return False
+        time.sleep(min(left, POLL_SECONDS))
+    return True
+
+
+def may_pass(error: object) -> bool:
+    """Whether trying again may help: an unreachable host, a lock; never a refusal."""
+    return isinstance(error, FetchError) or (isinstance(error, WarehouseError) and "lock" in str(error))
+
+
+def retry_delays(retries: int) -> list[float]:
+    """Seconds before each further try, without jitter; Prefect takes 50 at most, and repeats the last one."""
+    return [min(RETRY_SECONDS * 2.0**attempt, LONGEST_RETRY_SECONDS) for attempt in range(min(retries, 50))]
+
+
+def github_token() -> str | None:
+    """GITHUB_TOKEN of the environment, or None. Never logged, never an argument of a process."""
+    return os.environ.get("GITHUB_TOKEN", "").strip() or None
+
+
+def failure(named: str, error: BaseException) -> Outcome:
+    """What became of a repository that could not be filmed: one line says why."""
+    if isinstance(error, GitreelError):
+        return Outcome(repo_id=named, status="failed", reason=str(error))
+    first = next(iter(str(error).splitlines()), "")
+    return Outcome(repo_id=named, status="failed", reason=f"{named}: {type(error).__name__}: {first}")
+
+
+def film_all(
+    named: Sequence[str],
+    config: HarvestConfig,
+    board: Board,
+    *,
+    runner: Kind = "processes",
+    workers: int = 1,
+    dask_address: str = "",
+    retries: int = 0,
+) -> list[Outcome]:
+    """Film repositories and register them in the database. Those that a stop left untouched have no outcome.
+
+    Raises ConfigError (Dask is not installed or not reached), WarehouseError, CorruptError.
+    """
+    jobs = [Job(name, place, str(board.folder), retries) for place, name in enumerate(named)]
+    work = _apart if runner == "processes" else film_patiently
+    with interruption.held_back(), executor(runner, workers, dask_address) as pool:
+        futures = [pool.submit(work, job, config) for job in jobs]
+        follow(futures, config, board)
+        outcomes = [None if future.cancelled() else future.result() for future in futures]
+    return settle([outcome for outcome in outcomes if outcome is not None], config, board)
+
+
+def follow(futures: Sequence[Future[Any]], config: HarvestConfig, board: Board) -> None:
+    """Wait until all have ended, refreshing the database now and then; after a stop, cancel those not yet begun."""
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)  # Prefect's futures know this, and not concurrent.futures.wait
+    left, built = len(futures), time.monotonic()
+    while left:
+        with contextlib.suppress(Empty):
+            ended.get(timeout=POLL_SECONDS)
+            left -= 1
+            if left and not board.stopped and time.monotonic() - built > REBUILD_SECONDS:
+                warehouse.build(config.warehouse, settle=False)
+                built = time.monotonic()
+        if board.stopped:
+            for future in futures:
+                future.cancel()
+
+
+def settle(outcomes: list[Outcome], config: HarvestConfig, board: Board) -> list[Outcome]:
+    """Register what was filmed, and return it. After a stop no splits are assigned: more is to come.
+
+    A split is for ever, and an empty one is filled by what is there: half a harvest would fill it otherwise.
+    """
+    store = Store(config.warehouse)
+    if any(outcome.status != "failed" for outcome in outcomes) and not registered(store):
+        warehouse.build(store, settle=not board.stopped)
+    return outcomes
+
+
+@contextmanager
+def executor(kind: Kind, workers: int, dask_address: str = "") -> Iterator[Executor]:
+    """Where jobs run, `workers` at a time. Raises ConfigError when Dask is asked for and not there."""
+    if kind != "dask":
+        with ThreadPoolExecutor(workers) as threads:  # for processes too: each thread looks after one
+            yield threads
+        return
+    try:
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError:
+        raise ConfigError("runner dask: not installed; run: pip install -e '.[dask]'") from None
+    try:
+        cluster = dask_address or distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None
+        )
+        with distributed.Client(cluster) as client, client.get_executor() as pool:
+            yield pool
+    except OSError as error:
+        raise ConfigError(f"Dask scheduler {dask_address}: {error}; start one: dask scheduler") from None
+
+
+def _apart(job: Job, config: HarvestConfig) -> Outcome | None:
+    """`film_patiently` in a process of its own."""
+    try:
+        outcome: Outcome | None = process.apart(film_patiently, job, config)
+        return outcome
+    except process.DiedError as error:
+        where = f"repository {printable(job.named)}"
+        reason = f"{where}: the process that filmed it ended ({error}); run the same command again to go on"
+        return Outcome(repo_id=job.named, status="failed", reason=reason)

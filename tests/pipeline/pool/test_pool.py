@@ -1,0 +1,188 @@
+"""Several repositories at a time: the same bytes wherever they are filmed, a death that stays alone, tries again."""
+
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.crawl.clone import CloneConfig
+from pipeline.harvester import HarvestConfig
+from pipeline.pool import process, run, worker
+from pipeline.pool.board import Board
+from pipeline.pool.run import Job, film_all, film_patiently
+from pipeline.temporary import temporary_folder
+from tests.github_server import GitHubServer
+from tests.repositories import Repository
+
+MIT = (Path(__file__).parents[3] / "LICENSE").read_bytes()
+KINDS = ("threads", "processes", pytest.param("dask", marks=pytest.mark.server))
+
+
+@pytest.fixture
+def repositories(tmp_path):
+    made = []
+    for number in range(3):
+        repository = Repository(tmp_path / f"film{number}")
+        for line in range(4):
+            repository.commit(f"Commit {line}", {"a.py": b"%d\n" % number + b"line\n" * line})
+        made.append(str(repository.path))
+    return made
+
+
+def configured(folder, **clone):
+    return HarvestConfig(
+        warehouse=str(folder / "warehouse"), cache=str(folder / "cache"), clone=CloneConfig.model_validate(clone)
+    )
+
+
+def sums(config):
+    folder = Path(config.warehouse)
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("shards/*/*"))
+        if path.suffix in (".parquet", ".json")
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bytes_wherever_they_are_filmed(repositories, tmp_path, kind):
+    if kind == "dask":
+        pytest.importorskip("distributed")
+    one, several = configured(tmp_path / "one"), configured(tmp_path / "several")
+    board = Board()
+    alone = film_all(repositories, one, Board(), runner="threads", workers=1)
+    together = film_all(repositories, several, board, runner=kind, workers=2)
+    assert [(o.repo_id, o.status, o.new_episodes) for o in together] == [(f"film{i}", "complete", 4) for i in range(3)]
+    assert [o.model_copy(update={"seconds": 0}) for o in together] == [
+        o.model_copy(update={"seconds": 0}) for o in alone
+    ]
+    assert sums(several) == sums(one)
+    assert [board.read(place).done for place in range(3)] == [4, 4, 4]
+
+
+def test_a_failure_and_a_refusal_are_outcomes_and_the_rest_is_filmed(repositories, tmp_path):
+    (tmp_path / "empty").mkdir()
+    config = configured(tmp_path).model_copy(update={"opt_out": ("film1",)})
+    outcomes = film_all([*repositories, str(tmp_path / "empty")], config, Board(), runner="threads", workers=2)
+    assert [o.status for o in outcomes] == ["complete", "refused", "complete", "failed"]
+    assert "not a git repository" in outcomes[3].reason
+    with duckdb.connect(f"{config.warehouse}/actions.db", read_only=True) as database:
+        assert database.execute("SELECT count(*) FROM repositories WHERE steps > 0").fetchone() == (2,)
+
+
+def test_after_a_stop_what_never_began_has_no_outcome_and_leaves_nothing(repositories, tmp_path):
+    board, config = Board(), configured(tmp_path)
+    board.stop()
+    assert film_all(repositories, config, board, workers=2) == []
+    assert not Path(config.warehouse).exists() or not list(Path(config.warehouse).rglob("*.json"))
+
+
+def test_a_stop_assigns_no_split_and_the_next_run_does(repositories, tmp_path, monkeypatch):
+    board, config = Board(), configured(tmp_path)
+    monkeypatch.setattr(Board, "tell", lambda self, place, progress: progress.done < progress.total or self.stop())
+    outcomes = film_all(repositories, config, board, runner="threads", workers=1)
+    assert [outcome.status for outcome in outcomes] == ["complete"]
+    monkeypatch.undo()
+    assert splits(config) == {"film0": None}
+    film_all(repositories, config, Board(), runner="threads", workers=1)
+    once = configured(tmp_path / "once")
+    film_all(repositories, once, Board(), runner="threads", workers=1)
+    assert splits(config) == splits(once)
+
+
+def splits(config):
+    with duckdb.connect(f"{config.warehouse}/actions.db", read_only=True) as database:
+        return dict(database.execute("SELECT repo_id, split FROM repositories").fetchall())
+
+
+def kill_oneself(number):
+    os.kill(os.getpid(), number)
+
+
+def test_a_process_that_dies_says_how():
+    with pytest.raises(process.DiedError, match=r"SIGKILL: was memory short\?"):
+        process.apart(kill_oneself, signal.SIGKILL)
+    with pytest.raises(process.DiedError, match="exit code 3"):
+        process.apart(os._exit, 3)
+    assert process.apart(os.getppid) != os.getpid() or sys.platform != "linux"
+
+
+def test_a_process_that_is_told_to_end_ends_its_work_in_order():
+    assert process.apart(wait_for_a_signal, signal.SIGTERM) == "stored"
+    assert process.apart(wait_for_a_signal, signal.SIGINT) == "stored"
+
+
+def wait_for_a_signal(number):
+    os.kill(os.getpid(), number)
+    while not worker.stopped():
+        pass
+    return "stored"
+
+
+def test_a_death_is_the_outcome_of_its_repository_alone(repositories, tmp_path, monkeypatch):
+    real = process.apart
+
+    def dying(function, job, config):
+        return real(kill_oneself, signal.SIGKILL) if job.place == 1 else function(job, config)
+
+    monkeypatch.setattr(process, "apart", dying)
+    outcomes = film_all(repositories, configured(tmp_path), Board(), workers=2)
+    assert [outcome.status for outcome in outcomes] == ["complete", "failed", "complete"]
+    assert outcomes[1].reason.count("\n") == 0
+    assert "SIGKILL" in outcomes[1].reason
+    assert "film1" in outcomes[1].reason
+
+
+def test_what_may_pass_is_tried_again_and_says_so_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "RETRY_SECONDS", 0.01)
+    origin = Repository(tmp_path / "origin")
+    origin.commit("Root", {"a.py": b"one\n", "LICENSE": MIT})
+    board = Board()
+    with GitHubServer(tmp_path) as hub:
+        hub.add("o/film", origin.path)
+        hub.fail("/o/film.git", 503, times=2)
+        outcome = film_patiently(Job(hub.url("o/film"), 0, str(board.folder), retries=2), configured(tmp_path))
+        assert outcome.status == "complete"
+        assert [line.rpartition("; ")[2] for line in board.said()] == [
+            "trying again in 0 s (1 of 2)", "trying again in 0 s (2 of 2)"
+        ]  # fmt: skip
+        assert "503" in board.said()[0]
+        hub.fail("/o/film.git", 503, times=9)
+        failed = film_patiently(Job(hub.url("o/film"), 0, str(board.folder), retries=1), configured(tmp_path))
+    assert failed.status == "failed"
+    assert "503" in failed.reason
+
+
+def test_a_refusal_is_not_tried_again(tmp_path):
+    board = Board()
+    outcome = film_patiently(Job(str(tmp_path), 0, str(board.folder), retries=5), configured(tmp_path))
+    assert (outcome.status, board.said()) == ("failed", [])
+
+
+def test_a_wait_before_the_next_try_ends_with_a_stop(tmp_path, monkeypatch):
+    board, say = Board(), Board.say
+    job = Job("https://127.0.0.1:1/o/film", 0, str(board.folder), retries=5)
+    monkeypatch.setattr(Board, "say", lambda self, line: (say(self, line), self.stop()))
+    assert film_patiently(job, configured(tmp_path)) is None
+    assert len(board.said()) == 1
+
+
+def test_waits_grow_to_a_quarter_of_an_hour():
+    assert run.retry_delays(3) == [10, 20, 40]
+    assert run.retry_delays(60)[-1] == 900
+    assert len(run.retry_delays(60)) == 50
+
+
+def test_temporary_folders_are_gone_when_a_process_ends_at_once(tmp_path, monkeypatch):
+    from pipeline import temporary
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with temporary_folder("one") as one:
+        board = Board()
+        temporary.remove_all()
+        assert not one.exists()
+        assert not board.folder.exists()
