@@ -52,7 +52,7 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]
         os.environ.setdefault(name, value)
     named = address.named()
     if named and address.answers(named.url):
-        with _environment(PREFECT_API_URL=named.url):
+        with _environment(PREFECT_API_URL=named.url), _delivered():
             meanwhile()
             yield named.url
         return
@@ -68,18 +68,29 @@ def prefect_api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]
         ):
             server = start_server(port, folder)
             try:
-                meanwhile()
-                wait_for(server, url, folder / "server.log")
-                _remember(database, template)
-                yield url
+                with _delivered():
+                    meanwhile()
+                    wait_for(server, url, folder / "server.log")
+                    _remember(database, template)
+                    yield url
             finally:
-                if "prefect" in sys.modules:  # imported, if at all, for the run that has just ended
-                    importlib.import_module("flows.delivery").deliver_logs()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     server.terminate()
                     server.wait(3)
                 server.kill()
                 server.wait()
+
+
+@contextmanager
+def _delivered() -> Iterator[None]:
+    """At the end of the block, Prefect sends what it still holds: nothing waits for that when the command ends."""
+    try:
+        yield
+    finally:
+        if "prefect" in sys.modules:
+            delivery = importlib.import_module("flows.delivery")
+            delivery.deliver_events()
+            delivery.deliver_logs()
 
 
 @contextmanager

@@ -192,11 +192,11 @@ def executor(kind: Kind, workers: int, dask_address: str = "") -> Iterator[Execu
     except ImportError:
         raise ConfigError("runner dask: not installed; run: pip install -e '.[dask]'") from None
     try:
-        cluster = dask_address or distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None
-        )
-        with distributed.Client(cluster) as client, client.get_executor() as pool:
-            yield pool
+        with contextlib.ExitStack() as ends:
+            local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+            cluster = dask_address or ends.enter_context(distributed.LocalCluster(**local))
+            client = ends.enter_context(distributed.Client(cluster))
+            yield ends.enter_context(client.get_executor())
     except OSError as error:
         raise ConfigError(f"Dask scheduler {dask_address}: {error}; start one: dask scheduler") from None
 

@@ -6,6 +6,7 @@ ending what it does with what it has. A worker whose parent is killed stores wha
 would wait for its next task for ever, on a pipe that it holds open itself.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -29,6 +30,9 @@ def begin() -> None:
     if parent is None:
         return
     _own_process = True
+    # Nothing of it needs an orderly end once its last result is sent, and where a thread still holds a frame when the
+    # interpreter takes the libraries apart, DuckDB's binding prints forty lines.
+    atexit.register(os._exit, 0)
     for kind in SIGNALS:
         signal.signal(kind, _stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -13,14 +13,13 @@ from benchmarks.crash import fingerprint, make_history
 from tests.flows.harvesting import Endless
 
 SCRIPT = """
-import json, os, sys
+import json, subprocess, sys
 from flows.server import prefect_api
 
 def main():
-    with prefect_api():
+    with prefect_api():  # PREFECT_API_URL names the server now, and it answers
         from prefect.client.orchestration import get_client
-        from flows.harvest import main
-        code = main(sys.argv[1:])  # PREFECT_API_URL names the server now, and it answers
+        code = subprocess.run([sys.executable, "-m", "flows.harvest", *sys.argv[1:]]).returncode
         with get_client(sync_client=True) as client:
             runs = [(run.name, run.state.name) for run in client.read_flow_runs()]
             tasks = sorted((task.name, task.state.name) for task in client.read_task_runs())
