@@ -109,7 +109,7 @@ def faults(made: Round, process: subprocess.Popen[bytes], mark: str) -> Iterator
     while (left := descendants(made, mark)) and time.monotonic() < until:
         time.sleep(0.05)
     yield from (f"left running: {command}" for command in left.values())
-    for place in made.folder.glob("tmp/gitreel-*"):
+    for place in [*made.folder.glob("tmp/gitreel-*"), *made.folder.glob("tmp/pymp-*")]:
         yield f"temporary folder left: {place.name}"
     for place in made.warehouse.rglob(".tmp-*"):
         yield f"half-written file left: {place.name}"
@@ -192,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{number + 1}: {way}, {ending} at {moment:.2f} s: {happened} in {took:.2f} s {found or ''}", flush=True
             )
             if found and options.keep:
-                shutil.copytree(made.folder, options.keep / f"round{number}", dirs_exist_ok=True)
+                kept = options.keep / f"round{number}"
+                shutil.copytree(made.folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tmp"))
             shutil.rmtree(made.folder)
     figures = {
         "rounds": options.rounds, **{f"rounds_{name.replace(' ', '_')}": count for name, count in counts.items()},

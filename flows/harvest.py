@@ -260,8 +260,9 @@ if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError):
         code = main()
         sys.stdout.flush()
-        sys.stderr.flush()
-    # All is stored and every process of ours has ended. Taking the libraries apart is left out: where a thread of
-    # Prefect's still holds a frame, DuckDB's binding prints forty lines about it.
-    temporary.remove_all()
-    os._exit(code)
+    if "prefect" in sys.modules:
+        # All is stored, told and ended. Taking the libraries apart is left out: where a thread of Prefect's still holds
+        # a frame, DuckDB's binding prints forty lines about it.
+        temporary.remove_all()
+        os._exit(code)
+    sys.exit(code)

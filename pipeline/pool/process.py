@@ -5,11 +5,13 @@ milliseconds; elsewhere it is a new interpreter, which takes a second: macOS's o
 """
 
 import multiprocessing
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.util import get_temp_dir
 from typing import Any, ParamSpec, TypeVar
 
 from pipeline.pool import interruption, worker
@@ -51,6 +53,7 @@ def end_all() -> None:
         process.kill()
     for process in processes:
         process.join(1.0)
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)  # the library's own, for the process they are forked from
 
 
 def _context() -> ForkServerContext | SpawnContext:
