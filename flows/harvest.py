@@ -201,6 +201,7 @@ class Harvest:
             if self.console.is_terminal:
                 self.console.print(f"Prefect: {url.removesuffix('/api')}", soft_wrap=True)
             run = harvest_local.with_options(task_runner=task_runner(kind, workers, self.options.dask_address))
+            process.start_tracker()
             with shown.bars(self.console, self.named, board):
                 self.begun = True
                 results = run(self.named, retries=self.options.retries, board=str(board.folder), config=config)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.util import get_temp_dir
@@ -29,6 +30,7 @@ def apart(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
 
     There, `worker.stopped` tells the function to end soon, and an exception that it raises is a death.
     """
+    start_tracker()
     context = _context()
     answer, question = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(question, function, arguments, named))
@@ -44,6 +46,15 @@ def apart(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     finally:
         answer.close()
         process.join()
+
+
+def start_tracker() -> None:
+    """Start the process that multiprocessing starts before its first one, so that a hang-up does not end it.
+
+    It lets signals through to the thread that starts it: whoever holds them back from a new process does this first.
+    """
+    with interruption.held_back():
+        resource_tracker.ensure_running()
 
 
 def end_all() -> None:
