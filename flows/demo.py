@@ -4,7 +4,9 @@ Two programs run one after the other, each printed as you would type it:
 
     python -m flows.harvest --repo REPO
     (one of its frames, shown as a screen)
-    python -m training.fit --shards warehouse/ --run runs/demo
+    python -m training.fit --shards warehouse/ --run runs/demo-DATE
+
+Each demo writes into a folder of its own and says which; an earlier demo's stays as it is.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,8 +27,9 @@ from pipeline.watch.ansi import safe
 from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name
 from schema.errors import GitreelError, SourceError
+from schema.folders import make_dated_folder
 
-RUN = Path("runs/demo")
+RUNS, PREFIX = Path("runs"), "demo-"
 BASELINES = {  # loss_NAME in the run's summary, and what it is called
     "unigram": "unigram", "counts": "counts of keys", "frame_only": "frame-only", "keys_only": "keys-only",
 }  # fmt: skip
@@ -69,6 +73,20 @@ def _fullness(step: RecordedStep) -> int:
     return sum(text not in ("", "~") for text in step.screen.texts) if step.action > 0x20 else -1
 
 
+def filming_speed(film: dict[str, Any], earlier: Iterable[Path]) -> int | None:
+    """Steps a second; of a repository that an earlier demo has filmed, as that demo's report has it."""
+    reports = [film]
+    for path in earlier:
+        try:
+            reports += json.loads(path.read_text())["repositories"]
+        except (OSError, ValueError, KeyError):  # of a demo that was killed while it wrote
+            continue
+    for report in reports:
+        if report["repo_id"] == film["repo_id"] and report["new_steps"] and report["seconds"]:
+            return round(float(report["new_steps"]) / float(report["seconds"]))
+    return None
+
+
 def show_frame(warehouse: Path, repo_id: str) -> None:
     """Print the busiest screen of the first longer episode, with its cursor and the key pressed next."""
     recording = find_recording(warehouse, repo_id, 12)
@@ -95,30 +113,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=2.0, help="training time, minutes of CPU (default 2)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
+    try:
+        run = make_dated_folder(RUNS, PREFIX)
+    except OSError as error:
+        print(f"gitreel: {RUNS}: {error.strerror}; run the demo where you may write", file=sys.stderr)
+        return 2
+    print(f"this demo's folder: {run}/")
     repo, warehouse = options.repo, Path(options.warehouse)
     try:
         why = usable(repo)
         if why:
             print(f"{why}; using a small repository made with git instead")
-            example = RUN / "example"
-            if not example.exists():
-                make_example(example)
-            repo = str(example)
-        RUN.mkdir(parents=True, exist_ok=True)
-        report = RUN / "harvest.json"
-        before = json.loads(report.read_text())["repositories"] if report.exists() else []
+            repo = str(make_example(run / "example"))
+        report = run / "harvest.json"
         _run("-m", "flows.harvest", "--repo", repo, "--warehouse", str(warehouse), "--report", str(report))
         film = json.loads(report.read_text())["repositories"][0]
-        if not film["new_steps"]:  # filmed by an earlier demo: its speed is the one to tell
-            film |= next((old for old in before if old["repo_id"] == film["repo_id"] and old["new_steps"]), {})
-            report.write_text(json.dumps({"repositories": [film]}, indent=2) + "\n")
         repo_id = film["repo_id"]
         show_frame(warehouse, repo_id)
         _run(
-            *("-m", "training.fit", "--shards", f"{warehouse}/", "--repo", repo_id, "--run", str(RUN)),
-            *("--minutes", str(options.minutes), "--overwrite"),
+            *("-m", "training.fit", "--shards", f"{warehouse}/", "--repo", repo_id, "--run", str(run)),
+            *("--minutes", str(options.minutes)),
         )
-        fit = json.loads((RUN / "summary.json").read_text())
+        fit = json.loads((run / "summary.json").read_text())
     except GitreelError as error:
         print(f"gitreel: {error}", file=sys.stderr)
         return 2
@@ -126,16 +142,17 @@ def main(arguments: list[str] | None = None) -> int:
         "steps": film["steps"],
         "episodes": film["episodes"],
         "bytes_per_frame": round(film["bytes"] / max(1, film["steps"]), 2),
-        "steps_per_second": round(film["new_steps"] / film["seconds"]) if film["seconds"] else None,
+        "steps_per_second": filming_speed(film, sorted(RUNS.glob(f"{PREFIX}*/harvest.json"), reverse=True)),
         **{f"loss_{name}": fit[f"loss_{name}"] for name in ("first", "last", *BASELINES)},
     }
-    (RUN / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    print(f"\n{time.monotonic() - started:.0f} s in all. {RUN}/loss.png, {RUN}/summary.json:")
+    (run / "demo.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(f"\n{time.monotonic() - started:.0f} s in all. {run}/loss.png, {run}/demo.json:")
     print(json.dumps(summary, indent=2))
     print(verdict(summary))
     print(
-        "\nThree things to try next:\n"
+        "\nFour things to try next:\n"
         f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5        # watch the film\n"
+        f"  .venv/bin/python -m training.evaluate {run}\n"
         "  make demo REPO=https://github.com/pallets/itsdangerous          # another history\n"
         f"  .venv/bin/python -m training.fit --shards {warehouse}/           # train longer"
     )

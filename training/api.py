@@ -4,7 +4,7 @@
 
     for cells_TRC, action_T in windows("warehouse", length=64):  # every window of the film to learn
         ...
-    run = load_run("runs/fit")
+    run = load_run("runs/latest")
     logits_TV = run.predict(cells_TRC, action_T)  # of the key pressed at each screen
     print(run.evaluate()["models"]["lstm"]["loss"])  # nats a step, on held-out film
 

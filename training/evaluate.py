@@ -1,7 +1,8 @@
 """What fitted models know of held-out film: tables of losses, windows first, then along whole streams.
 
-    python -m training.evaluate runs/fit runs/transformer --shards warehouse/
-    python -m training.evaluate runs/fit --memory 4096 --adapt
+    python -m training.evaluate                                 # the last run
+    python -m training.evaluate runs/lstm runs/transformer --shards warehouse/
+    python -m training.evaluate runs/lstm --memory 4096 --adapt
 
 Every model of every run is evaluated on the same held-out windows (training.analysis.evaluate); then each reads the
 held-out streams from their start, its state carried, beside counts of their keys (training.analysis.along).
@@ -18,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from schema.errors import ConfigError, GitreelError
+from schema.folders import real_folder
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, evaluate_along, tables_along
 from training.analysis.carried import SCORED_FROM, STEPS, stretches
 from training.analysis.evaluate import evaluate, tables
 from training.analysis.predictor import Predictor, as_predictor
-from training.analysis.runs import load_runs, open_film
+from training.analysis.runs import LATEST, load_runs, open_film
 from training.analysis.word_lags import stored_word_lags
 from training.data.windows import FilmReader
 from training.files import write_atomically
@@ -58,7 +60,7 @@ def predictors_at(models: Mapping[str, FrameModel], memory: Sequence[int], windo
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.split("\n\n")[0])
-    parser.add_argument("runs", nargs="*", type=Path, default=[Path("runs/fit")], help="folders of finished runs")
+    parser.add_argument("runs", nargs="*", type=Path, default=[LATEST], help=f"folders of finished runs ({LATEST})")
     parser.add_argument("--shards", help="the warehouse; the first run's by default")
     parser.add_argument("--split", choices=["train", "validation", "test"], default="validation")
     parser.add_argument("--window", type=int, help="steps; the first run's by default")
@@ -86,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.steps:
             result["along"] = along(models, reader, options, settings["window"])
             print("\n" + tables_along(result["along"]))
-        write_atomically(options.runs[0] / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
+        write_atomically(
+            real_folder(options.runs[0]) / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n"
+        )
         if options.json:
             print(json.dumps(result))
     except GitreelError as error:

@@ -3,17 +3,21 @@
     python -m training.fit --shards warehouse/                 # about ten minutes, everything chosen for the machine
     torchrun --nproc-per-node 2 -m training.fit --shards warehouse/ --steps 500 --folder runs/two
     python -m training.fit --config run.toml --preset small --minutes 2 --set model.reduce=mean
+    python -m training.fit --resume runs/2026-11-25T22-31-05   # go on with an interrupted run
 
 Without a preset, and with tiny, small and medium, the model reads at the cursor, copies from the screen, knows the key
 that it pressed and remembers its own past (training.model.frame_model); streams are read side by side in their order,
 the state carried from update to update (`--carried`, training.data.carried). Presets published_tiny, published_small
 and paper are the published architecture on random windows.
 
-Trains the model and, on the same batches for as many updates, the same model without memory (frame-only). In the run's
-folder: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png,
-summary.json. Started again with the same settings it goes on from its last checkpoint: a run of `--steps` that was
-killed ends in the same weights as an undisturbed one (bit for bit with `--threads 1`). More `--steps` go on with it too
-where the learning rate is constant (`--warmup 0 --decay 0 --freeze-head 0`, as the paper preset has it).
+Trains the model and, on the same batches for as many updates, the same model without memory (frame-only). Each run has
+a folder of its own, runs/DATE unless `--run` names one; runs/latest is a link to the last one that was not named. In
+it: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png, summary.json.
+
+`--resume FOLDER` goes on from the folder's last checkpoint with the settings that its run was begun with; so does the
+same command again where it names its folder. A run of `--steps` that was killed ends in the same weights as an
+undisturbed one (bit for bit with `--threads 1`). More `--steps` go on with it too where the learning rate is constant
+(`--warmup 0 --decay 0 --freeze-head 0`, as the paper preset has it).
 """
 
 from __future__ import annotations
@@ -32,14 +36,18 @@ from pydantic import ValidationError
 from schema.errors import ConfigError, GitreelError
 from training.loop.config import LEARNER, PUBLISHED, FitConfig, reason
 from training.loop.distributed import speaks_first
+from training.loop.folder import resumed_settings
 from training.loop.run import fit
+
+MAY_CHANGE = ("steps", "threads")  # what a run may go on with another value of
 
 
 def parse(arguments: Sequence[str] | None = None, program: str = "training.fit") -> FitConfig:
     """Command line -> FitConfig; flags win over --config's file. Raises ConfigError."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {program}",
-        usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER] [--minutes M | --steps N] ...; --help lists every setting",
+        usage="%(prog)s [--shards WAREHOUSE] [--run FOLDER | --resume FOLDER] [--minutes M | --steps N] ...; "
+        "--help lists every setting",
         description="Fit the recurrent frame model to a warehouse of film. Without flags: about ten minutes.",
         epilog="--preset paper trains as published; unless given, it sets "
         + ", ".join(f"{name} {value}" for name, value in PUBLISHED.items())
@@ -48,12 +56,13 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     )
     parser.add_argument("--config", type=Path, help="TOML or JSON file of the same settings")
     parser.add_argument("--set", action="append", default=[], metavar="model.KEY=VALUE", help="a model setting")
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with an interrupted run, as it was begun")
     for name, field in FitConfig.model_fields.items():
         if name == "model":
             continue
         flag = "--" + name.replace("_", "-")
         if name == "run":  # torchrun takes --run for one of its own flags
-            parser.add_argument(flag, "--folder", default=None, help=f"{field.description} [{field.default}]")
+            parser.add_argument(flag, "--folder", default=None, metavar="FOLDER", help=field.description)
             continue
         if name == "repo":
             parser.add_argument(flag, action="append", default=None, metavar="OWNER/NAME", help=field.description)
@@ -64,8 +73,16 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
         else:
             parser.add_argument(flag, default=None, help=f"{field.description} [{field.default}]")
     given = vars(parser.parse_args(arguments))
-    path, overrides = given.pop("config"), given.pop("set")
+    path, overrides, resumed = given.pop("config"), given.pop("set"), given.pop("resume")
     settings: dict[str, Any] = _file(path) if path else {}
+    if resumed:
+        said = [name for name, value in given.items() if value is not None and name not in MAY_CHANGE]
+        if said or path or overrides:
+            raise ConfigError(
+                f"--resume {resumed} goes on with that run's own settings; beside it only "
+                f"{' and '.join('--' + name for name in MAY_CHANGE)} can be given"
+            )
+        settings = resumed_settings(resumed)
     settings.update({name: value for name, value in given.items() if value is not None})
     model = settings.get("model", {})
     if not isinstance(model, dict):
@@ -79,7 +96,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     try:
         return FitConfig.model_validate({**settings, "model": model})
     except ValidationError as error:
-        raise ConfigError(f"{path or 'command line'}: {reason(error)}") from error
+        raise ConfigError(f"{path or resumed or 'command line'}: {reason(error)}") from error
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -110,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{where}: {error.strerror or error}; use another --run folder")
     except torch.OutOfMemoryError:
         return _refuse("the GPU's memory is full; use a smaller --batch or --mode stream --chunk 16")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if speaks_first():
-            print("\ninterrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+            print(f"\ninterrupted; {str(stop) or 'nothing was written yet'}", file=sys.stderr)
         return 130
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():

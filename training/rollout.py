@@ -1,6 +1,6 @@
 """Lets a fitted model act: its keys, played in the terminal from where a recorded commit began.
 
-    python -m training.rollout --run runs/fit --shards warehouse/ --repo OWNER/NAME --episode 12 --show
+    python -m training.rollout --repo OWNER/NAME --episode 12 --show
 
 What is reported, and how a rollout ends: see training.analysis.rollout.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from schema.errors import ConfigError, GitreelError
 from training.analysis.rollout import SHORT_RUN, load_episode, picture, rollout, words
-from training.analysis.runs import load_runs, open_film
+from training.analysis.runs import LATEST, load_runs, open_film
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.rollout", description=__doc__.split("\n\n")[0], epilog=SHORT_RUN
     )
-    parser.add_argument("--run", type=Path, default=Path("runs/fit"), help="folder of a finished run (%(default)s)")
+    parser.add_argument("--run", type=Path, default=LATEST, help="folder of a finished run (%(default)s)")
     parser.add_argument("--model", help="one of its models; by default the first that is not frame_only")
     parser.add_argument("--shards", help="the warehouse; the run's by default")
     parser.add_argument("--repo", required=True, help="repository id")

@@ -1,7 +1,9 @@
-"""What the demo says at its end, and that it ends with the program it runs."""
+"""The demo: each in a folder of its own, what it says at its end, and that it ends with the program it runs."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,13 +11,83 @@ from typing import Any
 
 import pytest
 
-from flows.demo import verdict
+from flows.demo import BASELINES, filming_speed, main, verdict
 from tests.flows.harvesting import Endless
 
 LOSSES: dict[str, Any] = {
     "steps": 90_000, "loss_last": 1.5, "loss_unigram": 3.0, "loss_counts": 1.7, "loss_frame_only": 1.6,
     "loss_keys_only": 1.9,
 }  # fmt: skip
+
+
+def report(folder: Path, **film: object) -> Path:
+    folder.mkdir()
+    path = folder / "harvest.json"
+    path.write_text(json.dumps({"repositories": [{"repo_id": "a/b", "new_steps": 0, "seconds": 2.0, **film}]}))
+    return path
+
+
+def test_a_history_that_was_filmed_before_has_the_speed_of_that_filming(tmp_path: Path) -> None:
+    film = {"repo_id": "a/b", "new_steps": 0, "seconds": 1.0}
+    other = report(tmp_path / "other", repo_id="c", new_steps=10)
+    nothing = report(tmp_path / "nothing")
+    first = report(tmp_path / "first", new_steps=500)
+    cut = tmp_path / "cut.json"
+    cut.write_text('{"repositories": [')
+    assert filming_speed({**film, "new_steps": 30}, [first]) == 30
+    assert filming_speed(film, [other, nothing, cut, tmp_path / "none", first]) == 250
+    assert filming_speed(film, [other, nothing]) is None
+
+
+def played(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[Path, list[list[str]]]:
+    """The folder that a demo says, and the programs that it ran. Training is left out: it takes minutes."""
+    started: list[list[str]] = []
+
+    def run(command: list[str], **settings: object) -> subprocess.CompletedProcess[str]:
+        if command[0] == sys.executable:
+            started.append(command[1:])
+            if "training.fit" in command:
+                losses = dict.fromkeys((f"loss_{name}" for name in ("first", "last", *BASELINES)), 1.0)
+                Path(command[command.index("--run") + 1], "summary.json").write_text(json.dumps(losses))
+                return subprocess.CompletedProcess(command, 0)
+        return subprocess_run(command, **settings)
+
+    subprocess_run = subprocess.run
+    monkeypatch.setattr("flows.demo.subprocess.run", run)
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    return Path(said.split("this demo's folder: ")[1].splitlines()[0]), started
+
+
+def test_a_second_demo_leaves_the_first_ones_folder_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "archive").mkdir()
+    flags = ["--repo", "archive", "--warehouse", "film"]
+    with monkeypatch.context() as patch:
+        one, programs = played(flags, patch, capsys)
+    assert "--overwrite" not in programs[1]
+    before = {path: path.read_bytes() for path in one.glob("*.json")}
+    assert {path.name for path in before} == {"harvest.json", "summary.json", "demo.json"}
+    with monkeypatch.context() as patch:
+        two, _ = played(flags, patch, capsys)
+    assert one != two
+    assert before == {path: path.read_bytes() for path in one.glob("*.json")}
+    speeds = [json.loads((folder / "demo.json").read_text())["steps_per_second"] for folder in (one, two)]
+    assert speeds[0] == speeds[1] > 0  # filmed once
+    assert {path.name for path in Path("runs").iterdir()} == {one.name, two.name}
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").write_text("")
+    assert main([]) == 2
+    assert capsys.readouterr().err == "gitreel: runs: Not a directory; run the demo where you may write\n"
 
 
 def test_a_model_that_is_better_than_every_baseline_is_said_to_be() -> None:

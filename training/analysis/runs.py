@@ -9,21 +9,25 @@ from typing import Any
 
 from schema.actions import VOCABULARY
 from schema.errors import ConfigError
+from schema.folders import real_folder
 from schema.geometry import Geometry
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.model.frame_model import FrameModel
 from training.model.weights import load_weights
 
+LATEST = Path("runs/latest")  # a link to the last run whose folder was not named: what is evaluated by default
 
-def load_runs(folders: Sequence[Path]) -> tuple[dict[str, FrameModel], dict[str, Any]]:
+
+def load_runs(named: Sequence[Path]) -> tuple[dict[str, FrameModel], dict[str, Any]]:
     """The last weights of every model of some runs, by name, and the settings of the first. Raises ConfigError."""
     models: dict[str, FrameModel] = {}
     first: dict[str, Any] = {}
+    folders = [real_folder(folder) for folder in named]
     for folder in folders:
         files = sorted((folder / "models").glob("*.safetensors"))
         if not files:
-            raise ConfigError(f"{folder}: no finished run; train one: python -m training.fit --run {folder}")
+            raise ConfigError(f"{folder}: {_unfinished(folder)}")
         for file in files:
             model, metadata = load_weights(file)
             if "run" not in metadata:
@@ -38,6 +42,14 @@ def load_runs(folders: Sequence[Path]) -> tuple[dict[str, FrameModel], dict[str,
             if json.loads(metadata["run"])["repo"] != first["repo"]:
                 raise ConfigError(f"{folder}: trained on other repositories than {folders[0]}; evaluate it on its own")
     return models, first
+
+
+def _unfinished(folder: Path) -> str:
+    """What to do where a folder holds no models."""
+    if (folder / "config.json").exists():
+        return f"the run is not finished; go on with it: python -m training.fit --resume {folder}"
+    named = "" if folder == LATEST else f" --run {folder}"
+    return f"no finished run; train one: python -m training.fit{named}"
 
 
 def open_film(models: Mapping[str, FrameModel], shards: str, repos: Sequence[str] = ()) -> FilmReader:

@@ -48,7 +48,9 @@ class FitConfig(FrozenModel):
 
     shards: str = Field("warehouse", min_length=1, description="the warehouse: a folder or a URL")
     repo: tuple[str, ...] = Field((), description="train on these repositories alone; repeatable")
-    run: str = Field("runs/fit", description="folder for everything this run writes")
+    run: str | None = Field(
+        None, min_length=1, description="folder for everything this run writes; by default a new one, runs/DATE"
+    )
     preset: Literal["tiny", "small", "medium", "published_tiny", "published_small", "paper"] | None = Field(
         None, description="model size by name, and its training, as below; small, or tiny where minutes are few"
     )

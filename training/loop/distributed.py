@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from schema.errors import ConfigError
+
+T = TypeVar("T")
 
 
 def start_ranks(device: torch.device) -> tuple[int, int]:
@@ -32,6 +35,15 @@ def speaks_first() -> bool:
         return int(store.add(f"gitreel/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1)) == 1
     except (RuntimeError, KeyError, ValueError):  # the store has gone: twice is better than never
         return True
+
+
+def from_first(value: T) -> T:
+    """Rank 0's value, on every rank."""
+    if not dist.is_initialized():
+        return value
+    shared = [value]
+    dist.broadcast_object_list(shared, 0)
+    return shared[0]
 
 
 def average_gradients(model: torch.nn.Module) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from schema.errors import ConfigError, CorruptError, GitreelError
+from schema.folders import real_folder
 from training.analysis.display import plain
 from training.analysis.metrics import Predictions, run_windows, scores, unigram_loss
 from training.data.batches import Batch, Loader, Prefetcher, Sampler, collate, make_batch
@@ -28,7 +29,8 @@ from training.data.windows import FilmReader
 from training.files import git_sha, write_atomically
 from training.loop.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from training.loop.config import FitConfig, course_is_flat, saved_settings
-from training.loop.distributed import has_bf16, pick_device, start_ranks
+from training.loop.distributed import from_first, has_bf16, pick_device, start_ranks
+from training.loop.folder import SETTINGS, new_run_folder, resume_command
 from training.loop.held_out import counted_loss, sample, window_held_out
 from training.loop.learner import Learner
 from training.loop.optim import rate
@@ -56,13 +58,19 @@ UNIGRAM_GROUPS = 64  # row groups whose keys give the unigram frequencies and th
 
 
 class Run:
-    """One training run: film, models, plan, and the loop. `rank` 0 writes and speaks."""
+    """One training run: film, models, plan, and the loop. `rank` 0 writes and speaks.
+
+    `folder`: where it writes. One that is not named is made last, when nothing can be refused any more.
+    """
+
+    folder: Path
 
     def __init__(self, config: FitConfig) -> None:
         self.started = time.monotonic()
         self.device = pick_device(config.device)
         self.rank, self.world = start_ranks(self.device)
-        self.folder = Path(config.run)
+        if config.run is not None:
+            self.folder = real_folder(Path(config.run))
         if config.batch % self.world:
             raise ConfigError(
                 f"batch {config.batch} does not divide by {self.world} ranks; "
@@ -83,6 +91,9 @@ class Run:
             self._restore(resumed)
         else:
             self._choose()
+        if config.run is None:
+            self.folder = from_first(new_run_folder() if self.rank == 0 else Path())
+        self.config = self.config.model_copy(update={"run": str(self.folder)})
 
     # film ------------------------------------------------------------------------------------------------------
 
@@ -143,14 +154,14 @@ class Run:
 
     def _tokenizer(self, size: int) -> Tokenizer:
         """A resumed run's own; otherwise fitted on the keys to learn, by rank 0 for all."""
-        path = self.folder / "tokenizer.jsonl"
-        if not self.resumed and self.rank == 0:
+        if self.resumed:
+            return Tokenizer.load(self.folder / "tokenizer.jsonl")
+        tokens: tuple[bytes, ...] = ()
+        if self.rank == 0:
             segments, _ = self.reader.segments(self.config.window or 128)
             keys = (self.reader.actions(s).astype(np.uint8).tobytes() for s in self._some(segments["train"]))
-            Tokenizer.fit(keys, size).save(path)
-        if self.world > 1:
-            torch.distributed.barrier()
-        return Tokenizer.load(path)
+            tokens = Tokenizer.fit(keys, size).tokens
+        return Tokenizer(from_first(tokens))
 
     # plan ------------------------------------------------------------------------------------------------------
 
@@ -223,7 +234,9 @@ class Run:
             f"  windows     {self._windows_words(unit)}\n"
             f"  machine     {self.device}, {torch.get_num_threads()} threads, {self.world} ranks, "
             f"{'bf16' if config.bf16 else 'fp32'}\n"
-            f"  plan        {config.steps:,} updates of {names}, {time_words}; into {self.folder}/\n" + "".join(notes)
+            f"  plan        {config.steps:,} updates of {names}, {time_words}\n"
+            f"  written to  {self.folder}/\n"
+            f"  if stopped  {resume_command(self.folder, self.world)}\n" + "".join(notes)
         )
 
     def _windows_words(self, unit: str) -> str:
@@ -236,8 +249,7 @@ class Run:
 
     def _resume_point(self, config: FitConfig) -> dict[str, Any] | None:
         """The newest whole checkpoint of an unfinished run with the same settings. Raises ConfigError."""
-        found = checkpoints(self.folder / "checkpoints")
-        if config.overwrite or not found:
+        if config.run is None or config.overwrite or not (found := checkpoints(self.folder / "checkpoints")):
             return None
         for path in reversed(found):
             try:
@@ -247,7 +259,7 @@ class Run:
                 continue
             saved_settings(state["config"], self.folder)
             ours, theirs = config.model_dump(), state["asked"]
-            other = [key for key in ours if ours[key] != theirs.get(key) and key not in ("threads", "overwrite")]
+            other = [key for key in ours if ours[key] != theirs.get(key) and key not in ("run", "threads", "overwrite")]
             other += [key for key in ("world",) if state["world"] != self.world]
             if other == ["steps"] and config.steps and theirs["steps"] and course_is_flat(state["config"]):
                 if config.steps < state["step"]:
@@ -429,13 +441,16 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         resolved = {
             **self.config.model_dump(),
+            "asked": self.asked.model_dump(),
             "model": {name: learner.model.config.model_dump() for name, learner in self.models.items()},
             "gitreel": version("gitreel"),
             "git": git_sha(),
             "torch": torch.__version__,
         }
-        write_atomically(self.folder / "config.json", json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
+        write_atomically(self.folder / SETTINGS, json.dumps(resolved, indent=1, allow_nan=False).encode() + b"\n")
         write_atomically(self.folder / "plan.txt", self.plan().encode())
+        if self.tokenizer:
+            self.tokenizer.save(self.folder / "tokenizer.jsonl")
 
     def _lineage(self) -> dict[str, str]:
         return {"update": str(self.done), "run": json.dumps(self.config.model_dump()), "git": git_sha()}
@@ -489,8 +504,14 @@ class Run:
 
 
 def fit(config: FitConfig) -> dict[str, Any]:
-    """Run to the end (resuming if begun) and return the summary. Raises GitreelError."""
+    """Run to the end (resuming if begun) and return the summary.
+
+    Raises GitreelError, and KeyboardInterrupt with words that say how to go on.
+    """
     run = Run(config)
     run.say("training.fit")
     run.say(run.plan())
-    return run.train()
+    try:
+        return run.train()
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"go on with it: {resume_command(run.folder, run.world)}") from stop

@@ -139,10 +139,10 @@ def test_a_film_of_a_few_steps_gets_a_window_that_fits(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_left_by_another_run_is_not_taken_over(root: Path, tmp_path: Path) -> None:
-    few = Run(settings(root, tmp_path / "run", tokens=260)).tokenizer
-    run = Run(settings(root, tmp_path / "run", tokens=20_351))
-    assert few is not None
+    fit(settings(root, tmp_path / "run", tokens=260, steps=1, baseline=False))
+    few = Tokenizer.load(tmp_path / "run/tokenizer.jsonl")
+    run = Run(settings(root, tmp_path / "run", tokens=20_351, overwrite=True))
     assert run.tokenizer is not None
     assert len(few) == 260 < len(run.tokenizer) < 20_351
     assert f"hold no more than {len(run.tokenizer)} tokens, 20351 were asked" in run.plan()
-    assert Tokenizer.load(tmp_path / "run/tokenizer.jsonl").tokens == run.tokenizer.tokens
+    assert Tokenizer.load(tmp_path / "run/tokenizer.jsonl").tokens == few.tokens  # until the new run begins
