@@ -147,14 +147,25 @@ def stream_folder(repo_id: str) -> str:
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """A manifest from its bytes; `where` names the file. Raises CorruptError, SchemaVersionError."""
     try:
-        fields = json.loads(data)
-        check_version(fields.get("schema_version"), where)
-        return Manifest.model_validate_json(data)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError) as error:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        if version := _said_version(data):  # another version's may have other fields
+            check_version(version, where)
         raise CorruptError(
             f"{where}: not a stream's manifest; remove its folder and harvest the repository again: "
             "python -m flows.harvest --repo PATH"
         ) from error
+    check_version(manifest.schema_version if "schema_version" in manifest.model_fields_set else None, where)
+    return manifest
+
+
+def _said_version(data: bytes) -> str | None:
+    """The schema version that a JSON object names, whatever else is in it."""
+    try:
+        fields = json.loads(data)
+    except ValueError:
+        return None
+    return str(fields["schema_version"]) if isinstance(fields, dict) and "schema_version" in fields else None
 
 
 def file_metadata(config: ReplayConfig, table: str) -> dict[str, str]:

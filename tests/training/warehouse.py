@@ -1,6 +1,6 @@
 """A small warehouse of made film, written the way the pipeline writes it: manifests, shards and actions.db."""
 
-import json
+import hashlib
 from pathlib import Path
 
 import duckdb
@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from schema.actions import Phase
 from schema.columns import arrow_schema
+from schema.config import ReplayConfig
+from schema.manifest import MANIFEST, FileRef, Manifest, ShardEntry, slug
 from schema.version import SCHEMA_VERSION
 
 ROWS, COLS = 8, 24
@@ -44,6 +46,17 @@ def make_stream(steps: int, seed: int = 0) -> pa.Table:
     return pa.table(columns, schema=arrow_schema("steps"))
 
 
+def shard_entry(number: int, first: int, root: Path, path: str, rows: int, groups: int, version: str) -> ShardEntry:
+    """One shard of one episode: its steps alone."""
+    data = (root / path).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    steps = FileRef(path=path, sha256=digest, bytes=len(data), rows=rows, row_groups=(0, groups))
+    return ShardEntry(
+        shard=number, closed=True, first_step=first, steps=rows, first_episode=number, episodes=1, filmed=1,
+        schema_version=version, tool_version="0", vim_version="9.0", width_hash="0", files={"steps": steps},
+    )  # fmt: skip
+
+
 def write_warehouse(
     root: Path,
     streams: dict[str, int],
@@ -55,24 +68,20 @@ def write_warehouse(
 ) -> Path:
     """`streams`: repository -> steps. Row groups of `group` steps, shards of `shard`."""
     for seed, (repo, steps) in enumerate(streams.items()):
-        slug = repo.replace("/", "+")
-        folder = root / "shards" / slug
+        folder = root / "shards" / slug(repo)
         folder.mkdir(parents=True)
         table, shards = make_stream(steps, seed), []
         metadata = {"schema_version": version, "rows": str(ROWS), "cols": str(COLS)}
         for number, first in enumerate(range(0, steps, shard)):
             part = table.slice(first, shard).replace_schema_metadata(metadata)
-            path = f"shards/{slug}/{number:05d}.steps.parquet"
+            path = f"shards/{slug(repo)}/{number:05d}.steps.parquet"
             pq.write_table(part, root / path, row_group_size=group)
-            groups = -(-len(part) // group)
-            size = (root / path).stat().st_size
-            ref = {"path": path, "sha256": "", "bytes": size, "rows": len(part), "row_groups": [0, groups]}
-            shards.append({"first_step": first, "steps": len(part), "filmed": 1, "files": {"steps": ref}})
-        manifest = {
-            "schema_version": version, "repo_id": repo, "shards": shards,
-            "config": {"rows": ROWS, "cols": COLS},
-        }  # fmt: skip
-        (folder / "stream.json").write_text(json.dumps(manifest))
+            shards.append(shard_entry(number, first, root, path, len(part), -(-len(part) // group), version))
+        manifest = Manifest(
+            schema_version=version, repo_id=repo, status="complete", config=ReplayConfig(rows=ROWS, cols=COLS),
+            shards=tuple(shards),
+        )  # fmt: skip
+        (folder / MANIFEST).write_bytes(manifest.dump())
     if database:
         with duckdb.connect(str(root / "actions.db")) as db:
             db.execute("CREATE TABLE repositories (repo_id VARCHAR, split VARCHAR, duplicate_of VARCHAR)")

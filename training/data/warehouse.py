@@ -1,13 +1,12 @@
 """What there is to train on: the streams of a warehouse, their splits, and where each step lies.
 
-A stream's manifest `shards/<slug>/stream.json` says which files hold its steps; `actions.db` says its split and whether
-it duplicates another. Works on a folder or on an fsspec URL (s3://...).
+A stream's manifest (schema.manifest) says which files hold its steps; `actions.db` says its split and whether it
+duplicates another. Works on a folder or on an fsspec URL (s3://...).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import tempfile
 import threading
@@ -25,8 +24,9 @@ import pyarrow.parquet as pq
 from schema.actions import Phase
 from schema.bucket import S3Files, s3_filesystem
 from schema.columns import arrow_schema
-from schema.errors import ConfigError, CorruptError, GitreelError, WarehouseError
+from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.geometry import Geometry, Style
+from schema.manifest import MANIFEST, Manifest, parse_manifest
 from schema.version import check_version
 
 HARVEST = "harvest first: python -m flows.harvest --repo PATH"
@@ -76,28 +76,19 @@ class Warehouse:
         self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
         self.episodes = self.bytes = self.steps = 0  # of the streams kept
         streams = []
-        for name in sorted(self._fs.glob(f"{self._path}/shards/*/stream.json")):
-            manifest = self._manifest(name)
-            if only and manifest["repo_id"] not in only:
+        for manifest in self._manifests():
+            if only and manifest.repo_id not in only:
                 continue
-            row = known.get(manifest["repo_id"], {})
+            row = known.get(manifest.repo_id, {})
             if row.get("duplicate_of"):
-                self.notes.append(f"{manifest['repo_id']}: left out, duplicates {row['duplicate_of']}")
+                self.notes.append(f"{manifest.repo_id}: left out, duplicates {row['duplicate_of']}")
                 continue
-            try:
-                stream = self._stream(manifest, row.get("split"))
-                episodes = sum(shard["filmed"] for shard in manifest["shards"])
-                refs = [shard["files"]["steps"] for shard in manifest["shards"] if "steps" in shard["files"]]
-                size = sum(ref["bytes"] for ref in refs)
-            except GitreelError:
-                raise
-            except (KeyError, TypeError, ValueError) as error:
-                raise CorruptError(f"{name}: not a stream's manifest ({error!r}); {self.verify}") from error
+            stream = self._stream(manifest, row.get("split"))
             if stream.steps:
                 streams.append(stream)
-                self.steps, self.episodes, self.bytes = (
-                    self.steps + stream.steps, self.episodes + episodes, self.bytes + size,
-                )  # fmt: skip
+                self.steps += stream.steps
+                self.episodes += sum(shard.filmed for shard in manifest.shards)
+                self.bytes += sum(ref.bytes for shard in manifest.shards if (ref := shard.files.get("steps")))
         missing = set(only) - {stream.repo_id for stream in streams}
         if missing:
             raise ConfigError(
@@ -157,21 +148,20 @@ class Warehouse:
 
         A kind without rows has none. Raises ConfigError (no such stream), CorruptError, SchemaVersionError.
         """
-        for name in sorted(self._fs.glob(f"{self._path}/shards/*/stream.json")):
-            manifest = self._manifest(name)
-            if manifest["repo_id"] != repo_id:
+        for manifest in self._manifests():
+            if manifest.repo_id != repo_id:
                 continue
-            for shard in manifest["shards"]:
-                ref = shard["files"].get(kind)
+            for shard in manifest.shards:
+                ref = shard.files.get(kind)
                 if ref is None:
                     continue
-                first, count = ref["row_groups"]
-                with self.open(ref["path"]) as file:
+                first, count = ref.row_groups
+                with self.open(ref.path) as file:
                     for number in range(first, first + count):
                         try:
                             yield file.read_row_group(number, columns=columns and list(columns))
                         except (OSError, pa.ArrowException, IndexError) as error:
-                            where = f"{self.root}/{ref['path']}"
+                            where = f"{self.root}/{ref.path}"
                             raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
             return
         raise ConfigError(f"{self.root}: no film of {repo_id}; {HARVEST} --warehouse {self.root}")
@@ -195,45 +185,39 @@ class Warehouse:
                 ) from error
         return {repo: {"split": split, "duplicate_of": other} for repo, split, other in rows}
 
-    def _manifest(self, name: str) -> dict[str, Any]:
-        try:
-            manifest: dict[str, Any] = json.loads(self._fs.cat_file(name))
-            check_version(manifest.get("schema_version"), name)
-            return {**manifest, "shards": [*manifest["shards"]], "repo_id": str(manifest["repo_id"])}
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptError(f"{name}: not a stream's manifest; {self.verify}") from error
+    def _manifests(self) -> Iterator[Manifest]:
+        """Every stream's manifest, in the order of their folders."""
+        for name in sorted(self._fs.glob(f"{self._path}/shards/*/{MANIFEST}")):
+            yield parse_manifest(self._fs.cat_file(name), f"{self.root}/{'/'.join(name.split('/')[-3:])}")
 
-    def _stream(self, manifest: dict[str, Any], split: str | None) -> Stream:
+    def _stream(self, manifest: Manifest, split: str | None) -> Stream:
         groups = []
         digest = hashlib.sha256()
-        for shard in manifest["shards"]:
-            ref = shard["files"].get("steps")
+        for shard in manifest.shards:
+            ref = shard.files.get("steps")
             if ref is None:
                 continue
-            digest.update(ref["sha256"].encode())
-            first, count = ref["row_groups"]
-            with self.open(ref["path"]) as file:
-                self._check_geometry(file, ref["path"], manifest["config"])
+            digest.update(ref.sha256.encode())
+            first, count = ref.row_groups
+            with self.open(ref.path) as file:
+                self._check_geometry(file, ref.path, manifest.config.geometry)
                 if file.num_row_groups < first + count:
-                    raise CorruptError(f"{self.root}/{ref['path']}: row groups missing; {self.verify}")
+                    raise CorruptError(f"{self.root}/{ref.path}: row groups missing; {self.verify}")
                 for number in range(first, first + count):
                     steps = file.metadata.row_group(number).num_rows
-                    groups.append(RowGroup(ref["path"], number, steps))
-            if sum(g.steps for g in groups) != shard["first_step"] + shard["steps"]:
-                raise CorruptError(f"{self.root}/{ref['path']}: steps missing; {self.verify}")
-        geometry = Geometry(manifest["config"]["rows"], manifest["config"]["cols"])
+                    groups.append(RowGroup(ref.path, number, steps))
+            if sum(g.steps for g in groups) != shard.first_step + shard.steps:
+                raise CorruptError(f"{self.root}/{ref.path}: steps missing; {self.verify}")
         steps = sum(group.steps for group in groups)
-        return Stream(manifest["repo_id"], split, geometry, tuple(groups), steps, digest.hexdigest()[:12])
+        size = manifest.config.geometry
+        return Stream(manifest.repo_id, split, size, tuple(groups), steps, digest.hexdigest()[:12])
 
-    def _check_geometry(self, file: pq.ParquetFile, path: str, config: dict[str, Any]) -> None:
+    def _check_geometry(self, file: pq.ParquetFile, path: str, size: Geometry) -> None:
         """A shard of another size would be padded or cut without a word. Raises CorruptError."""
         said = file.schema_arrow.metadata or {}
-        size = [said[name].decode() for name in (b"rows", b"cols") if name in said]
-        known = [str(config["rows"]), str(config["cols"])]
-        if size and size != known:
-            raise CorruptError(
-                f"{self.root}/{path}: film at {'x'.join(size)} in a stream of {'x'.join(known)}; {self.verify}"
-            )
+        found = "x".join(said[name].decode() for name in (b"rows", b"cols") if name in said)
+        if found and found != str(size):
+            raise CorruptError(f"{self.root}/{path}: film at {found} in a stream of {size}; {self.verify}")
 
     def _one_geometry(self) -> Geometry:
         sizes = {stream.geometry: stream.repo_id for stream in self.streams}

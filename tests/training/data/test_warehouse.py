@@ -1,6 +1,7 @@
 """The streams of a warehouse: what is left out, and what is wrong, named with its file."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schema.errors import ConfigError, CorruptError, SchemaVersionError, WarehouseError
+from schema.manifest import parse_manifest
 from tests.training.warehouse import COLS, ROWS, write_warehouse
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
@@ -117,12 +119,29 @@ def test_a_shard_without_a_column_is_refused(tmp_path: Path) -> None:
         FilmReader(Warehouse(tmp_path)).window(0, 0, 10)
 
 
-@pytest.mark.parametrize("change", [{"config": None}, {"config": {}}, {"shards": [{}]}, {"shards": [None]}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"config": None}, {"config": {"rows": "x"}}, {"config": {"rows": 3}}, {"shards": [{}]}, {"shards": [None]}),
+        *({"repo_id": None}, {"surprise": 1}),
+    ],
+    ids=str,
+)
 def test_a_manifest_that_is_none_is_named(tmp_path: Path, change: dict[str, object]) -> None:
     path = write_warehouse(tmp_path, {"a/one": 300}) / "shards/a+one/stream.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(CorruptError, match=r"stream.json: not a stream's manifest .*pipeline.warehouse verify"):
+    words = f"{path}: not a stream's manifest; remove its folder and harvest the repository again: "
+    with pytest.raises(CorruptError, match=f"^{re.escape(words)}python -m flows.harvest --repo PATH$"):
         Warehouse(tmp_path)
+
+
+def test_the_trainer_and_the_pipeline_read_one_manifest(tmp_path: Path) -> None:
+    path = write_warehouse(tmp_path, {"a/one": 900}) / "shards/a+one/stream.json"
+    manifest = parse_manifest(path.read_bytes(), str(path))
+    warehouse = Warehouse(tmp_path)
+    assert (manifest.steps, manifest.episodes) == (warehouse.steps, warehouse.episodes) == (900, 3)
+    assert [file.path for file in manifest.files()] == list(dict.fromkeys(g.path for g in warehouse.streams[0].groups))
+    assert manifest.dump() == path.read_bytes()
 
 
 @pytest.mark.parametrize("root", ["foo://none/x", "s3://none-such/x"])
