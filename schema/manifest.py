@@ -149,8 +149,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
-        if version := _said_version(data):  # another version's may have other fields
-            check_version(version, where)
+        _check_said_version(data, where)  # another version's may have other fields
         raise CorruptError(
             f"{where}: not a stream's manifest; remove its folder and harvest the repository again: "
             "python -m flows.harvest --repo PATH"
@@ -159,13 +158,15 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     return manifest
 
 
-def _said_version(data: bytes) -> str | None:
-    """The schema version that a JSON object names, whatever else is in it."""
+def _check_said_version(data: bytes, where: str) -> None:
+    """Check the schema version that a JSON object names, whatever else is in it. Raises SchemaVersionError."""
     try:
         fields = json.loads(data)
     except ValueError:
-        return None
-    return str(fields["schema_version"]) if isinstance(fields, dict) and "schema_version" in fields else None
+        return
+    if isinstance(fields, dict):
+        version = fields.get("schema_version")
+        check_version(None if version is None else str(version), where)
 
 
 def file_metadata(config: ReplayConfig, table: str) -> dict[str, str]:
