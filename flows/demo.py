@@ -51,7 +51,7 @@ def usable(repo: str) -> str | None:
     return f"{folder.resolve().name}: it has {count} commits, fewer than {FEWEST}" if count < FEWEST else None
 
 
-def _run(*arguments: str) -> None:
+def run_program(*arguments: str) -> None:
     """Run one of our programs, shown first; its failure is the demo's, and so is its end when interrupted."""
     print(f"\n$ python {' '.join(arguments)}", flush=True)
     program = subprocess.Popen([sys.executable, *arguments])
@@ -126,11 +126,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{why}; using a small repository made with git instead")
             repo = str(make_example(run / "example"))
         report = run / "harvest.json"
-        _run("-m", "flows.harvest", "--repo", repo, "--warehouse", str(warehouse), "--report", str(report))
+        run_program("-m", "flows.harvest", "--repo", repo, "--warehouse", str(warehouse), "--report", str(report))
         film = json.loads(report.read_text())["repositories"][0]
         repo_id = film["repo_id"]
         show_frame(warehouse, repo_id)
-        _run(
+        run_program(
             *("-m", "training.fit", "--shards", f"{warehouse}/", "--repo", repo_id, "--run", str(run)),
             *("--minutes", str(options.minutes)),
         )

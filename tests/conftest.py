@@ -1,10 +1,16 @@
-"""What every test needs."""
+"""What every test needs, and what no test may touch."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.guard import sitecustomize as guard
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Machines are shared and noisy: no test is timed. And the same examples everywhere: looking for new ones is the work of
 # `python -m benchmarks.oracle.fuzz` and `… .repositories`.
@@ -14,6 +20,46 @@ settings.load_profile("gitreel")
 # A hook of git may run the suite: what git has set for it is meant for another repository than those made here.
 for variable in [name for name in os.environ if name.startswith("GIT_")]:
     del os.environ[variable]
+
+# The tests' own home: their programs, too, find no clone, no Prefect server and no setting of whoever runs them.
+_home = tempfile.TemporaryDirectory(prefix="gitreel-home-")
+
+
+def _set_apart(home: Path) -> None:
+    """Let this process and those it starts live in `home`, and refuse them the checkout's and the user's folders."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    prefect = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    folders = (ROOT / "runs", ROOT / "warehouse", caches / "gitreel", prefect)
+    spared = (ROOT / "warehouse/README.md", ROOT / "warehouse/queries.sql")
+    paths = (Path(guard.__file__).parent, ROOT, *filter(None, [os.environ.get("PYTHONPATH")]))
+    os.environ.update(
+        {
+            "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config"),
+            "PREFECT_HOME": str(home / ".prefect"), "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            guard.REFUSED: os.pathsep.join(map(str, folders)), guard.SPARED: os.pathsep.join(map(str, spared)),
+            guard.LOG: str(home / "refused"),
+        }
+    )  # fmt: skip
+    (home / "refused").touch()
+    guard.install()
+
+
+_set_apart(Path(_home.name))
+
+
+def pytest_unconfigure() -> None:
+    """The home goes with the last test."""
+    _home.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def refusals() -> Iterator[Path]:
+    """Fails a test that touched the folders of whoever works here, even where the program caught the error."""
+    log = Path(_home.name, "refused")
+    yield log
+    said = log.read_text()
+    log.write_text("")  # the next test answers for itself
+    assert not said, f"a test may not touch these; use tmp_path:\n{said}"
 
 
 @pytest.fixture(scope="module")

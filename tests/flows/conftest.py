@@ -2,11 +2,8 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +18,7 @@ def environment(tmp_path, empty_databases):
     shutil.copytree(empty_databases, home)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))}
     yield kept | {
-        "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(home.parent), "TMPDIR": str(tmp_path),
+        "XDG_CACHE_HOME": str(home.parent), "TMPDIR": str(tmp_path),
         "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }  # fmt: skip
     for made in home.glob("prefect-*.db"):

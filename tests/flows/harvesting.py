@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.crash import make_history
 from tests.github_server import GitHubServer
 
-ROOT = Path(__file__).parents[2]
 MARK = "GITREEL_TEST_MARK"
 
 
@@ -30,7 +29,7 @@ class Endless:
         self.command += ["--workers", "2", "--report", str(folder / "report"), *flags]
         self.command += [part for name in named for part in ("--repo", name)]
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))} | {
-            "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary), "XDG_CACHE_HOME": str(folder / "cache"),
+            "TMPDIR": str(self.temporary), "XDG_CACHE_HOME": str(folder / "cache"),
             "PREFECT_HOME": str(folder / "prefect"), MARK: self.mark,
         }  # fmt: skip
 

@@ -18,8 +18,6 @@ from schema.errors import ConfigError
 from tests.flows.harvesting import Endless
 from tests.repositories import Repository
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def repository(tmp_path):
@@ -134,7 +132,7 @@ def test_bad_input_is_one_line_and_exit_code_2(named, capsys, tmp_path):
 
 
 def test_without_git_it_is_one_line(repository, tmp_path):
-    environment = os.environ | {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PATH": str(tmp_path)}
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film", "--warehouse", "w"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
@@ -151,7 +149,7 @@ def test_runners_by_name(monkeypatch):
 
 def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tmp_path):
     (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:1/api"\n')
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {"PYTHONPATH": str(ROOT)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
 
     def run(*more):
@@ -185,7 +183,7 @@ def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tm
 def test_no_module_of_prefect_is_imported_without_a_server(repository, tmp_path):
     script = "import sys; from flows.harvest import main; print(main(sys.argv[1:]), 'prefect' in sys.modules)"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path)}
+    environment |= {"PREFECT_HOME": str(tmp_path)}
     command = [sys.executable, "-c", script, "--repo", "film"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.stdout.splitlines()[-1], done.stderr) == ("0 False", "")
@@ -193,7 +191,7 @@ def test_no_module_of_prefect_is_imported_without_a_server(repository, tmp_path)
 
 def test_a_named_server_that_is_down_is_said_and_done_without(repository, tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    environment |= {"PREFECT_API_URL": "http://127.0.0.1:1/api"}
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

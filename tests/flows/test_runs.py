@@ -3,11 +3,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, subprocess, sys
 from flows.server import prefect_api

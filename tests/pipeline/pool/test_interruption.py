@@ -4,13 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from pipeline.pool.interruption import LINE, Supervised
 
-ROOT = Path(__file__).parents[3]
 ARMED = """
 from pipeline.pool import interruption
 interruption.arm()
@@ -43,10 +41,9 @@ print(supervised.run(), supervised.interrupted)
 
 
 def started(script, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", script, *arguments]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout.readline() in ("armed\n", "working\n")
     return process

@@ -12,7 +12,6 @@ import pytest
 
 from pipeline.pool import worker
 
-ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
@@ -76,8 +75,7 @@ def test_a_signal_ends_the_work_at_hand_in_order_even_while_the_worker_starts(tm
 def started(folder, ending):
     (folder / "script.py").write_text(SCRIPT)
     command = [sys.executable, str(folder / "script.py"), str(folder), ending]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(file):
