@@ -55,11 +55,15 @@ def test_a_path_from_here_is_refused_too(log: Path, monkeypatch: pytest.MonkeyPa
         Path("runs/latest").read_text()
 
 
-def test_the_repositorys_own_files_and_names_alike_are_not_refused(log: Path, tmp_path: Path) -> None:
+def test_the_repositorys_own_files_and_names_alike_are_not_refused(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (WAREHOUSE / "README.md").read_text()
     assert (WAREHOUSE / "queries.sql").read_text()
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "warehouse").mkdir()
+    for name in ("runs", "warehouse"):
+        (tmp_path / "film" / name / "deep").mkdir(parents=True)
+    monkeypatch.chdir(ROOT)
+    shutil.rmtree(tmp_path / "film")  # names both from an open folder
     assert guard.refused(ROOT / "runs-of-another") is None
     assert not log.exists()
 

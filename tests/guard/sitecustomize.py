@@ -8,19 +8,24 @@ folders with rubbish and looks afterwards.
 
 import os
 import sys
+from typing import Any
 
 REFUSED = "TESTS_REFUSED"  # folders that no test may touch, separated by os.pathsep
 SPARED = "TESTS_SPARED"  # files in them that are the repository's own, separated by os.pathsep
 LOG = "TESTS_REFUSED_LOG"  # a file of what was refused, a line each: the program may have caught the error
 
-# Audit events by how many of their first arguments name files (docs.python.org/3/library/audit_events.html).
-FILES = dict.fromkeys(
-    (
-        *("open", "os.listdir", "os.scandir", "os.mkdir", "os.rmdir", "os.remove", "os.truncate", "os.chdir"),
-        *("os.chmod", "os.chown", "os.utime", "shutil.rmtree", "sqlite3.connect"),
-    ),
-    1,
-) | dict.fromkeys(("os.rename", "os.link", "os.symlink", "shutil.copyfile", "shutil.copytree", "shutil.move"), 2)
+# Audit events and which of their arguments name files (docs.python.org/3/library/audit_events.html). The last argument
+# of those in AT is the number of an open folder that the names start from, or -1.
+PLAIN = {
+    **dict.fromkeys(("open", "os.listdir", "os.scandir", "os.truncate", "os.chdir", "shutil.rmtree"), (0,)),
+    **dict.fromkeys(("shutil.copyfile", "shutil.copytree", "shutil.move"), (0, 1)),
+    "sqlite3.connect": (0,),
+}
+AT = {
+    **dict.fromkeys(("os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.chown", "os.utime"), (0,)),
+    **dict.fromkeys(("os.rename", "os.link"), (0, 1)),
+    "os.symlink": (1,),
+}
 
 
 class RefusedPathError(AssertionError):
@@ -38,9 +43,21 @@ def refused(path: object) -> str | None:
     return None
 
 
-def audit(event: str, arguments: tuple[object, ...]) -> None:
+def named(event: str, arguments: tuple[Any, ...]) -> list[object]:
+    """The files that an event is about. What is named from an open folder is left out: that folder was looked at."""
+    if event in PLAIN:
+        path = arguments[0]
+        if event == "open" and arguments[1] is None and not arguments[2] & os.O_ACCMODE and not os.path.isabs(path):
+            return []  # os.open, as shutil.rmtree calls it from an open folder that the event does not tell
+        return [arguments[place] for place in PLAIN[event]]
+    if event in AT and arguments[-1] == -1:
+        return [arguments[place] for place in AT[event]]
+    return []
+
+
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
     """The hook. Raises RefusedPathError."""
-    for path in arguments[: FILES.get(event, 0)]:
+    for path in named(event, arguments):
         if full := refused(path):
             words = f"{event} {full}"
             with open(os.environ[LOG], "a") as log:
