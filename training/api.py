@@ -1,12 +1,12 @@
 """The trainer from Python: film as tensors, and finished runs.
 
-    from training import load_run, windows
+    from training import evaluate, load_run, windows
 
-    for cells_TRC, action_T in windows("warehouse", length=64):  # every window of the film to learn
-        ...
+    for batch in windows("warehouse", length=64, batch=4, limit=10):
+        batch.cells_BTRC, batch.actions_BT
     run = load_run("runs/latest")
-    logits_TV = run.predict(cells_TRC, action_T)  # of the key pressed at each screen
-    print(run.evaluate()["models"]["lstm"]["loss"])  # nats a step, on held-out film
+    logits_BTV = run.predict(batch)  # of the key pressed at each screen
+    evaluate(run, "warehouse")  # {"lstm": 1.71, "frame_only": 2.93}: nats a key, on held-out film
 
 Dimensions: B windows, T steps, R rows, C columns, V actions.
 """
@@ -15,18 +15,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from training.analysis.evaluate import evaluate
-from training.analysis.runs import load_runs, open_film
+from schema.errors import ConfigError
+from schema.folders import real_folder
+from training.analysis.evaluate import evaluate as evaluate_models
+from training.analysis.runs import LATEST, load_runs, open_film
+from training.data.batches import Batch, collate, consecutive_places
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.model.frame_model import FrameModel
 from training.model.gradients import previous_keys
+
+__all__ = ["Batch", "FittedRun", "Split", "evaluate", "load_run", "windows"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -35,23 +41,33 @@ def windows(
     shards: str | Path = "warehouse",
     length: int = 64,
     *,
+    batch: int = 1,
+    limit: int | None = None,
     split: Split = "train",
     repos: Sequence[str] = (),
     max_code_point: int = 256,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every window of a split, one behind the other in each stream: (cells_TRC, action_T).
+) -> Iterator[Batch]:
+    """The windows of a split, one behind the other in each stream, `batch` at a time: at most `limit` batches.
 
-    cells_TRC: cell ids [length, rows, columns] (training.model.frame_head says what they mean), int16, or int32 where
-    code points past 4,095 are kept. action_T: the byte pressed at each screen, int64. `length` is in steps; what is
-    left over at a stream's end is not given. `repos`: these repositories alone.
+    Of each batch, cells_BTRC: cell ids (training.model.frame_head says what they mean), int16, or int32 where code
+    points past 4,095 are kept; actions_BT: the byte pressed at each screen, int64; phases_BT: what kind of key it is
+    (schema.actions.Phase), uint8; step: the batch's number, from 0. `length` is in steps; what is left over at a
+    stream's end is not given, and the last batch may hold fewer windows. `repos`: these repositories alone.
 
-    Raises ConfigError (no film), WarehouseError (no such folder), CorruptError, SchemaVersionError.
+    Raises ConfigError (no film, no stream of that length), WarehouseError (no such folder), CorruptError,
+    SchemaVersionError.
     """
+    for name, number in (("length", length), ("batch", batch), ("limit", limit)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name} {number}: at least 1")
     reader = FilmReader(Warehouse(shards, repos), max_code_point)
-    for segment in reader.segments(length)[0][split]:
-        for start in range(segment.start, segment.stop - length + 1, length):
-            window = reader.window(segment.stream, start, length)
-            yield torch.from_numpy(window.cells_TRC), torch.from_numpy(window.action_T)
+    places = consecutive_places(reader, split, length)
+    return islice(_batches(reader, places, length, batch), limit)
+
+
+def _batches(reader: FilmReader, places: Sequence[tuple[int, int]], length: int, batch: int) -> Iterator[Batch]:
+    for number, first in enumerate(range(0, len(places), batch)):
+        yield collate([reader.window(*place, length) for place in places[first : first + batch]], number)
 
 
 @dataclass(frozen=True)
@@ -68,16 +84,18 @@ class FittedRun:
         return self.models[str(self.settings["backbone"])]
 
     @torch.no_grad()
-    def predict(self, cells_TRC: Tensor, action_T: Tensor) -> Tensor:
-        """Logits [T, V] of the key pressed at each screen, from the screens up to it and the keys before it.
+    def predict(self, batch: Batch) -> Tensor:
+        """Logits [B, T, V] of the key pressed at each screen, from the screens up to it and the keys before it.
 
-        For longer film, and for the state after it, call `model` itself (training.model.frame_model).
+        For the state after the batch, and to go on from one, call `model` itself (training.model.frame_model).
         """
-        previous_BT = previous_keys(action_T[None], self.model.vocabulary)
-        logits_BTV: Tensor = self.model(cells_TRC[None], previous_BT)[0]
-        return logits_BTV[0]
+        previous_BT = batch.previous_BT
+        if previous_BT is None:
+            previous_BT = previous_keys(batch.actions_BT, self.model.vocabulary)
+        logits_BTV: Tensor = self.model(batch.cells_BTRC, previous_BT)[0]
+        return logits_BTV
 
-    def evaluate(
+    def tables(
         self,
         shards: str | Path | None = None,
         *,
@@ -91,10 +109,26 @@ class FittedRun:
         """
         reader = open_film(self.models, str(shards or self.settings["shards"]), self.settings["repo"])
         trained = int(self.settings["window"])
-        return evaluate(self.models, reader, split, window or trained, count, trained)
+        return evaluate_models(self.models, reader, split, window or trained, count, trained)
 
 
-def load_run(folder: str | Path) -> FittedRun:
+def evaluate(
+    run: FittedRun,
+    shards: str | Path | None = None,
+    *,
+    split: Split = "validation",
+    window: int | None = None,
+    count: int = 64,
+) -> dict[str, float]:
+    """The mean loss of each model of a run, nats a key, on held-out film: {"lstm": 2.71, "frame_only": 2.93}.
+
+    Arguments, errors and the losses by place, phase and lag: FittedRun.tables.
+    """
+    found = run.tables(shards, split=split, window=window, count=count)
+    return {name: model["loss"] for name, model in found["models"].items()}
+
+
+def load_run(folder: str | Path = LATEST) -> FittedRun:
     """A finished run's last weights. Raises ConfigError (not there, of another version), CorruptError."""
     models, settings = load_runs([Path(folder)])
-    return FittedRun(Path(folder), models, settings)
+    return FittedRun(real_folder(Path(folder)), models, settings)

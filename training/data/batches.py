@@ -92,6 +92,15 @@ def collate(windows: Sequence[FilmWindow], step: int = 0) -> Batch:
     )
 
 
+def consecutive_places(reader: FilmReader, split: str, window: int) -> list[tuple[int, int]]:
+    """(stream, step) of every window of a split, one behind the other in each stream. Raises ConfigError (none)."""
+    segments, words = reader.segments(window)
+    if not segments[split]:
+        raise ConfigError(f"{reader.warehouse.root}: no {split} film ({words}); use another split, or harvest more")
+    long_enough = Sampler(segments[split], window).segments
+    return [(s.stream, step) for s in long_enough for step in range(s.start, s.stop - window + 1, window)]
+
+
 def make_batch(reader: FilmReader, sampler: Sampler, batch: int, step: int, rank: int = 0, world: int = 1) -> Batch:
     """A rank's windows of a training step."""
     places = sampler.draw(step, batch)[rank::world]

@@ -12,12 +12,12 @@ from tests.training.warehouse import COLS, ROWS, write_warehouse
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, evaluate_along, mixed, tables_along
 from training.analysis.carried import Stretch, follow, stretches
+from training.analysis.command import main
 from training.analysis.mixture import mixed_losses
 from training.analysis.predictor import as_predictor
 from training.data.splits import Segment
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
-from training.evaluate import main
 from training.loop.config import FitConfig
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel

@@ -7,8 +7,8 @@ import pytest
 
 from tests.training.models import small_model
 from tests.training.warehouse import COLS, ROWS
+from training.analysis.command import main
 from training.data.windows import FilmReader
-from training.evaluate import main
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
 

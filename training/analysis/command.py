@@ -1,0 +1,102 @@
+"""The command line of the evaluation: tables of losses, windows first, then along whole streams.
+
+    python -m training.evaluate                                 # the last run
+    python -m training.evaluate runs/lstm runs/transformer --shards warehouse/
+    python -m training.evaluate runs/lstm --memory 4096 --adapt
+
+Every model of every run is evaluated on the same held-out windows (training.analysis.evaluate); then each reads the
+held-out streams from their start, its state carried, beside counts of their keys (training.analysis.along).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from schema.errors import ConfigError, GitreelError
+from schema.folders import real_folder
+from training.analysis.adapting import AdaptConfig
+from training.analysis.along import count_film, evaluate_along, tables_along
+from training.analysis.carried import SCORED_FROM, STEPS, stretches
+from training.analysis.evaluate import evaluate, tables
+from training.analysis.predictor import Predictor, as_predictor
+from training.analysis.runs import LATEST, load_runs, open_film
+from training.analysis.word_lags import stored_word_lags
+from training.data.windows import FilmReader
+from training.files import write_atomically
+from training.model.frame_model import FrameModel
+
+
+def along(
+    models: Mapping[str, FrameModel], reader: FilmReader, options: argparse.Namespace, split_window: int
+) -> dict[str, Any]:
+    """Every table along whole streams of a split. Raises ConfigError."""
+    segments, _ = reader.segments(split_window)
+    parts = stretches(segments[options.split], options.steps, options.scored_from)
+    choosing = segments["validation"] or segments[options.split]
+    counts = count_film(reader, segments["train"], choosing)
+    lags = {part.stream: stored_word_lags(reader, part.stream) for part in parts}
+    predictors = predictors_at(models, options.memory, split_window)
+    return evaluate_along(predictors, reader, parts, counts, adapt=AdaptConfig() if options.adapt else None, lags=lags)
+
+
+def predictors_at(models: Mapping[str, FrameModel], memory: Sequence[int], window: int) -> dict[str, Predictor]:
+    """The models by name, and each that has a memory once more for every number of steps of it."""
+    found: dict[str, Predictor] = {}
+    for name, model in models.items():
+        found[name.replace("_", "-")] = as_predictor(model, window)
+        for steps in memory if model.config.memory else ():
+            other = copy.deepcopy(model)
+            other.memory_steps = steps
+            found[f"{name.replace('_', '-')}, memory {steps:,}"] = other
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; the exit code is 2 after a clear error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description="What fitted models know of held-out film: tables of losses, windows first, then whole streams.",
+    )
+    parser.add_argument("runs", nargs="*", type=Path, default=[LATEST], help=f"folders of finished runs ({LATEST})")
+    parser.add_argument("--shards", help="the warehouse; the first run's by default")
+    parser.add_argument("--split", choices=["train", "validation", "test"], default="validation")
+    parser.add_argument("--window", type=int, help="steps; the first run's by default")
+    parser.add_argument("--windows", type=int, default=64, help="windows at most")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, help=f"read of each held-out stream [{STEPS}]; 0: windows alone"
+    )
+    parser.add_argument(
+        "--scored-from", type=int, default=SCORED_FROM, help=f"the first step that counts [{SCORED_FROM}]"
+    )
+    parser.add_argument("--memory", type=int, action="append", default=[], help="steps of memory; repeatable")
+    parser.add_argument("--adapt", action="store_true", help="read once more while the weights go on learning")
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    options = parser.parse_args(arguments)
+    try:
+        models, settings = load_runs(options.runs)
+        reader = open_film(models, options.shards or settings["shards"], settings["repo"])
+        window = options.window or settings["window"]
+        if window < 1 or options.windows < 1:
+            raise ConfigError("--window and --windows: at least 1")
+        if options.steps < 0 or options.scored_from < 0 or any(steps < 1 for steps in options.memory):
+            raise ConfigError("--steps and --scored-from: at least 0; --memory: at least 1")
+        result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
+        print(tables(result))
+        if options.steps:
+            result["along"] = along(models, reader, options, settings["window"])
+            print("\n" + tables_along(result["along"]))
+        write_atomically(
+            real_folder(options.runs[0]) / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n"
+        )
+        if options.json:
+            print(json.dumps(result))
+    except GitreelError as error:
+        print(f"gitreel: {error}", file=sys.stderr)
+        return 2
+    return 0
