@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schema.geometry import Geometry
 from schema.version import SCHEMA_VERSION
@@ -13,6 +13,17 @@ class FrozenModel(BaseModel):
     """Immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def complaints(error: ValidationError, prefix: str = "") -> str:
+    """Pydantic's complaints in one line, each behind its field's name; `prefix` stands before the name."""
+    parts = []
+    for complaint in error.errors():
+        where = ".".join(str(part) for part in complaint["loc"])
+        words = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
+        words = words.removeprefix("Value error, ")
+        parts.append(f"{prefix}{where}: {words}" if where else words)
+    return "; ".join(parts)
 
 
 class ReplayConfig(FrozenModel):

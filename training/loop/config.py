@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, field_serializer, model_validator
 
-from schema.config import FrozenModel
+from schema.config import FrozenModel, complaints
 from schema.errors import ConfigError
 
 # model settings that come from elsewhere
@@ -54,7 +54,9 @@ class FitConfig(FrozenModel):
     preset: Literal["tiny", "small", "medium", "published_tiny", "published_small", "paper"] | None = Field(
         None, description="model size by name, and its training, as below; small, or tiny where minutes are few"
     )
-    backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
+    backbone: str = Field(
+        "lstm", description="lstm, frame_only, transformer, mamba2, mingru, or MODULE:CLASS of your own"
+    )
     backbone_layers: int | None = Field(None, ge=1, description="layers; the backbone's own default")
     model: dict[str, Any] = Field(default_factory=dict, description="overrides of training.model.config.ModelConfig")
     baseline: bool = Field(True, description="train a frame-only model beside it, on the same batches")
@@ -150,11 +152,5 @@ def saved_settings(saved: dict[str, Any], folder: Path) -> FitConfig:
 
 
 def reason(error: ValidationError) -> str:
-    """Pydantic's complaints in one line."""
-    parts = []
-    for complaint in error.errors():
-        where = ".".join(str(part) for part in complaint["loc"])
-        words = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
-        words = words.removeprefix("Value error, ")
-        parts.append(f"{where}: {words}" if where else words)
-    return "; ".join(parts) + "; see --help"
+    """Pydantic's complaints in one line, and where the settings are described."""
+    return f"{complaints(error)}; see --help"

@@ -12,10 +12,32 @@ SSM or RNN, N SSM state size, C convolution channels, Q positions in a chunk, J 
     >>> y_BTD, state = backbone.sequence(torch.zeros(2, 5, 8), backbone.initial_state(2))
     >>> y_BTD.shape, [tuple(part.shape) for part in state]
     (torch.Size([2, 5, 8]), [(2, 1, 8), (2, 1, 8)])
+
+One's own backbone is a class derived from ``Backbone`` in a module that Python finds, named MODULE:CLASS
+(``python -m training.fit --backbone my_gru:Gru``)::
+
+    class Gru(Backbone):
+        state_description = "h: [layers, width]"
+
+        def __init__(self, width: int, layers: int = 1) -> None:
+            super().__init__()
+            self.width, self.layers = width, layers
+            self.gru = nn.GRU(width, width, layers, batch_first=True)
+
+        def initial_state(self, batch: int) -> State:
+            return (next(self.parameters()).new_zeros(batch, self.layers, self.width),)
+
+        def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
+            y_BTD, h_LBD = self.gru(x_BTD, state[0].transpose(0, 1).contiguous())
+            return y_BTD, (h_LBD.transpose(0, 1),)
+
+``load_backbone`` and ``check_backbone`` say what is asked of it. It keeps the size that it has: only the backbones
+here are sized to an LSTM's parameters. Its weights are saved under its name, and loading them imports the module.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any, cast
@@ -31,7 +53,7 @@ State = tuple[Tensor, ...]
 
 
 class Backbone(nn.Module):
-    """The interface. Subclasses set ``width`` and ``layers`` and fill in the four methods."""
+    """The interface. A subclass takes (width, layers), sets both, and fills in ``initial_state`` and ``sequence``."""
 
     width: int
     layers: int
@@ -358,12 +380,86 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
 }
 
 
-def make_backbone(name: str, width: int, layers: int, **settings: Any) -> Backbone:
-    """The backbone called ``name``: one of lstm, frame_only, transformer, mamba2, mingru.
+def load_backbone(name: str) -> Callable[..., Backbone]:
+    """The class of a backbone called ``name``: one of ``BACKBONES``, or MODULE:CLASS of one's own.
 
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: the name is unknown, or its class cannot be imported, is no ``Backbone`` or lacks a method.
     """
-    if name not in BACKBONES:
-        raise ConfigError(f"unknown backbone {name!r}: choose one of {', '.join(BACKBONES)}")
-    return BACKBONES[name](width, layers, **settings)
+    if name in BACKBONES:
+        return BACKBONES[name]
+    module_name, colon, class_name = name.partition(":")
+    if not (module_name and colon and class_name):
+        raise ConfigError(f"unknown backbone {name!r}: choose one of {', '.join(BACKBONES)}, or MODULE:CLASS")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the module raises
+        raise ConfigError(f"backbone {name}: {module_name} cannot be imported ({_said(error)})") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise ConfigError(f"backbone {name}: {module_name} has no {class_name}")
+    if not (isinstance(found, type) and issubclass(found, Backbone)):
+        raise ConfigError(f"backbone {name}: not a class derived from training.model.backbones.Backbone")
+    for method in ("initial_state", "sequence"):
+        if getattr(found, method) is getattr(Backbone, method):
+            raise ConfigError(f"backbone {name}: lacks the method {method} (training.model.backbones.Backbone)")
+    return found
+
+
+def check_backbone(name: str, backbone: Backbone, width: int, layers: int) -> None:
+    """Ask a backbone of one's own for three positions at once, and for two and one more by ``step``.
+
+    Raises:
+        ConfigError: it raises, its features are not [B, T, D], its state is no tuple of tensors whose first dimension
+        is the batch, or the two ways differ: then the state does not hold what the backbone remembers.
+    """
+    expected = (2, 3, width)
+    if (getattr(backbone, "width", None), getattr(backbone, "layers", None)) != (width, layers):
+        raise ConfigError(f"backbone {name}: sets no width and layers, or other ones than it is given")
+    training = backbone.training
+    weight = next(backbone.parameters(), torch.zeros(()))
+    x_BTD = torch.linspace(-1, 1, 6 * width, dtype=weight.dtype, device=weight.device).reshape(expected)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            backbone.eval()
+            y_BTD, state = backbone.sequence(x_BTD, backbone.initial_state(2))
+            _, between = backbone.sequence(x_BTD[:, :2], backbone.initial_state(2))
+            last_BD, _ = backbone.step(x_BTD[:, 2], between)
+    except Exception as error:  # whatever its author's code raises
+        raise ConfigError(f"backbone {name}: fails on input of shape {expected} ({_said(error)})") from error
+    finally:
+        backbone.train(training)
+    if y_BTD.shape != expected or last_BD.shape != (2, width):
+        raise ConfigError(
+            f"backbone {name}: gives features of shape {tuple(y_BTD.shape)} and, by step, {tuple(last_BD.shape)} "
+            f"where {expected} and {(2, width)} are needed"
+        )
+    if not isinstance(state, tuple) or any(not isinstance(part, Tensor) or part.shape[:1] != (2,) for part in state):
+        raise ConfigError(f"backbone {name}: its state is not a tuple of tensors whose first dimension is the batch")
+    if y_BTD.device.type != "meta" and not torch.allclose(y_BTD[:, 2], last_BD, rtol=1e-3, atol=1e-4):
+        raise ConfigError(
+            f"backbone {name}: the same steps in two parts give other features: its state loses something"
+        )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+
+
+def make_backbone(name: str, width: int, layers: int, **settings: Any) -> Backbone:
+    """The backbone called ``name``: lstm, frame_only, transformer, mamba2, mingru, or MODULE:CLASS of one's own.
+
+    Raises:
+        ConfigError: as ``load_backbone``, and as ``check_backbone`` for one's own.
+    """
+    make = load_backbone(name)
+    if name in BACKBONES:
+        return make(width, layers, **settings)
+    try:
+        backbone = make(width, layers, **settings)
+    except Exception as error:  # whatever its author's code raises
+        raise ConfigError(
+            f"backbone {name}: cannot be made of width {width}, {layers} layers ({_said(error)})"
+        ) from error
+    check_backbone(name, backbone, width, layers)
+    return backbone

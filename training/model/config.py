@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from schema.config import FrozenModel
+from schema.config import FrozenModel, complaints
 from schema.errors import ConfigError
-from training.model.backbones import BACKBONES
+from training.model.backbones import load_backbone
 
 MAX_CODE_POINTS = 0x110000  # all of Unicode
 
@@ -39,7 +39,7 @@ class ModelConfig(FrozenModel):
     max_code_point: int = Field(
         256, ge=2, le=MAX_CODE_POINTS, description="code points at or past it share the last id"
     )
-    backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2 or mingru")
+    backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2, mingru, or MODULE:CLASS")
     backbone_layers: int = Field(1, ge=1, description="layers of the backbone")
     vocabulary: int = Field(256, ge=2, description="number of actions")
     matched: bool = Field(True, description="size the backbone to a one-layer LSTM's parameter count")
@@ -48,8 +48,7 @@ class ModelConfig(FrozenModel):
     def _divisible(self) -> ModelConfig:
         if self.head == "none" and not self.previous_key:
             raise ValueError("head none sees no frame: previous_key is all that is left to read")
-        if self.backbone not in BACKBONES:
-            raise ValueError(f"unknown backbone {self.backbone!r}: choose one of {', '.join(BACKBONES)}")
+        load_backbone(self.backbone)
         if self.head == "published":
             self._check_published()
         return self
@@ -112,15 +111,5 @@ def preset(name: str, rows: int, cols: int, **overrides: Any) -> ModelConfig:
     try:
         return ModelConfig(rows=rows, cols=cols, **settings)
     except ValueError as error:
-        raise ConfigError(f"preset {name} at {rows}x{cols}: {_reason(error)}") from error
-
-
-def _reason(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    parts = []
-    for complaint in error.errors():
-        where = ".".join(str(part) for part in complaint["loc"])
-        said = "unknown setting" if complaint["type"] == "extra_forbidden" else complaint["msg"]
-        parts.append(f"model.{where}: {said}" if where else said.removeprefix("Value error, "))
-    return "; ".join(parts)
+        said = complaints(error, "model.") if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(f"preset {name} at {rows}x{cols}: {said}") from error

@@ -35,7 +35,7 @@ def match_parameters(name: str, width: int, layers: int, target: int) -> dict[st
     The width belongs to the frame head and stays; the MLP's hidden width (frame_only,
     transformer) or the inner width (mamba2, mingru) moves. Where a transformer's attention alone
     would use up the target, its attention width is halved. An LSTM has no such setting: it is the
-    one that the others are matched to.
+    one that the others are matched to. A backbone of one's own has none either: it keeps its size.
 
         >>> match_parameters("mingru", 64, 2, target=33_408)
         {'inner': 85}
@@ -43,7 +43,7 @@ def match_parameters(name: str, width: int, layers: int, target: int) -> dict[st
     Raises:
         ConfigError: no setting fits, because ``layers`` is too many for the target.
     """
-    if name == "lstm":
+    if name not in SIZE_KNOBS:
         return {}
     knob, multiple = SIZE_KNOBS[name]
     fixed: dict[str, int] = {"inner": width} if name == "transformer" else {}

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from schema.config import complaints
 from schema.errors import ConfigError, CorruptError
 from schema.version import SCHEMA_VERSION, check_version
 from training.files import write_atomically
@@ -52,7 +54,8 @@ def load_weights(path: Path) -> tuple[FrameModel, dict[str, str]]:
     try:
         config = ModelConfig.model_validate(json.loads(metadata["model"]))
     except (KeyError, ValueError) as error:
-        raise ConfigError(f"{path}: its metadata holds no model configuration of this version") from error
+        said = f" ({complaints(error, 'model.')})" if isinstance(error, ValidationError) else ""
+        raise ConfigError(f"{path}: its metadata holds no model configuration of this version{said}") from error
     model = FrameModel(config)
     check_weights(model, weights, str(path))
     model.load_state_dict(weights)
