@@ -1,6 +1,7 @@
 """What every test needs, and what no test may touch."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,12 @@ settings.load_profile("gitreel")
 # A hook of git may run the suite: what git has set for it is meant for another repository than those made here.
 for variable in [name for name in os.environ if name.startswith("GIT_")]:
     del os.environ[variable]
+
+# Started by nohup, or in the background, the suite ignores signals, and so would every program that a test signals.
+# What is handled, if only by nothing, is a program's default again.
+for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(kind) is signal.SIG_IGN:
+        signal.signal(kind, lambda number, frame: None)
 
 # The tests' own home: their programs, too, find no clone, no Prefect server and no setting of whoever runs them.
 _home = tempfile.TemporaryDirectory(prefix="gitreel-home-")
