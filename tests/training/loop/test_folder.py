@@ -30,7 +30,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def flags(root: Path, **changes: object) -> list[str]:
     """The command line of the tests' tiny run, without a folder."""
     said = settings(root, Path("unused"), **changes).model_dump(exclude={"run", "model", "repo"}, exclude_defaults=True)
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in said.items()]
+    words = []
+    for name, value in said.items():
+        flag = name.replace("_", "-")
+        words.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag}={value}")
     return [*words, *(f"--set=model.{key}={value}" for key, value in MODEL.items())]
 
 

@@ -130,7 +130,7 @@ def test_it_is_trained_saved_and_loaded_by_its_name(
     run = load_run(tmp_path / "run")
     assert type(run.model.backbone).__name__ == "Gru"
     assert run.model.backbone.layers == 2
-    assert set(run.tables(count=1)["models"]) == {module, "frame_only"}
+    assert set(run.tables(count=1)["models"]) == {module, "frame_only", "keys_only"}
     mine = weights(tmp_path / "run", module)
     assert all(torch.equal(tensor, mine[name]) for name, tensor in run.model.state_dict().items())
 
