@@ -26,6 +26,7 @@ from pathlib import Path
 
 from benchmarks.oracle.compare import compare_film
 from benchmarks.oracle.machine import Oracle, OracleError, find_vim
+from benchmarks.oracle.vims import version_here
 from pipeline.git.checkout import Scratch, make_scratch
 from pipeline.git.history import Commit, order, walk
 from pipeline.git.objects import Blobs
@@ -48,6 +49,7 @@ class Verdict:
 
     frames: int = 0
     mismatched_frames: int = 0
+    otherwise: int = 0  # frames that differ as the installed vim draws otherwise than the modelled one (oracle.vims)
     commits: int = 0
     tree_mismatches: int = 0
     odd_trees: int = 0  # same files and modes, but the original wrote a mode as git does not any more (040000)
@@ -130,6 +132,7 @@ def judge(
                 verdict.commits += 1
                 verdict.frames += result.frames
                 verdict.mismatched_frames += result.wrong
+                verdict.otherwise += result.otherwise
                 verdict.lines += script.lines
                 verdict.lines_typed += script.lines_typed
                 verdict.not_typed.update(rule for _, rule in script.drops)
@@ -252,6 +255,8 @@ def main() -> int:
     print(f"{verdict.commits} of {total} commits in {len(runs)} runs; stepped over: {dropped}")
     print(f"files brought by checkout: {not_typed}")
     print(f"{verdict.frames} frames, {verdict.mismatched_frames} mismatched")
+    if verdict.otherwise:
+        print(f"frames that vim {version_here()} draws otherwise than vim {VIM_VERSION}: {verdict.otherwise}")
     print(f"trees that differ {verdict.tree_mismatches}, subjects {verdict.subject_mismatches}")
     if verdict.late:
         print(f"screens that had to be waited for twice: {verdict.late}")

@@ -109,6 +109,9 @@ class Oracle:
         self._shell: int = self._process.pid
         tty = os.readlink(f"/proc/{self._shell}/fd/0")
         self._slave = os.open(tty, os.O_RDWR | os.O_NOCTTY)
+        modes = termios.tcgetattr(self._slave)
+        modes[0] &= ~termios.IXON  # vim 9.2 leaves flow control as it finds it, and ^S after ^V would stop the terminal
+        termios.tcsetattr(self._slave, termios.TCSANOW, modes)
         self._files: dict[int, tuple[int, int, int]] = {}  # process -> its io, syscall and status files
         self._foreground = self._shell
         self._read_before = -1

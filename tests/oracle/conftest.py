@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks.oracle.machine import INSTALL
-from benchmarks.oracle.widths import vim_version
+from benchmarks.oracle.vims import version_here
 from schema.widths import VIM_VERSION
 
 
@@ -21,5 +20,4 @@ def vim_here() -> str:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    told = subprocess.run(["vim", "--version"], capture_output=True, text=True, check=True).stdout
-    return f"the film is of vim {VIM_VERSION}, here is vim {vim_version(told)}"
+    return f"the film is of vim {VIM_VERSION}, here is vim {version_here()}"
