@@ -70,6 +70,16 @@ def test_keys_in_bulk_end_in_the_same_screen(oracle: Oracle, tmp_path: Path) -> 
     assert (tmp_path / "work" / "c").read_text() == "one\ntwo\n"
 
 
+def test_what_comes_after_a_program_seemed_to_wait_is_waited_for(oracle: Oracle, tmp_path: Path) -> None:
+    oracle.run(b"(until [ -e go ]; do sleep 0.01; done; printf later) &\r")
+    assert (oracle.at_rest(), oracle.late) == (oracle.screen(), 0)
+    (tmp_path / "work" / "go").touch()
+    while "$ later" not in oracle.screen().texts:  # for ever, if it never comes
+        oracle.at_rest()
+    assert oracle.late == 1
+    assert (oracle.at_rest(), oracle.late) == (oracle.screen(), 1)
+
+
 def test_output_can_be_drained_unread(vim_here: str, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     with Oracle(GEOMETRY, tmp_path / "work", tmp_path / "support", decode=False) as oracle:
