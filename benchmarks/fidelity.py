@@ -27,9 +27,11 @@ from pathlib import Path
 from benchmarks.oracle.compare import compare_film
 from benchmarks.oracle.machine import Oracle, OracleError, find_vim
 from benchmarks.oracle.vims import version_here
+from pipeline.git.changes import Commit
 from pipeline.git.checkout import Scratch, make_scratch
-from pipeline.git.history import Commit, order, walk
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.order import order
 from pipeline.replay import play_commit
 from pipeline.script.commit import SkippedCommit, Workspace
 from pipeline.terminal.terminal import Terminal
@@ -96,10 +98,10 @@ def sample(total: int, wanted: int, seed: int) -> list[tuple[int, int]]:
     return runs
 
 
-def sampled(git_dir: Path, runs: list[tuple[int, int]]) -> Iterator[Commit]:
+def sampled(blobs: Blobs, runs: list[tuple[int, int]]) -> Iterator[Commit]:
     """The commits of these runs, in order."""
     for first, length in runs:
-        yield from islice(walk(git_dir, after=first - 1 if first else None), length)
+        yield from islice(walk(blobs, after=first - 1 if first else None), length)
 
 
 def judge(
@@ -117,10 +119,10 @@ def judge(
     verdict = Verdict()
     with tempfile.TemporaryDirectory(prefix="film-") as root, Blobs(git_dir) as blobs:
         scratch = make_scratch(Path(root) / "work", git_dir)
-        workspace = Workspace(blobs, config)
+        workspace = Workspace(config)
         terminal = Terminal(config.geometry)
         with Oracle(config.geometry, scratch.folder, Path(root) / "support", scratch.environment) as oracle:
-            for commit in sampled(git_dir, runs):
+            for commit in sampled(blobs, runs):
                 try:
                     script, film = play_commit(commit, workspace, terminal)
                 except SkippedCommit as refusal:
@@ -128,7 +130,7 @@ def judge(
                     verdict.lines += refusal.lines
                     continue
                 result = compare_film(film, terminal, oracle)
-                workspace.tree = commit.tree
+                workspace.tree = commit.tree.oid
                 verdict.commits += 1
                 verdict.frames += result.frames
                 verdict.mismatched_frames += result.wrong
@@ -182,14 +184,14 @@ def _check_commit(verdict: Verdict, scratch: Scratch, commit: Commit, subject: s
         verdict.tree_mismatches += 1
         verdict.shown.append(f"commit {commit.sha}: git {error.cmd[1]} failed: {error.stderr!r}")
         return
-    same = tree == commit.tree
-    if not same and scratch.git("ls-tree", "-rz", tree) == scratch.git("ls-tree", "-rz", commit.tree):
+    same = tree == commit.tree.oid
+    if not same and scratch.git("ls-tree", "-rz", tree) == scratch.git("ls-tree", "-rz", commit.tree.oid):
         verdict.odd_trees += 1
         same = True
     if not same or status:
         verdict.tree_mismatches += 1
         if len(verdict.shown) < 3:
-            verdict.shown.append(f"commit {commit.sha}: tree {tree}, should be {commit.tree}; {status[:200]}")
+            verdict.shown.append(f"commit {commit.sha}: tree {tree}, should be {commit.tree.oid}; {status[:200]}")
     if message != subject:
         verdict.subject_mismatches += 1
         if len(verdict.shown) < 3:

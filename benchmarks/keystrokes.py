@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.git.history import ahead, walk
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
 from pipeline.script.commit import OpenedFile, SkippedCommit, Workspace, write_script
 from pipeline.script.edit import blocks, typed
@@ -101,13 +101,13 @@ def count(repo: Path, commits: int, config: ReplayConfig) -> Tally:
     text: Counter[str] = Counter()
     shell = lines = edited = peer = 0
     with Blobs(repo) as blobs:
-        workspace = Workspace(blobs, config)
-        for commit in islice(ahead(walk(repo), blobs, max_bytes=config.max_file_bytes), commits):
+        workspace = Workspace(config)
+        for commit in islice(walk(blobs, max_bytes=config.max_file_bytes), commits):
             try:
                 script = write_script(commit, workspace)
             except SkippedCommit:
                 continue
-            workspace.tree = commit.tree
+            workspace.tree = commit.tree.oid
             shell += len(script.keys) - sum(file.stop - file.start for file in script.opened)
             lines += script.lines_typed
             for file in script.opened:

@@ -26,8 +26,9 @@ from benchmarks.oracle.machine import Oracle, OracleError
 from benchmarks.report import finish, header, parser, table
 from pipeline.film.frames import Film, RowTable
 from pipeline.git.checkout import make_scratch
-from pipeline.git.history import order, walk
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.order import order
 from pipeline.replay import play_commit, replay
 from pipeline.script.commit import Script, SkippedCommit, Workspace
 from pipeline.shards.writer import StreamWriter
@@ -56,8 +57,8 @@ def take_sample(repo: Path, config: ReplayConfig, first: int, most_keys: int) ->
     scripts: list[Script] = []
     keys = commits = 0
     with Blobs(repo) as blobs:
-        workspace, terminal = Workspace(blobs, config), Terminal(config.geometry)
-        for commit in walk(repo, after=first - 1 if first else None):
+        workspace, terminal = Workspace(config), Terminal(config.geometry)
+        for commit in walk(blobs, after=first - 1 if first else None):
             commits += 1
             try:
                 script, _ = play_commit(commit, workspace, terminal)
@@ -65,7 +66,7 @@ def take_sample(repo: Path, config: ReplayConfig, first: int, most_keys: int) ->
                 continue
             if scripts and keys + len(script.keys) > most_keys:
                 continue  # too long for what is left; a sample has many commits, not one
-            workspace.tree = commit.tree
+            workspace.tree = commit.tree.oid
             scripts.append(script)
             keys += len(script.keys)
             if keys > 0.9 * most_keys or commits > 400:

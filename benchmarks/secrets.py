@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.git.history import FileChange, ahead, walk
+from pipeline.git.changes import FileChange
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.tree import Tree
 from pipeline.replay import play_commit
 from pipeline.script.commit import SkippedCommit, Workspace, write_script
 from pipeline.script.secrets import find_secrets
@@ -75,11 +77,11 @@ class _Finder:
 class _CountingSelector(Selector):
     """Remembers what it chose for each path of the commit at hand."""
 
-    def __init__(self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts) -> None:
-        super().__init__(blobs, config, verdicts)
+    def __init__(self, config: ReplayConfig, verdicts: Verdicts) -> None:
+        super().__init__(config, verdicts)
         self.chosen: dict[bytes, Selection] = {}
 
-    def choose(self, change: FileChange, tree: str) -> Selection:
+    def choose(self, change: FileChange, tree: Tree) -> Selection:
         """As in Chooser; a path that is chosen for twice (first as a moved file) counts once."""
         choice = super().choose(change, tree)
         self.chosen[change.path] = choice
@@ -93,9 +95,9 @@ def count(repo: Path, commits: int | None = None) -> Tally:
     walked = typed = lost = 0
     lost_by_rule: Counter[str] = Counter()
     with Blobs(repo) as blobs:
-        workspace = Workspace(blobs, config, verdicts)
-        selector = workspace.selector = _CountingSelector(blobs, config, verdicts)
-        for commit in islice(ahead(walk(repo), blobs, max_bytes=config.max_file_bytes), commits):
+        workspace = Workspace(config, verdicts)
+        selector = workspace.selector = _CountingSelector(config, verdicts)
+        for commit in islice(walk(blobs, max_bytes=config.max_file_bytes), commits):
             walked += 1
             finder.commit = commit.sha[:12]
             selector.chosen.clear()
@@ -109,7 +111,7 @@ def count(repo: Path, commits: int | None = None) -> Tally:
                     lost += lines
                     lost_by_rule.update(dict.fromkeys(finder.rules[SUBJECT], lines))
                 continue
-            workspace.tree = commit.tree
+            workspace.tree = commit.tree.oid
             in_vim = {file.path for file in script.opened}
             for path, choice in selector.chosen.items():
                 in_part = choice.lines_typed if path in in_vim else 0

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from benchmarks.report import PeerMissingError, finish, header, parser, table
 from pipeline.git.environment import git_environment
-from pipeline.git.history import Blobs, ahead, order, walk
+from pipeline.git.history import walk
+from pipeline.git.objects import Blobs
+from pipeline.git.order import order
 from pipeline.git.repository import open_repository
 from schema.errors import GitreelError
 
@@ -28,12 +30,11 @@ def ours(repo: Path, commits: int) -> int:
     read = 0
     source = open_repository(repo)
     with Blobs(source) as blobs:
-        for commit in ahead(walk(source), blobs):
+        for commit in walk(blobs):
             if commit.ordinal >= commits:
                 break
-            oids = [oid for change in commit.changes for oid in (change.old, change.new) if oid]
-            small = [oid for oid, size in blobs.sizes(oids).items() if size is not None and size <= 1 << 20]
-            read += sum(len(content or b"") for content in blobs.read_many(small).values())
+            versions = {version for change in commit.changes for version in change.versions}
+            read += sum(len(v.content) for v in versions if (size := v.size) is not None and size <= 1 << 20)
     return read
 
 

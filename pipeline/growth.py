@@ -15,8 +15,9 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pipeline.crawl.clone import Clone
-from pipeline.git.history import continued, walk
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.order import continued
 from pipeline.messages import printable
 from pipeline.script.commit import Workspace, is_missing
 from pipeline.shards.manifest import same_place
@@ -81,10 +82,9 @@ def _any_came(missing: Sequence[str], present: Present, config: ReplayConfig) ->
     """Whether one of these commits, stepped over because the clone lacked files, lacks none now."""
     clone = present.clone
     with Blobs(clone.repository) as blobs:
-        workspace = Workspace(blobs, config)
-        return any(
-            not is_missing(commit, workspace) for commit in walk(clone.repository, tip=clone.tip, commits=missing)
-        )
+        workspace = Workspace(config)
+        walked = walk(blobs, tip=clone.tip, commits=missing, max_bytes=0)  # no content is wanted
+        return any(not is_missing(commit, workspace) for commit in walked)
 
 
 def _another(stream: Manifest, first: str, present: Present) -> SourceError:

@@ -22,8 +22,8 @@ from pipeline.crawl.clone import CloneConfig, Stopped, Waiting, cloned
 from pipeline.crawl.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.crawl.opt_out import RULE, opt_out_list, opted_out
 from pipeline.crawl.source import LocalSource, RemoteSource, Source, checked_name, parse_source, same_source
-from pipeline.git import history
 from pipeline.git.environment import need_git
+from pipeline.git.order import continued, order, root
 from pipeline.growth import Present
 from pipeline.messages import printable
 from pipeline.replay import replay
@@ -125,8 +125,8 @@ def harvest_repository(
         own = isinstance(source, LocalSource)
         keep, rule = licence_filter(licence, config.licences, allow_unknown=config.allow_unknown_licence)
         if not keep and not own:
-            return _refused(source, config, rule, licence=licence, family=history.root(clone.repository, clone.tip))
-        present = Present(named, clone, history.order(clone.repository, clone.tip))
+            return _refused(source, config, rule, licence=licence, family=root(clone.repository, clone.tip))
+        present = Present(named, clone, order(clone.repository, clone.tip))
         outcome = _film(present, config, licence, report, stop)
     return outcome.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
 
@@ -143,7 +143,7 @@ def _film(
     writer = _writer(present, config, licence)
     try:
         known = growth.filmed(writer.store, writer.manifest)
-        commits = history.continued(list(known), present.commits)
+        commits = continued(list(known), present.commits)
         assert commits is not None, "or the stream would be outdated"
         total = len(commits) - len(known)
         said = growth.behind(known, present)
@@ -219,7 +219,7 @@ def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | Non
             manifest = load(store, f"{stream_folder(clone.repo_id)}/{MANIFEST}")
             if manifest is None or manifest.status != "complete" or manifest.config != config.replay:
                 return None
-            present = Present(text, clone, history.order(clone.repository, clone.tip))
+            present = Present(text, clone, order(clone.repository, clone.tip))
             known = growth.filmed(store, manifest)
             if manifest.tool_version != TOOL_VERSION or growth.MISSING in known.values():
                 return None

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.film.frames import Film, RowTable
-from pipeline.git.history import Commit, RewrittenHistoryError, ahead, walk
+from pipeline.git.changes import Commit
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.order import RewrittenHistoryError
 from pipeline.git.repository import Location
 from pipeline.script.commit import OpenedFile, Script, SkippedCommit, Workspace, write_script
 from pipeline.script.private import is_masked
@@ -75,18 +77,20 @@ def replay(
         if stop():
             raise _Stopped
 
-    walked = walk(
-        git_dir,
-        tip=tip,
-        after=resume.commit if resume else None,
-        at=resume.episode if resume else None,
-        commits=commits,
-    )
     with Blobs(git_dir) as blobs:
-        workspace = Workspace(blobs, config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
+        walked = walk(
+            blobs,
+            tip=tip,
+            after=resume.commit if resume else None,
+            at=resume.episode if resume else None,
+            commits=commits,
+            max_bytes=config.max_file_bytes,
+            max_files=config.max_commit_files,
+        )
+        workspace = Workspace(config, verdicts, tree=(resume.tree or None) if resume else None, poll=poll)
         terminal = Terminal(config.geometry, resume.final_screen if resume else None)
         next_step = resume.first_step + resume.steps if resume else 0
-        for commit in ahead(walked, blobs, max_bytes=config.max_file_bytes, max_files=config.max_commit_files):
+        for commit in walked:
             if len(terminal.table) > TABLE_ROWS:
                 terminal.forget_rows()
             author = _author(commit, author_key)
@@ -97,7 +101,7 @@ def replay(
             except SkippedCommit as refusal:
                 yield _skipped_commit(repo_id, commit, refusal, next_step, workspace, terminal, author)
                 continue
-            workspace.tree = commit.tree
+            workspace.tree = commit.tree.oid
             yield _filmed_commit(repo_id, commit, script, film, next_step, terminal, author)
             next_step += len(script.keys)
 
@@ -216,7 +220,7 @@ def _filmed_commit(
         lines=script.lines,
         lines_typed=script.lines_typed,
         steps=len(script.keys),
-        tree=commit.tree,
+        tree=commit.tree.oid,
         opened=opened,
     )
     drops = [

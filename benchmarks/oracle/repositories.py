@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.fidelity import Verdict, judge
 from benchmarks.oracle.cases import Maker
-from pipeline.git.history import order
+from pipeline.git.order import order
 from schema.config import ReplayConfig
 from schema.geometry import Geometry
 from tests.repositories import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Repository

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.git.attributes import ATTRIBUTES_BYTES, attribute_words
-from pipeline.git.objects import EXECUTABLE, REGULAR, Blobs
+from pipeline.git.entries import EXECUTABLE, REGULAR
+from pipeline.git.tree import Tree
 
 FILE = b".gitattributes"
 Value = bytes | bool  # set, unset or a string; an attribute that is unspecified has none
@@ -33,40 +34,34 @@ class Rule(NamedTuple):
     states: States
 
 
-class AttributeRules:
-    """Answers for the trees of one repository."""
+def find_attributes(tree: Tree, path: bytes, names: Iterable[bytes]) -> dict[bytes, Value]:
+    """Those of the attributes that the tree gives to `path`: set, unset or with a value. Raises SourceError."""
+    files = list(_files(tree, path))  # from the path's own folder up to the top
+    if not files:
+        return {}
+    macros: dict[bytes, States] = {b"binary": _BINARY}
+    for _, rules in reversed(files):
+        macros.update((rule.macro, rule.states) for rule in rules if rule.macro)
+    found: dict[bytes, Value | None] = {}
+    name = path.rpartition(b"/")[2]
+    for folder, rules in files:
+        below = path[len(folder) :]
+        for rule in reversed(rules):
+            if rule.pattern is not None and rule.pattern.fullmatch(below if rule.whole else name):
+                _fill(found, rule.states, macros)
+    return {name: value for name in names if (value := found.get(name)) is not None}
 
-    def __init__(self, blobs: Blobs) -> None:
-        self.blobs = blobs
 
-    def find(self, tree: str, path: bytes, names: Iterable[bytes]) -> dict[bytes, Value]:
-        """Those of the attributes that are set, unset or have a value. Raises SourceError when a tree is missing."""
-        files = list(self._files(tree, path))  # from the path's own folder up to the top
-        if not files:
-            return {}
-        macros: dict[bytes, States] = {b"binary": _BINARY}
-        for _, rules in reversed(files):
-            macros.update((rule.macro, rule.states) for rule in rules if rule.macro)
-        found: dict[bytes, Value | None] = {}
-        name = path.rpartition(b"/")[2]
-        for folder, rules in files:
-            below = path[len(folder) :]
-            for rule in reversed(rules):
-                if rule.pattern is not None and rule.pattern.fullmatch(below if rule.whole else name):
-                    _fill(found, rule.states, macros)
-        return {name: value for name in names if (value := found.get(name)) is not None}
-
-    def _files(self, tree: str, path: bytes) -> Iterator[tuple[bytes, tuple[Rule, ...]]]:
-        """(folder with its slash, its rules) for each folder above the path that has such a file, deepest first."""
-        folders = [path[:at] for at, byte in enumerate(path) if byte == 0x2F]
-        for folder in [*reversed(folders), b""]:
-            place = folder + b"/" if folder else b""
-            entry = self.blobs.entry(tree, place + FILE)
-            if entry is None or entry.mode not in (REGULAR, EXECUTABLE):
-                continue  # git does not follow a link
-            size = self.blobs.sizes([entry.oid])[entry.oid]
-            if size is not None and size <= ATTRIBUTES_BYTES:
-                yield place, parse(self.blobs.read(entry.oid) or b"", top=not place)
+def _files(tree: Tree, path: bytes) -> Iterator[tuple[bytes, tuple[Rule, ...]]]:
+    """(folder with its slash, its rules) for each folder above the path that has such a file, deepest first."""
+    folders = [path[:at] for at, byte in enumerate(path) if byte == 0x2F]
+    for folder in [*reversed(folders), b""]:
+        place = folder + b"/" if folder else b""
+        file = tree.file(place + FILE)
+        if file is None or file.mode not in (REGULAR, EXECUTABLE):
+            continue  # git does not follow a link
+        if (size := file.size) is not None and size <= ATTRIBUTES_BYTES:
+            yield place, parse(file.content, top=not place)
 
 
 def _fill(found: dict[bytes, Value | None], states: States, macros: dict[bytes, States]) -> None:

@@ -1,326 +1,144 @@
-"""A repository's commits in the order in which they are filmed, each with the files it changed.
+"""A repository's commits in the order in which they are filmed (`pipeline.git.order`), each with what it changed.
 
-Order: the first-parent chain, oldest first; at a merge, first the non-merge commits that it alone brings (parents
-before children, the first parent's line before the second's), each against its first parent; merges themselves add
-nothing. What a chain commit adds depends on its ancestors alone, so the order at an older tip is a prefix of the order
-at a newer one as long as the older tip stays on the first-parent chain. A merge may put it elsewhere (a foxtrot merge,
-whose second parent it is). A stream then keeps its own order: `continued`.
+The walk is streamed, and it reads ahead: of 64 commits it asks git at once for the sizes of all files and for all
+folders above them, and for contents as far as half of the cache of `Blobs` holds them. Every exchange with git costs
+two context switches, and whoever types the commits asks git nothing more about most of them.
 
-Memory: about 250 bytes a commit of the repository for the graph, 200 more where the order is a stream's own; the walk
-is streamed.
+Memory: the graph of `pipeline.git.order`, the paths of 64 commits (one with 100,000 of them takes 40 MB), and the
+caches of `Blobs`.
 """
 
-import resource
-import subprocess
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import IO, NamedTuple
 
-from pipeline.git.objects import GITLINK, Blobs, Reader, reading
-from pipeline.git.repository import Location, opened
-from pipeline.messages import printable
-from schema.errors import SourceError
-
-__all__ = ["Blobs", "Commit", "FileChange", "RewrittenHistoryError", "ahead", "continued", "order", "root", "walk"]
+from pipeline.git.changes import Commit, FileChange, object_ids
+from pipeline.git.entries import DIRECTORY, empty_tree
+from pipeline.git.objects import Blobs
+from pipeline.git.order import Graph, read_graph, remaining
+from pipeline.git.reader import OutOfMemoryError
+from pipeline.git.tree import FileVersion, Tree
 
 # A commit that changes more paths than this is cut off there, and so is one for which git needs more memory than this
-# (it holds a commit's whole list, some 700 bytes a path): a tree can name 10^10 files in a few kilobytes.
+# (it holds a commit's whole list, some 700 bytes a path or folder): a tree can name 10^10 files in a few kilobytes.
 CHANGES_LIMIT = 100_000
 DIFF_MEMORY = 256 << 20
 _CHUNK = 1 << 18
 _AHEAD = 64  # commits
+AHEAD_PATHS = 25_600  # about 10 MB of changes
 _FORMAT = "%H%n%T%n%P%n%at%n%ct%n%ae%n%an%n%s"
 
 
-class RewrittenHistoryError(SourceError):
-    """The commit to go on after is not where it was: the history was rewritten, and its stream must start anew."""
+class _Read(NamedTuple):
+    """A commit as `git diff-tree` tells it, and the folders that differ from its parent's, of both trees."""
 
-
-class FileChange(NamedTuple):
-    """One path of a commit: mode 0 and object id None stand for absent."""
-
-    path: bytes
-    old_mode: int
-    new_mode: int
-    old: str | None
-    new: str | None
-
-
-class _OutOfMemoryError(Exception):
-    """git reached DIFF_MEMORY."""
-
-
-class Commit(NamedTuple):
-    """A commit against its first parent. Times are seconds since 1970, None if unreadable; `ordinal` counts from 0."""
-
-    ordinal: int
-    sha: str
-    tree: str
-    parent: str | None
-    parent_tree: str | None
-    author_name: bytes
-    author_email: bytes
-    authored_at: int | None
-    committed_at: int | None
-    subject: bytes
-    changes: tuple[FileChange, ...]
-    truncated: bool = False  # too many paths; `changes` holds the first of them, or none
-
-
-class _Graph(NamedTuple):
-    """Commits by number: `first[i]` is the first parent's number or -1, `more[i]` the other parents of a merge."""
-
-    shas: list[bytes]
-    trees: list[bytes]
-    first: "array[int]"
-    more: dict[int, tuple[int, ...]]
-    tip: int
-
-
-def root(git_dir: Location, tip: str | None = None) -> str:
-    """The oldest root commit of the first-parent chain: forks share it. Raises SourceError."""
-    with _opened(git_dir, tip) as (_, graph):
-        at = graph.tip
-        while graph.first[at] >= 0:
-            at = graph.first[at]
-        return graph.shas[at].hex()
-
-
-def order(git_dir: Location, tip: str | None = None) -> list[str]:
-    """Commit ids in the film's order, oldest first. Raises SourceError."""
-    with _opened(git_dir, tip) as (_, graph):
-        return [graph.shas[number].hex() for number in _ordered(graph)]
-
-
-def continued(filmed: Sequence[str], commits: Sequence[str]) -> list[str] | None:
-    """The order of a stream that begins with the commits `filmed`, once all of `commits`, a history's order, are in it.
-
-    What was filmed keeps its place; what is new follows in the history's order. With nothing new that is `filmed`, also
-    where the history has fewer commits (HEAD was moved back). None where the history has new commits and lacks filmed
-    ones: it was rewritten, or another branch is checked out.
-
-    >>> continued(["a", "b"], ["a", "c", "b"]), continued(["a", "b"], ["a"]), continued(["a", "b"], ["a", "c"])
-    (['a', 'b', 'c'], ['a', 'b'], None)
-    """
-    known = set(filmed)
-    new = [commit for commit in commits if commit not in known]
-    if new and len(commits) - len(new) < len(filmed):
-        return None
-    return [*filmed, *new]
+    commit: Commit
+    folders: list[str]
 
 
 def walk(
-    git_dir: Location,
+    blobs: Blobs,
     *,
     tip: str | None = None,
     after: str | int | None = None,
     at: int | None = None,
     commits: Sequence[str] | None = None,
+    max_bytes: int = 1 << 20,
+    max_files: int = 200,
 ) -> Iterator[Commit]:
     """Yield the commits up to `tip` (default: HEAD) in the film's order, or in the order `commits`.
 
-    `after`: go on behind this commit id, or behind this ordinal; `at`: the ordinal that `after` had.
-    Raises RewrittenHistoryError when it is not there any more, or one of `commits` to be yielded is no part of the
-    history, SourceError when there is no complete history to read.
+    `after`: go on behind this commit id, or behind this ordinal; `at`: the ordinal that `after` had. Contents up to
+    `max_bytes` bytes are read ahead, and nothing of commits with more than `max_files` files; what was not is read
+    when it is asked for. Raises RewrittenHistoryError when `after` is not there any more, or one of `commits` to be
+    yielded is no part of the history, SourceError when there is no complete history to read.
     """
-    with _opened(git_dir, tip) as (reader, graph):
-        shown = reader.repository.shown
-        if commits is None:
-            numbers = _ordered(graph)
-            ordinal = _start(lambda i: graph.shas[numbers[i]].hex(), len(numbers), after, at, shown)
-        else:
-            ordinal = _start(commits.__getitem__, len(commits), after, at, shown)
-            numbers = array("i", [-1]) * ordinal + _numbers(graph, commits[ordinal:], shown)
-        while ordinal < len(numbers):
-            for commit in _diffs(reader, graph, numbers, ordinal):
-                parent = graph.first[numbers[ordinal]]
-                ordinal += 1
-                yield commit._replace(parent_tree=graph.trees[parent].hex()) if parent >= 0 else commit
-                if commit.truncated:
-                    break  # and start git again behind it
+    graph = read_graph(blobs.reader, tip)
+    numbers, ordinal = remaining(graph, commits, after, at, blobs.repository.shown)
+    read = _restarted(blobs, graph, numbers, ordinal)
+    for batch in _batches(read):
+        ahead = [one for one in batch if len(one.commit.changes) <= max_files]
+        blobs.sizes(oid for one in ahead for oid in object_ids(one.commit.changes))
+        blobs.prefetch_trees(oid for one in ahead for oid in one.folders)
+        for group in _affordable(batch, blobs, max_bytes, max_files):
+            blobs.prefetch((oid for one in group for oid in _wanted(one.commit, max_files)), max_bytes)
+            for one in group:
+                yield one.commit
 
 
-def ahead(
-    commits: Iterable[Commit], blobs: Blobs, *, max_bytes: int = 1 << 20, max_files: int = 200
-) -> Iterator[Commit]:
-    """Yield `commits` unchanged, with the file contents of the next few already in the blobs' cache.
-
-    Asking for 64 commits at once halves the walk's time: every exchange with git costs two context switches.
-    Files over `max_bytes` and commits of more than `max_files` are left alone.
-    """
-    commits = iter(commits)
-    while batch := list(islice(commits, _AHEAD)):
-        blobs.prefetch(
-            (
-                oid
-                for commit in batch
-                if len(commit.changes) <= max_files
-                for change in commit.changes
-                for oid in (change.old, change.new)
-                if oid and GITLINK not in (change.old_mode, change.new_mode)
-            ),
-            max_bytes,
-        )
-        yield from batch
+def _wanted(commit: Commit, max_files: int) -> Iterator[str]:
+    return object_ids(commit.changes) if len(commit.changes) <= max_files else iter(())
 
 
-@contextmanager
-def _opened(git_dir: Location, tip: str | None) -> Iterator[tuple[Reader, _Graph]]:
-    with reading(opened(git_dir)) as reader:
-        yield reader, _graph(reader, tip)
+def _affordable(batch: Iterable[_Read], blobs: Blobs, max_bytes: int, max_files: int) -> Iterator[list[_Read]]:
+    """The batch in groups whose contents, each counted once, can be read ahead together."""
+    group: list[_Read] = []
+    counted: set[str] = set()
+    total = 0
+    for one in batch:
+        sizes = blobs.sizes(_wanted(one.commit, max_files))
+        sized = {oid: size for oid, size in sizes.items() if size is not None and size <= max_bytes}
+        more = sum(size for oid, size in sized.items() if oid not in counted)
+        if group and total + more > blobs.ahead_bytes:
+            yield group
+            group, counted, total = [], set(), 0
+            more = sum(sized.values())
+        group.append(one)
+        counted |= sized.keys()
+        total += more
+    yield group
 
 
-def _graph(reader: Reader, tip: str | None) -> _Graph:
-    tip_sha = reader.repository.commit(tip)
-    numbers: dict[bytes, int] = {}
-    shas: list[bytes] = []
-    trees: list[bytes] = []
-    first = array("i")
-    more: dict[int, tuple[int, ...]] = {}
-    size = len(tip_sha) // 2
-    with _streamed(reader, "log", "--format=%H %T %P", tip_sha, "--") as lines:
-        for line in lines:
-            ids = bytes.fromhex(line.decode())  # a commit, its tree and its parents, one after the other
-            those: list[int] = []
-            for at in (0, *range(2 * size, len(ids), size)):
-                sha = ids[at : at + size]
-                known = numbers.setdefault(sha, len(shas))
-                if known == len(shas):
-                    shas.append(sha)
-                    trees.append(b"")
-                    first.append(-1)
-                those.append(known)
-            trees[those[0]] = ids[size : 2 * size]
-            if len(those) > 1:
-                first[those[0]] = those[1]
-            if len(those) > 2:
-                more[those[0]] = tuple(those[2:])
-    return _Graph(shas, trees, first, more, numbers[bytes.fromhex(tip_sha)])
+def _batches(read: Iterable[_Read]) -> Iterator[list[_Read]]:
+    """Commits that are read ahead together: 64, or fewer if they have very many paths."""
+    batch: list[_Read] = []
+    paths = 0
+    for one in read:
+        batch.append(one)
+        paths += len(one.commit.changes) + len(one.folders)
+        if len(batch) == _AHEAD or paths > AHEAD_PATHS:
+            yield batch
+            batch, paths = [], 0
+    if batch:
+        yield batch
 
 
-def _ordered(graph: _Graph) -> "array[int]":
-    chain = array("i", [graph.tip])
-    while graph.first[chain[-1]] >= 0:
-        chain.append(graph.first[chain[-1]])
-    seen = bytearray(len(graph.shas))
-    ordered = array("i")
-    for commit in reversed(chain):
-        for parent in graph.more.get(commit, ()):
-            _append_side(graph, parent, seen, ordered)
-        seen[commit] = 1
-        if commit not in graph.more:
-            ordered.append(commit)
-    return ordered
+def _restarted(blobs: Blobs, graph: Graph, numbers: "array[int]", ordinal: int) -> Iterator[_Read]:
+    """All commits from this ordinal on; git is started anew behind each one that it was too much for."""
+    while ordinal < len(numbers):
+        for one in _diffs(blobs, graph, numbers, ordinal):
+            ordinal += 1
+            yield one
+            if one.commit.truncated:
+                break
 
 
-def _numbers(graph: _Graph, commits: Sequence[str], shown: str) -> "array[int]":
-    number = {sha: i for i, sha in enumerate(graph.shas)}
-    try:
-        return array("i", [number[bytes.fromhex(commit)] for commit in commits])
-    except KeyError as error:
-        raise RewrittenHistoryError(
-            f"{shown}: the history was rewritten: {error.args[0].hex()} is no longer part of it; "
-            "harvest it again from the start"
-        ) from None
-
-
-def _append_side(graph: _Graph, tip: int, seen: bytearray, ordered: "array[int]") -> None:
-    """Depth-first, a commit after its parents; without recursion, since lines are long."""
-    stack = [tip]
-    while stack:
-        commit = stack[-1]
-        if seen[commit] == 1:
-            stack.pop()
-            continue
-        seen[commit] = 2  # its parents are under way
-        parents = (graph.first[commit], *graph.more.get(commit, ()))
-        waiting = [parent for parent in parents if parent >= 0 and not seen[parent]]
-        if waiting:
-            stack.append(waiting[0])
-            continue
-        seen[commit] = 1
-        stack.pop()
-        if commit not in graph.more:
-            ordered.append(commit)
-
-
-def _start(
-    commit: Callable[[int], str],
-    count: int,
-    after: str | int | None,
-    at: int | None,
-    shown: str,
-) -> int:
-    """The ordinal to start with, of `count` commits."""
-    if after is None:
-        return 0
-    if isinstance(after, int):
-        ordinal = after
-    else:
-        places = range(count) if at is None else range(at, min(at + 1, count))
-        ordinal = next((i for i in places if commit(i) == after), count)
-    if not -1 <= ordinal < count:
-        raise RewrittenHistoryError(
-            f"{shown}: the history was rewritten: {after} is no longer commit {at if at is not None else ''} of it; "
-            "harvest it again from the start"
-        )
-    return ordinal + 1
-
-
-@contextmanager
-def _streamed(
-    reader: Reader, *arguments: str, stdin: IO[bytes] | None = None, memory: int = resource.RLIM_INFINITY
-) -> Iterator[IO[bytes]]:
-    """A reading command's output as a stream; it may be left early.
-
-    Raises _OutOfMemoryError past `memory` bytes of data, SourceError if the command fails otherwise.
-    """
-    with tempfile.TemporaryFile() as errors:
-        process = reader.start(*arguments, stdin=stdin or subprocess.DEVNULL, stderr=errors)
-        assert process.stdout is not None
-        if hasattr(resource, "prlimit"):  # Linux
-            resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
-        finished = False
-        try:
-            yield process.stdout
-            finished = process.stdout.read(1) == b""
-        finally:
-            if not finished:
-                process.kill()
-            code = process.wait()
-            process.stdout.close()
-        if finished and code:
-            errors.seek(0)
-            said = errors.read(2_000).decode(errors="replace").splitlines() or [f"exit code {code}"]
-            if "ut of memory" in said[0]:
-                raise _OutOfMemoryError
-            raise reader.repository.unreadable(f"git cannot read the history ({printable(said[0])[1:-1]})")
-
-
-def _diffs(reader: Reader, graph: _Graph, numbers: "array[int]", start: int) -> Iterator[Commit]:
-    """Commits from ordinal `start` on, without their parent's tree; the last one may be truncated."""
+def _diffs(blobs: Blobs, graph: Graph, numbers: "array[int]", start: int) -> Iterator[_Read]:
+    """Commits from ordinal `start` on; the last one may be truncated."""
+    reader = blobs.reader
+    parse = _Parser(blobs, graph, numbers)
     with tempfile.TemporaryFile() as wanted:
         for i in range(start, len(numbers)):
             parent = graph.first[numbers[i]]
             pair = graph.shas[numbers[i]].hex() + (" " + graph.shas[parent].hex() if parent >= 0 else "")
             wanted.write(pair.encode() + b"\n")
         wanted.seek(0)
-        options = "--stdin -r -z --raw --root --no-renames --no-abbrev --always --ignore-submodules=none"
+        options = "--stdin -r -t -z --raw --root --no-renames --no-abbrev --always --ignore-submodules=none"
         header: bytes | None = None
         meta: bytes | None = None
         changes: list[FileChange] = []
+        folders: list[str] = []
         ordinal = start
         arguments = ("diff-tree", *options.split(), f"--format={_FORMAT}")
-        diff = _streamed(reader, *arguments, stdin=wanted, memory=DIFF_MEMORY)
+        diff = reader.stream(*arguments, stdin=wanted, memory=DIFF_MEMORY)
         exhausted = True
-        with suppress(_OutOfMemoryError):
+        with suppress(OutOfMemoryError):
             with diff as stream:
                 for token in _tokens(stream):
                     if meta is not None:
-                        changes.append(_change(meta, token))
+                        parse.change(meta, token, changes, folders)
                         meta = None
                         if len(changes) > CHANGES_LIMIT:
                             break
@@ -330,18 +148,19 @@ def _diffs(reader: Reader, graph: _Graph, numbers: "array[int]", start: int) -> 
                         meta = token[1:]
                     else:
                         if header is not None:
-                            yield _commit(ordinal, header, changes)
+                            yield parse.commit(ordinal, header, changes, folders)
                             ordinal += 1
-                            changes = []
+                            changes, folders = [], []
                         header = token
             exhausted = False
         # git keeps every commit it has read, too: after a long run it is started again, from its last, doubtful commit
         if header is not None and not (exhausted and ordinal > start):
-            yield _commit(ordinal, header, changes)
+            yield parse.commit(ordinal, header, changes, folders)
         if header is None:  # the very first one was too much
             sha = graph.shas[numbers[start]].hex()
-            with _streamed(reader, "log", "--no-walk", "--no-patch", "-z", f"--format={_FORMAT}", sha) as stream:
-                yield _commit(start, stream.read().rstrip(b"\0"), [])._replace(truncated=True)
+            with reader.stream("log", "--no-walk", "--no-patch", "-z", f"--format={_FORMAT}", sha) as stream:
+                whole = parse.commit(start, stream.read().rstrip(b"\0"), [], [])
+            yield whole._replace(commit=whole.commit._replace(truncated=True))
 
 
 def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
@@ -352,28 +171,48 @@ def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
         yield from whole
 
 
-def _change(meta: bytes, path: bytes) -> FileChange:
-    old_mode, new_mode, old, new, _ = meta.decode().split(" ")
-    before, after = int(old_mode[1:], 8), int(new_mode, 8)
-    return FileChange(path, before, after, old if before else None, new if after else None)
+class _Parser(NamedTuple):
+    """The output of `git diff-tree` as commits."""
 
+    blobs: Blobs
+    graph: Graph
+    numbers: "array[int]"
 
-def _commit(ordinal: int, header: bytes, changes: list[FileChange]) -> Commit:
-    sha, tree, parents, authored, committed, email, name, subject = header.split(b"\n", 7)
-    return Commit(
-        ordinal,
-        sha.decode(),
-        tree.decode(),
-        parents.split(b" ")[0].decode() or None,
-        None,
-        name,
-        email,
-        _seconds(authored),
-        _seconds(committed),
-        subject,
-        tuple(changes[:CHANGES_LIMIT]),
-        len(changes) > CHANGES_LIMIT,
-    )
+    def change(self, meta: bytes, path: bytes, changes: list[FileChange], folders: list[str]) -> None:
+        """Add one raw line, ':100644 100755 OLD NEW M', to the changes or, of a folder, to the folders."""
+        old_mode, new_mode, old, new, _ = meta.decode().split(" ")
+        before, after = int(old_mode[1:], 8), int(new_mode, 8)
+        if DIRECTORY in (before, after):
+            folders += [oid for mode, oid in ((before, old), (after, new)) if mode]
+            return
+        changes.append(
+            FileChange(
+                path,
+                FileVersion(before, old, self.blobs) if before else None,
+                FileVersion(after, new, self.blobs) if after else None,
+            )
+        )
+
+    def commit(self, ordinal: int, header: bytes, changes: list[FileChange], folders: list[str]) -> _Read:
+        """What was read of one commit. `header` as _FORMAT says."""
+        sha, tree, parents, authored, committed, email, name, subject = header.split(b"\n", 7)
+        parent = self.graph.first[self.numbers[ordinal]]
+        parent_tree = self.graph.trees[parent].hex() if parent >= 0 else empty_tree(len(sha))
+        commit = Commit(
+            ordinal,
+            sha.decode(),
+            Tree(tree.decode(), self.blobs),
+            parents.split(b" ")[0].decode() or None,
+            Tree(parent_tree, self.blobs),
+            name,
+            email,
+            _seconds(authored),
+            _seconds(committed),
+            subject,
+            tuple(changes[:CHANGES_LIMIT]),
+            len(changes) > CHANGES_LIMIT,
+        )
+        return _Read(commit, [*([commit.parent_tree.oid] if parent >= 0 else []), commit.tree.oid, *folders])
 
 
 def _seconds(text: bytes) -> int | None:

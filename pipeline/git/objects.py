@@ -1,77 +1,25 @@
-"""A repository's objects, through long-lived `git cat-file` processes and an empty git folder of our own.
+"""A repository's objects by id, through long-lived `git cat-file` processes."""
 
-Neither the host's settings (`pipeline.git.environment`) nor the repository's decide anything: no hooks, attributes,
-replacement objects, grafts or lazy fetches. Only reading commands are run here.
-"""
-
-import hashlib
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
+from itertools import islice
+from subprocess import DEVNULL, PIPE
 from types import TracebackType
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-from pipeline.git.environment import git_environment
-from pipeline.git.repository import LocalRepository, Location, opened
-from pipeline.temporary import temporary_folder
+from pipeline.git.entries import Entry, tree_entries
+from pipeline.git.reader import Reader, reading
+from pipeline.git.repository import Location, opened
 from schema.errors import SourceError
 
-GITLINK, SYMLINK, EXECUTABLE, REGULAR, DIRECTORY = 0o160000, 0o120000, 0o100755, 0o100644, 0o040000
 CACHE_BYTES = 64 << 20  # of blob contents; the old content of a file is mostly an earlier new one
-_CACHED_TREES = 4_096
-_CACHED_SIZES = 65_536
+CACHED_ENTRIES = 1 << 18  # of trees; about 290 bytes each
+_CACHED_HEADS = 65_536
+_AHEAD_TREE_BYTES = 1 << 18  # a larger tree is not read ahead; about 6,000 entries
 # Requests in flight: 400 x 75 bytes stay below the 64 KiB of a pipe, so that writing them never blocks while git
 # blocks on writing its answers.
 _IN_FLIGHT = 400
-_PIPE_BYTES = 1 << 18
 _MISSING = "missing"
-
-Git = subprocess.Popen[bytes]
-
-
-class Reader(NamedTuple):
-    """A repository's objects seen through an empty git folder of our own, and nothing else of it.
-
-    No configuration, hook, attribute, graft or replacement of the repository applies, and what a partial clone lacks
-    is missing instead of being fetched.
-    """
-
-    repository: LocalRepository
-    folder: Path
-
-    def start(self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, stderr: int | IO[bytes]) -> Git:
-        """Start a reading command; its output is a pipe."""
-        return subprocess.Popen(
-            ["git", f"--git-dir={self.folder}", *arguments],
-            env=git_environment() | {"GIT_OBJECT_DIRECTORY": str(self.repository.objects[0])},
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=_PIPE_BYTES,
-            process_group=0,  # a terminal's Ctrl-C is for us: a git that it ended would look like a broken repository
-        )
-
-
-@contextmanager
-def reading(repository: LocalRepository) -> Iterator[Reader]:
-    """A Reader; its folder is removed afterwards."""
-    with temporary_folder("git") as folder:
-        (folder / "refs").mkdir()
-        (folder / "HEAD").write_text("ref: refs/heads/none\n")
-        sha1 = repository.object_format == "sha1"
-        extension = "" if sha1 else f"[extensions]\n\tobjectFormat = {repository.object_format}\n"
-        (folder / "config").write_text(
-            f"[core]\n\trepositoryFormatVersion = {0 if sha1 else 1}\n\tbare = true\n{extension}"
-        )
-        yield Reader(repository, folder)
-
-
-class Entry(NamedTuple):
-    """One entry of a tree object."""
-
-    mode: int
-    oid: str
 
 
 class Head(NamedTuple):
@@ -87,7 +35,7 @@ class CatFile:
 
     def __init__(self, reader: Reader, mode: str) -> None:
         self.repository = reader.repository
-        self.process = reader.start("cat-file", mode, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process = reader.start("cat-file", mode, stdin=PIPE, stderr=DEVNULL)
 
     def ask(self, names: Sequence[str]) -> None:
         """Send requests; at most _IN_FLIGHT may be unanswered."""
@@ -147,12 +95,13 @@ class Blobs:
     def __init__(self, location: Location, cache_bytes: int = CACHE_BYTES) -> None:
         self.repository = opened(location)
         self._stack = ExitStack()
-        self._reader = self._stack.enter_context(reading(self.repository))
+        self.reader = self._stack.enter_context(reading(self.repository))
         self._cache_bytes = cache_bytes
         self._contents: dict[str, bytes] = {}  # by last use, oldest first
-        self._held = 0
-        self._sizes: dict[str, int | None] = {}
-        self._trees: dict[str, dict[bytes, Entry]] = {}
+        self.cached_bytes = 0  # of contents
+        self._heads: dict[str, Head | None] = {}
+        self._trees: dict[str, dict[bytes, Entry]] = {}  # oldest first
+        self._entries = 0
         self._check: CatFile | None = None
         self._batch: CatFile | None = None
 
@@ -172,25 +121,34 @@ class Blobs:
         self._check = self._batch = None
         self._stack.close()
 
-    def sizes(self, oids: Iterable[str]) -> dict[str, int | None]:
-        """Bytes of each blob, before any is read; None for one that is missing or no blob. Raises SourceError."""
-        wanted = dict.fromkeys(oids)
-        unknown = [oid for oid in wanted if oid not in self._sizes]
-        if len(self._sizes) + len(unknown) > _CACHED_SIZES:
-            self._sizes = {oid: self._sizes[oid] for oid in wanted if oid in self._sizes}
-        for oid, head in self._heads(unknown):
-            if head is None:
-                self.repository.check_missing(oid)
-            self._sizes[oid] = head.size if head and head.kind == "blob" else None
-        return {oid: self._sizes[oid] for oid in wanted}
+    def size(self, oid: str) -> int | None:
+        """A blob's bytes, before it is read; None for one that is missing or no blob. Raises SourceError."""
+        return self.sizes([oid])[oid]
 
-    def _heads(self, names: Sequence[str]) -> Iterator[tuple[str, Head | None]]:
-        if self._check is None and names:
-            self._check = CatFile(self._reader, "--batch-check")
-        return self._check.heads(names) if self._check and names else iter(())
+    def sizes(self, oids: Iterable[str]) -> dict[str, int | None]:
+        """`size` for several, with one exchange for all."""
+        heads = self._look_up(oids)
+        return {oid: head.size if head and head.kind == "blob" else None for oid, head in heads.items()}
+
+    def _look_up(self, oids: Iterable[str]) -> dict[str, Head | None]:
+        """Type and size of each object. Raises SourceError."""
+        wanted = dict.fromkeys(oids)
+        unknown = [oid for oid in wanted if oid not in self._heads]
+        excess = len(self._heads) + len(unknown) - _CACHED_HEADS
+        for oid in list(islice(self._heads, max(0, excess))):  # the oldest
+            if oid not in wanted:
+                del self._heads[oid]
+        if unknown:
+            if self._check is None:
+                self._check = CatFile(self.reader, "--batch-check")
+            for oid, head in self._check.heads(unknown):
+                if head is None:
+                    self.repository.check_missing(oid)
+                self._heads[oid] = head
+        return {oid: self._heads[oid] for oid in wanted}
 
     def read(self, oid: str) -> bytes | None:
-        """A blob's content; None if it is missing or no blob. Raises SourceError. Look at `sizes` first."""
+        """A blob's content; None if it is missing or no blob. Raises SourceError. Look at its size first."""
         return self.read_many([oid])[oid]
 
     def read_many(self, oids: Iterable[str]) -> dict[str, bytes | None]:
@@ -209,9 +167,14 @@ class Blobs:
                 self._remember(oid, content)
         return answers
 
+    @property
+    def ahead_bytes(self) -> int:
+        """How much of what will be wanted soon is read ahead: half of the cache."""
+        return self._cache_bytes // 2
+
     def prefetch(self, oids: Iterable[str], max_bytes: int) -> None:
-        """Read what will be wanted soon with few exchanges: blobs up to `max_bytes` each, up to half of the cache."""
-        room = self._cache_bytes // 2
+        """Read what will be wanted soon with few exchanges: blobs up to `max_bytes` each, `ahead_bytes` of them."""
+        room = self.ahead_bytes
         wanted = []
         for oid, size in self.sizes(oids).items():
             if size is not None and size <= min(max_bytes, room):
@@ -219,9 +182,22 @@ class Blobs:
                 room -= size
         self.read_many(wanted)
 
+    def prefetch_trees(self, oids: Iterable[str]) -> None:
+        """Read trees that will be wanted soon with few exchanges, up to half of their cache."""
+        room = CACHED_ENTRIES // 2
+        wanted = []
+        for oid, head in self._look_up(oid for oid in oids if oid not in self._trees).items():
+            if head is not None and head.kind == "tree" and head.size <= _AHEAD_TREE_BYTES:
+                room -= head.size // (len(oid) // 2 + 8)  # an entry has a mode of 6 bytes, two separators, a name
+                if room < 0:
+                    break
+                wanted.append(oid)
+        for oid, _, content in self._objects(wanted):
+            self._remember_tree(oid, content or b"")
+
     def _objects(self, oids: Sequence[str]) -> Iterator[tuple[str, str, bytes | None]]:
         if self._batch is None and oids:
-            self._batch = CatFile(self._reader, "--batch")
+            self._batch = CatFile(self.reader, "--batch")
         for start in range(0, len(oids), _IN_FLIGHT):
             part = oids[start : start + _IN_FLIGHT]
             assert self._batch is not None
@@ -239,10 +215,10 @@ class Blobs:
         if len(content) > self._cache_bytes:
             return
         self._contents[oid] = content
-        self._held += len(content)
-        while self._held > self._cache_bytes:
+        self.cached_bytes += len(content)
+        while self.cached_bytes > self._cache_bytes:
             oldest = next(iter(self._contents))
-            self._held -= len(self._contents.pop(oldest))
+            self.cached_bytes -= len(self._contents.pop(oldest))
 
     def tree(self, oid: str) -> dict[bytes, Entry]:
         """A tree's own entries by name, not those of its folders. Raises SourceError when it is missing."""
@@ -251,34 +227,13 @@ class Blobs:
             ((_, kind, content),) = self._objects([oid])
             if kind != "tree" or content is None:
                 raise self.repository.unreadable(f"tree {oid} is missing")
-            entries = dict(_tree_entries(content, len(oid) // 2))
-            if len(self._trees) >= _CACHED_TREES:
-                self._trees.clear()
-            self._trees[oid] = entries
+            entries = self._remember_tree(oid, content)
         return entries
 
-    def entry(self, tree: str | None, path: bytes) -> Entry | None:
-        """What stands at `path` in a tree (None: the empty tree); None if nothing does. Raises SourceError."""
-        if tree is None:
-            return None
-        found = Entry(DIRECTORY, tree)
-        for name in path.split(b"/"):
-            if found.mode != DIRECTORY or (entry := self.tree(found.oid).get(name)) is None:
-                return None
-            found = entry
-        return found
-
-
-def blob_id(content: bytes, digits: int) -> str:
-    """Git's id of a file's content, of 40 (SHA-1) or 64 (SHA-256) hex digits."""
-    kind = hashlib.sha1 if digits == 40 else hashlib.sha256
-    return kind(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def _tree_entries(content: bytes, oid_bytes: int) -> Iterator[tuple[bytes, Entry]]:
-    at = 0
-    while at < len(content):
-        space, end = content.index(b" ", at), content.index(b"\0", at)
-        at_next = end + 1 + oid_bytes
-        yield content[space + 1 : end], Entry(int(content[at:space], 8), content[end + 1 : at_next].hex())
-        at = at_next
+    def _remember_tree(self, oid: str, content: bytes) -> dict[bytes, Entry]:
+        entries = dict(tree_entries(content, len(oid) // 2))
+        self._trees[oid] = entries
+        self._entries += len(entries)
+        while self._entries > CACHED_ENTRIES and len(self._trees) > 1:
+            self._entries -= len(self._trees.pop(next(iter(self._trees))))
+        return entries

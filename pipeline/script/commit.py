@@ -6,13 +6,13 @@ Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` f
 not typed, `git add -Af && git commit -qm SUBJECT`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from posixpath import normpath
 from typing import NamedTuple
 
-from pipeline.git.attributes import ATTRIBUTES_BYTES, quiet_attributes
-from pipeline.git.history import Commit, FileChange
-from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs, Entry, blob_id
+from pipeline.git.changes import Commit, FileChange, in_bulk
+from pipeline.git.checkout_rules import MISSING, UNPLAYABLE, CheckoutRules, cannot_follow, lacks_content
+from pipeline.git.entries import EXECUTABLE, GITLINK, REGULAR, SYMLINK, blob_id, empty_tree
 from pipeline.script.renames import find_renames, folder_of
 from pipeline.script.selection import Selection, Selector, Verdicts
 from pipeline.script.subject import reads_as_empty, subject_line
@@ -26,15 +26,6 @@ SHA_DIGITS = 16
 COMMAND_BYTES = 1_000  # longer lists of paths become several commands
 SAVE = b":w\r:q\r"
 _COUNTED_FILES = 5_000  # of a commit that has too many; a few seconds
-_SOUND_TREES = 1 << 17
-_UNPLAYABLE, _MISSING = (-1, 0), (-2, 0)  # instead of the files below a tree
-_UNSOUND = {_UNPLAYABLE: "unplayable", _MISSING: "missing"}
-_MAX_TREE_FILES = 1_000_000  # a tree of more is a bomb: no one can check it out
-_NAME_BYTES, _FULL_PATH_BYTES = 255, 4_000  # the file system's limits
-_EMPTY_TREES = {
-    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
-    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
-}
 
 
 class SkippedCommit(ValueError):
@@ -81,89 +72,17 @@ class Workspace:
 
     def __init__(
         self,
-        blobs: Blobs,
         config: ReplayConfig,
         verdicts: Verdicts | None = None,
         tree: str | None = None,
         poll: Callable[[], None] = lambda: None,
     ) -> None:
-        self.blobs = blobs
         self.config = config
         self.verdicts = verdicts or Verdicts()
         self.poll = poll
-        self.selector = Selector(blobs, config, self.verdicts, poll)
+        self.selector = Selector(config, self.verdicts, poll)
+        self.checkout = CheckoutRules()
         self.tree = tree
-        # (tree, at the top?) -> files below it, longest path; or why it is unsound
-        self._below: dict[tuple[str, bool], tuple[int, int]] = {}
-
-    def unsound(self, tree: str) -> str:
-        """Why git cannot check a tree out, a fixed word; empty if it can. Each tree object is read once.
-
-        'unplayable': forbidden or overlong names, a bomb, what git complains about at every command; 'missing': a file
-        whose content is not in this clone.
-        """
-        known = self._below
-        if len(known) > _SOUND_TREES:
-            known.clear()
-        stack = [(tree, True)]
-        while stack:
-            oid, top = at = stack[-1]
-            if at in known:
-                stack.pop()
-                continue
-            entries = self.blobs.tree(oid)
-            below = {(e.oid, False) for e in entries.values() if e.mode == DIRECTORY}
-            if waiting := below - known.keys():
-                stack += waiting
-                continue
-            stack.pop()
-            known[at] = self._look_at(entries, top)
-        return _UNSOUND.get(known[tree, True], "")
-
-    def _look_at(self, entries: Mapping[bytes, Entry], top: bool) -> tuple[int, int]:
-        """(files below a tree, its longest path), or why it is unsound; its folders are known."""
-        files = longest = 0
-        found = (0, 0)
-        for name, entry in entries.items():
-            below, length = self._below[entry.oid, False] if entry.mode == DIRECTORY else (1, -1)
-            if below < 0:
-                found = min(found, (below, 0))
-                continue
-            files += below
-            longest = max(longest, len(name) + 1 + length)
-            if (
-                _forbidden(name, entry.mode)
-                or self._bad_link(entry.mode, entry.oid)
-                or self._is_noisy(name, entry.mode, entry.oid, top)
-            ):
-                found = min(found, _UNPLAYABLE)
-        if self.lacks(entry.oid for entry in entries.values() if entry.mode not in (DIRECTORY, GITLINK)):
-            found = _MISSING
-        if found == (0, 0) and (files > _MAX_TREE_FILES or longest > _FULL_PATH_BYTES):
-            found = _UNPLAYABLE
-        return found if found < (0, 0) else (files, longest)
-
-    def lacks(self, oids: Iterable[str]) -> bool:
-        """Whether one of these files' contents is not in this clone."""
-        return None in self.blobs.sizes(oids).values()
-
-    def _is_noisy(self, name: bytes, mode: int, oid: str, top: bool) -> bool:
-        """Whether git, reading this file at nearly every command, complains about it on the screen."""
-        if mode == SYMLINK:
-            return name in (b".gitattributes", b".gitignore")  # git does not follow them
-        if name != b".gitattributes" or mode not in (REGULAR, EXECUTABLE):
-            return False
-        size = self.blobs.sizes([oid])[oid] or 0
-        return size > ATTRIBUTES_BYTES or not quiet_attributes(self.blobs.read(oid) or b"", top=top)
-
-    def _bad_link(self, mode: int, oid: str) -> bool:
-        """A symlink that no file system can hold: an empty target, or one that ends at a NUL."""
-        if mode != SYMLINK:
-            return False
-        size = self.blobs.sizes([oid])[oid]
-        if size is None:
-            return False
-        return not 0 < size <= _FULL_PATH_BYTES or b"\0" in (self.blobs.read(oid) or b"")
 
 
 def write_script(commit: Commit, workspace: Workspace, undrawn: Collection[bytes] = ()) -> Script:
@@ -188,47 +107,25 @@ def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
     if not keep:
         raise SkippedCommit(reason)
     if commit.truncated or len(commit.changes) > config.max_commit_files:
-        counted = [] if commit.truncated else commit.changes[:_COUNTED_FILES]
+        counted = in_bulk([] if commit.truncated else commit.changes[:_COUNTED_FILES], config.max_file_bytes)
         raise SkippedCommit("too-many-files", sum(workspace.selector.lines(change, commit.tree) for change in counted))
     if why := workspace.selector.private([subject.encode(), *(c.path for c in commit.changes)], b""):
         raise SkippedCommit(why)
-    if _lacks_files(commit, workspace):
-        raise SkippedCommit("missing")  # git could not check it out, and refuses to commit a tree that names it
-    for change in commit.changes:
-        names = change.path.split(b"/")
-        if len(change.path) > _FULL_PATH_BYTES or any(_forbidden(n, change.new_mode) for n in names):
-            raise SkippedCommit("unplayable")
-        if change.new and (
-            workspace._bad_link(change.new_mode, change.new)
-            or workspace._is_noisy(names[-1], change.new_mode, change.new, len(names) == 1)
-        ):
-            raise SkippedCommit("unplayable")
-    arrives = commit.parent_tree is not None and commit.parent_tree != workspace.tree
-    if arrives and (why := workspace.unsound(commit.parent_tree or "")):
+    if _lacks_files(commit):
+        raise SkippedCommit(MISSING)  # git could not check it out, and refuses to commit a tree that names it
+    if any(cannot_follow(change) for change in commit.changes):
+        raise SkippedCommit(UNPLAYABLE)
+    if commit.parent_tree.oid != workspace.tree and (why := workspace.checkout.refusal(commit.parent_tree)):
         raise SkippedCommit(why)
 
 
 def is_missing(commit: Commit, workspace: Workspace) -> bool:
     """Whether the clone lacks a file of this commit or of its parent, so that it is stepped over as 'missing'."""
-    return _lacks_files(commit, workspace) or (
-        commit.parent_tree is not None and workspace.unsound(commit.parent_tree) == _UNSOUND[_MISSING]
-    )
+    return _lacks_files(commit) or workspace.checkout.refusal(commit.parent_tree) == MISSING
 
 
-def _lacks_files(commit: Commit, workspace: Workspace) -> bool:
-    return workspace.lacks(c.new for c in commit.changes if c.new and c.new_mode != GITLINK)
-
-
-def _forbidden(name: bytes, mode: int) -> bool:
-    """What git refuses to check out, and what no file system holds."""
-    lower = name.lower()
-    return (
-        name in (b"", b".", b"..")
-        or lower == b".git"
-        or len(name) > _NAME_BYTES
-        or b"/" in name
-        or (mode in (SYMLINK, DIRECTORY) and lower == b".gitmodules")  # no link below such a folder either
-    )
+def _lacks_files(commit: Commit) -> bool:
+    return lacks_content(change.new for change in commit.changes if change.new)
 
 
 class _ScriptWriter:
@@ -238,7 +135,6 @@ class _ScriptWriter:
         self.story = commit
         self.workspace = workspace
         self.undrawn = undrawn
-        self.blobs = workspace.blobs
         self.sha = commit.sha[:SHA_DIGITS].encode()
         self.keys = bytearray()
         self.opened: list[OpenedFile] = []
@@ -257,8 +153,7 @@ class _ScriptWriter:
     def arrive(self) -> None:
         """Bring the folder to the parent's tree."""
         commit, tree = self.story, self.workspace.tree
-        empty = _EMPTY_TREES[len(commit.sha)]
-        if (commit.parent_tree or empty) == (tree or empty):
+        if commit.parent_tree.oid == (tree or empty_tree(len(commit.sha))):
             return
         if commit.parent is None:
             self.type(b"git switch -q --orphan r" + self.sha)
@@ -268,7 +163,7 @@ class _ScriptWriter:
     def rearrange(self) -> None:
         """Remove, move, make folders."""
         selector = self.workspace.selector
-        moves, rest = find_renames(self.story, self.blobs, selector)
+        moves, rest = find_renames(self.story, selector)
         removed = [c for c in rest if c.old_mode and _removed_first(c)]
         self.choices = [selector.choose(change, self.story.tree) for change in rest] + [
             m.edited for m in moves if m.edited
@@ -353,7 +248,7 @@ class _ScriptWriter:
             return choice._replace(reason=choice.reason or "episode-too-long", keys=None)
         start = len(self.keys) + len(line)
         self.keys += line + section
-        blob = change.old if choice.old is not None else None
+        blob = change.old.oid if change.old and choice.old is not None else None
         if choice.masked and choice.old is not None:
             blob = blob_id(choice.old, len(self.story.sha))
         self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys), choice.masked))
@@ -367,9 +262,7 @@ class _ScriptWriter:
         seen = normpath(target)  # `ln` looks from the top folder
         if seen == choice.change.path:
             return True
-        ends = [at for at, byte in enumerate(seen) if byte == 0x2F] + [len(seen)]
-        above = (self.blobs.entry(self.story.parent_tree, seen[:end]) for end in ends)
-        return any(entry is not None and entry.mode == SYMLINK for entry in above)
+        return self.story.parent_tree.meets_link(seen)
 
     def make_folders(self, paths: Iterable[bytes]) -> None:
         """`mkdir -p` for the folders of `paths` that are not there."""
@@ -382,21 +275,7 @@ class _ScriptWriter:
         inside = folder + b"/"
         if any(path.startswith(inside) for path in self.added):
             return True
-        top = self.blobs.entry(self.story.parent_tree, folder)
-        if top is None or top.mode != DIRECTORY:
-            return False
-        if not any(path.startswith(inside) for path in self.gone):
-            return True
-        stack = [(folder, top.oid)]
-        while stack:
-            above, oid = stack.pop()
-            for name, entry in self.blobs.tree(oid).items():
-                path = above + b"/" + name
-                if entry.mode == DIRECTORY:
-                    stack.append((path, entry.oid))
-                elif path not in self.gone:
-                    return True
-        return False
+        return self.story.parent_tree.keeps(folder, self.gone)
 
     def _remove_gitlink(self, path: bytes) -> None:
         """Git would edit .gitmodules too, so only the index entry and the empty folder go."""

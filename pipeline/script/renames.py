@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import NamedTuple
 
-from pipeline.git.history import Commit, FileChange
-from pipeline.git.objects import DIRECTORY, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Blobs
+from pipeline.git.changes import Commit, FileChange
+from pipeline.git.entries import EXECUTABLE, GITLINK, REGULAR, SYMLINK
+from pipeline.git.tree import FileVersion, Tree
 from pipeline.script.selection import Selection, Selector
 
 SIMILAR = 0.5  # share of the larger file's bytes that stand in lines of both; git's own default
@@ -20,14 +21,14 @@ class Rename(NamedTuple):
     edited: Selection | None
 
 
-def find_renames(commit: Commit, blobs: Blobs, selector: Selector) -> tuple[list[Rename], list[FileChange]]:
+def find_renames(commit: Commit, selector: Selector) -> tuple[list[Rename], list[FileChange]]:
     """Moves that `git mv` can do one after the other, and all other changes. Raises SourceError."""
     sources = [c for c in commit.changes if c.old and not c.new and c.old_mode != GITLINK]
     targets = [c for c in commit.changes if c.new and not c.old and c.new_mode != GITLINK]
     if not sources or not targets:
         return [], list(commit.changes)
-    targets = [c for c in targets if not _occupied(commit.parent_tree, c.path, blobs)]
-    moves = _exact(sources, targets, blobs)
+    targets = [c for c in targets if not commit.parent_tree.occupies(c.path)]
+    moves = _exact(sources, targets)
     moves += _similar(
         _without(sources, [move.source for move in moves]),
         _without(targets, [move.target for move in moves]),
@@ -38,17 +39,17 @@ def find_renames(commit: Commit, blobs: Blobs, selector: Selector) -> tuple[list
     return moves, _without(commit.changes, moved)
 
 
-def _exact(sources: list[FileChange], targets: list[FileChange], blobs: Blobs) -> list[Rename]:
-    left: dict[tuple[str | None, bool], list[FileChange]] = {}
+def _exact(sources: list[FileChange], targets: list[FileChange]) -> list[Rename]:
+    left: dict[tuple[str, bool], list[FileChange]] = {}
     for source in sources:
-        left.setdefault((source.old, source.old_mode == SYMLINK), []).append(source)
+        if source.old:
+            left.setdefault((source.old.oid, source.old_mode == SYMLINK), []).append(source)
     moves = []
     for target in targets:
-        candidates = left.get((target.new, target.new_mode == SYMLINK))
-        if not candidates or not target.new:
+        if not target.new or not (candidates := left.get((target.new.oid, target.new_mode == SYMLINK))):
             continue
         same_name = [c for c in candidates if name_of(c.path) == name_of(target.path)]
-        if not same_name and blobs.sizes([target.new])[target.new] == 0:
+        if not same_name and target.new.size == 0:
             continue  # empty files are alike by accident
         source = (same_name or candidates)[0]
         candidates.remove(source)
@@ -56,19 +57,17 @@ def _exact(sources: list[FileChange], targets: list[FileChange], blobs: Blobs) -
     return moves
 
 
-def _similar(sources: list[FileChange], targets: list[FileChange], selector: Selector, tree: str) -> list[Rename]:
-    blobs = selector.blobs
+def _similar(sources: list[FileChange], targets: list[FileChange], selector: Selector, tree: Tree) -> list[Rename]:
     sources = [c for c in sources if c.old_mode in _FILES]
     targets = [c for c in targets if c.new_mode in _FILES]
     any_name = len(sources) * len(targets) <= MAX_PAIRS
     lines: dict[str, Counter[bytes] | None] = {}
 
-    def counted(oid: str) -> "Counter[bytes] | None":
-        if oid not in lines:
-            size = blobs.sizes([oid])[oid]
-            readable = size and size <= selector.config.max_file_bytes
-            lines[oid] = Counter((blobs.read(oid) or b"").split(b"\n")) if readable else None
-        return lines[oid]
+    def counted(file: FileVersion) -> "Counter[bytes] | None":
+        if file.oid not in lines:
+            readable = file.size and file.size <= selector.config.max_file_bytes
+            lines[file.oid] = Counter(file.content.split(b"\n")) if readable else None
+        return lines[file.oid]
 
     pairs = []
     for j, target in enumerate(targets):
@@ -88,7 +87,7 @@ def _similar(sources: list[FileChange], targets: list[FileChange], selector: Sel
         if i not in free_sources or j not in free_targets:
             continue
         source, target = sources[i], targets[j]
-        change = FileChange(target.path, source.old_mode, target.new_mode, source.old, target.new)
+        change = FileChange(target.path, source.old, target.new)
         edited = selector.choose(change, tree)
         if not edited.reason:
             free_sources.remove(i)
@@ -101,17 +100,6 @@ def _share(old: "Counter[bytes]", new: "Counter[bytes]") -> float:
     """Bytes in lines of both over the bytes of the larger."""
     larger = max(sum((len(line) + 1) * n for line, n in side.items()) for side in (old, new))
     return sum((len(line) + 1) * n for line, n in (old & new).items()) / larger
-
-
-def _occupied(tree: str | None, path: bytes, blobs: Blobs) -> bool:
-    """Whether something stands at `path`, or a file above it, before the commit."""
-    at = path
-    while at:
-        entry = blobs.entry(tree, at)
-        if entry is not None:
-            return entry.mode != DIRECTORY or at == path
-        at = folder_of(at)
-    return False
 
 
 def _without(changes: "list[FileChange] | tuple[FileChange, ...]", taken: list[FileChange]) -> list[FileChange]:

@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeVar
 
 from rapidfuzz.distance import Indel
 
-from pipeline.git.attribute_rules import AttributeRules
-from pipeline.git.history import Commit, FileChange
-from pipeline.git.objects import GITLINK, SYMLINK, Blobs
+from pipeline.git.attribute_rules import find_attributes
+from pipeline.git.changes import Commit, FileChange
+from pipeline.git.entries import GITLINK, SYMLINK
+from pipeline.git.tree import FileVersion, Tree
 from pipeline.script import filters
 from pipeline.script.edit import Untypable, edit
 from pipeline.script.filters import UNMARKED, Marks
@@ -64,18 +65,14 @@ class Selection(NamedTuple):
 class Selector:
     """Chooses file by file; remembers its verdicts on contents. `poll`, called before each, may raise to end it."""
 
-    def __init__(
-        self, blobs: Blobs, config: ReplayConfig, verdicts: Verdicts, poll: Callable[[], None] = lambda: None
-    ) -> None:
-        self.blobs = blobs
+    def __init__(self, config: ReplayConfig, verdicts: Verdicts, poll: Callable[[], None] = lambda: None) -> None:
         self.config = config
         self.verdicts = verdicts
         self.poll = poll
-        self._attributes = AttributeRules(blobs)
         self._verdicts: dict[tuple[str, bytes, Marks], str] = {}  # content, path, marks -> why its file is not typed
         self._private: dict[tuple[str, bool], Private] = {}  # (content, in a configuration file?)
 
-    def choose(self, change: FileChange, tree: str) -> Selection:
+    def choose(self, change: FileChange, tree: Tree) -> Selection:
         """Decide about one added, changed or deleted path of the commit with this tree.
 
         Raises SourceError when git cannot read on.
@@ -85,48 +82,46 @@ class Selector:
             return Selection(change, "" if change.new is None else "gitlink")
         if change.new_mode == SYMLINK:
             return self._symlink(change)
-        if change.old == change.new:
+        if change.same_content:
             return Selection(change)  # its mode alone
-        oids = [oid for oid in (change.old, change.new) if oid]
-        sizes = self.blobs.sizes(oids)
         if change.new is None:
-            return Selection(change, lines=0 if change.old_mode == SYMLINK else self._lines(change, sizes, tree))
-        known = [size for size in sizes.values() if size is not None]
+            return Selection(change, lines=0 if change.old_mode == SYMLINK else self._lines(change, tree))
+        sizes = [version.size for version in change.versions]
+        known = [size for size in sizes if size is not None]
         marks = self._marks(change.path, tree)
         if self.config.skip_generated and not (verdict := self.verdicts.path(change.path, marks))[0]:
             return Selection(change, verdict[1])
         if len(known) < len(sizes):
             return Selection(change, "missing")
         if max(known) > self.config.max_file_bytes:
-            lines = self._lines(change, sizes, tree)
-            return Selection(change, "too-large", lines=lines)
+            return Selection(change, "too-large", lines=self._lines(change, tree))
         return self._file(change, marks)
 
-    def lines(self, change: FileChange, tree: str) -> int:
+    def lines(self, change: FileChange, tree: Tree) -> int:
         """Its added and removed lines, if it is hand-written text, without choosing. Raises SourceError."""
         self.poll()
         kinds = (change.old_mode, change.new_mode)
-        if GITLINK in kinds or change.new_mode == SYMLINK or change.old == change.new:
+        if GITLINK in kinds or change.new_mode == SYMLINK or change.same_content:
             return 0
-        return self._lines(change, self.blobs.sizes(oid for oid in (change.old, change.new) if oid), tree)
+        return self._lines(change, tree)
 
-    def _marks(self, path: bytes, tree: str) -> Marks:
+    def _marks(self, path: bytes, tree: Tree) -> Marks:
         """What the tree's .gitattributes say of a path; 'false' is no, as on GitHub, any other value yes."""
         if not self.config.skip_generated:
             return UNMARKED
-        found = self._attributes.find(tree, path, MARKS)
+        found = find_attributes(tree, path, MARKS)
         if not found:
             return UNMARKED
         return Marks(*(found[name] not in (False, b"false") if name in found else None for name in MARKS))
 
     def _symlink(self, change: FileChange) -> Selection:
         assert change.new is not None
-        size = self.blobs.sizes([change.new])[change.new]
+        size = change.new.size
         if size is None:
             return Selection(change, "missing")
         if size > TARGET_BYTES or len(change.path) > PATH_BYTES:
             return Selection(change, "path-too-long")
-        target = self.blobs.read(change.new) or b""
+        target = change.new.content
         if not target or b"\0" in target:
             return Selection(change, "symlink")
         if why := self.private([target], change.path):
@@ -136,13 +131,12 @@ class Selector:
     def _file(self, change: FileChange, marks: Marks) -> Selection:
         """A regular file within the size limit, whose blobs are there."""
         assert change.new is not None
-        contents = self.blobs.read_many([oid for oid in (change.old, change.new) if oid])
-        new = contents[change.new] or b""
+        new = change.new.content
         # vim never opens a symlink: it is removed, and the file is new
-        old = contents[change.old] if change.old and change.old_mode != SYMLINK else None
+        old = change.old.content if change.old and change.old_mode != SYMLINK else None
         middles = _middles(old or b"", new)
-        for oid, content in ((change.old, old), (change.new, new)):
-            if oid and content is not None and (why := self._unwritten(oid, content, change.path, marks)):
+        for version, content in ((change.old, old), (change.new, new)):
+            if version and content is not None and (why := self._unwritten(version, content, change.path, marks)):
                 return Selection(change, why)
         private = self._private_of_change(change, old, new, middles)
         typed = old, new
@@ -164,9 +158,9 @@ class Selector:
         lines_typed = count_changed(typed[0] or b"", typed[1]) if private else lines
         return Selection(change, why, keys, typed[0], None, lines, lines_typed, typed[0] != old)
 
-    def _unwritten(self, oid: str, content: bytes, path: bytes, marks: Marks) -> str:
+    def _unwritten(self, version: FileVersion, content: bytes, path: bytes, marks: Marks) -> str:
         """Why no person typed this content; empty if one did."""
-        key = (oid, path, marks)
+        key = (version.oid, path, marks)
         known = self._verdicts.get(key)
         if known is None:
             _, known = self.verdicts.file(path, content, self.config, marks)
@@ -178,9 +172,11 @@ class Selector:
     ) -> Private:
         """The private lines of what vim would show or write."""
         kind = is_config_file(change.path)
-        before = _NOTHING if old is None or not change.old else self._private_lines(change.old, kind, old, change.path)
         assert change.new is not None
-        key = (change.new, kind)
+        before = _NOTHING
+        if old is not None and change.old:
+            before = self._private_lines(change.old.oid, kind, old, change.path)
+        key = (change.new.oid, kind)
         after = self._private.get(key)
         if after is None:
             after = self._after(before, new, middles, change.path)
@@ -219,19 +215,19 @@ class Selector:
         """'secret' or 'email' if such stands in lines to be typed or shown, as far as the settings ask; else ''."""
         return reason_of(self._find_private(lines, path).values())
 
-    def _lines(self, change: FileChange, sizes: dict[str, int | None], tree: str) -> int:
+    def _lines(self, change: FileChange, tree: Tree) -> int:
         """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""
-        if any(size is None or size > COUNT_BYTES for size in sizes.values()):
+        versions = change.versions
+        if any((size := version.size) is None or size > COUNT_BYTES for version in versions):
             return 0
         marks = self._marks(change.path, tree)
         if self.config.skip_generated and not self.verdicts.path(change.path, marks)[0]:
             return 0
-        contents = self.blobs.read_many([oid for oid in (change.old, change.new) if oid])
-        for content in contents.values():
-            if content is None or not self.verdicts.file(change.path, content, self.config, marks)[0]:
+        for version in versions:
+            if not self.verdicts.file(change.path, version.content, self.config, marks)[0]:
                 return 0
-        old = contents[change.old] if change.old and change.old_mode != SYMLINK else b""
-        return count_changed(old or b"", (contents[change.new] if change.new else b"") or b"")
+        old = change.old.content if change.old and change.old_mode != SYMLINK else b""
+        return count_changed(old, change.new.content if change.new else b"")
 
 
 def reason_of(rules: Collection[str]) -> str:

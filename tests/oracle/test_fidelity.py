@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fidelity import Progress, Verdict, judge, sample
-from pipeline.git.history import order
+from pipeline.git.order import order
 from schema.config import ReplayConfig
 from tests.edge_cases import edge_cases
 from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Repository, make_repository

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import growth
 from pipeline.crawl.clone import Stopped
-from pipeline.git.history import order
+from pipeline.git.order import order
 from pipeline.harvester import HarvestConfig, Outcome, finished, harvest_repository
 from pipeline.replay import replay
 from pipeline.shards.manifest import load

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.git.objects import blob_id
+from pipeline.git.entries import blob_id
 from pipeline.replay import FilmedCommit, replay
 from pipeline.script.private import open_part
 from schema.config import ReplayConfig
@@ -158,12 +158,12 @@ def test_after_each_commit_the_tree_is_the_original(tmp_path: Path) -> None:
     config = ReplayConfig()
     scripts, trees = [], []
     with Blobs(path) as blobs:
-        workspace, terminal = Workspace(blobs, config), Terminal(config.geometry)
-        for commit in walk(path):
+        workspace, terminal = Workspace(config), Terminal(config.geometry)
+        for commit in walk(blobs):
             script, _ = play_commit(commit, workspace, terminal)
-            workspace.tree = commit.tree
+            workspace.tree = commit.tree.oid
             scripts.append(script)
-            trees.append(commit.tree)
+            trees.append(commit.tree.oid)
     assert [played.tree for played in play_for_real(path, scripts, tmp_path / "work")] == trees
     assert sum(script.lines_typed for script in scripts) > 900
 

@@ -9,12 +9,13 @@ import pytest
 
 from pipeline import replay as module
 from pipeline.git.environment import git_environment
-from pipeline.git.history import RewrittenHistoryError, walk
+from pipeline.git.order import RewrittenHistoryError
 from pipeline.replay import FilmedCommit, replay
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, UnsupportedKeyError
 from tests.repositories import Repository, make_repository
+from tests.walking import walked
 
 CONFIG = ReplayConfig(scan_secrets=False)
 
@@ -50,7 +51,7 @@ def same(take: FilmedCommit, other: FilmedCommit) -> bool:
 
 def test_every_commit_is_a_take_and_steps_have_no_gap(repository: Repository) -> None:
     takes = list(replay(repository.path, "o/r", CONFIG))
-    assert [take.episode.commit for take in takes] == [commit.sha for commit in walk(repository.path)]
+    assert [take.episode.commit for take in takes] == [commit.sha for commit in walked(repository.path)]
     assert [take.episode.episode for take in takes] == list(range(len(takes)))
     step = 0
     for take in takes:

@@ -22,7 +22,7 @@ from pipeline.crawl.clone import (
     run_bounded,
 )
 from pipeline.crawl.source import RefusedSource, parse_source
-from pipeline.git.history import order
+from pipeline.git.order import order
 from schema.errors import SourceError, WarehouseError
 from tests.github_server import GitHubServer
 from tests.repositories import Repository

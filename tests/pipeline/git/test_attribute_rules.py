@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.git.attribute_rules import AttributeRules
+from pipeline.git.attribute_rules import find_attributes
 from pipeline.git.attributes import quiet_attributes
 from pipeline.git.environment import git_environment
 from pipeline.git.objects import Blobs
+from pipeline.git.tree import Tree
 from tests.repositories import Repository
 
 NAMES = [b"linguist-generated", b"linguist-vendored", b"text", b"diff", b"own"]
@@ -126,6 +127,6 @@ def test_the_answers_are_those_of_git(
     subprocess.run(["git", "init", "-q", "--template=", work], env=git_environment(), check=True)
     expected = answers(work)
     with Blobs(repository.path) as blobs:
-        rules = AttributeRules(blobs)
-        found = {path: {n: shown(v) for n, v in rules.find(tree, path, NAMES).items()} for path in PATHS}
+        top_folder = Tree(tree, blobs)
+        found = {path: {n: shown(v) for n, v in find_attributes(top_folder, path, NAMES).items()} for path in PATHS}
     assert found == expected

@@ -13,9 +13,9 @@ from pipeline.crawl.source import parse_source
 from pipeline.example import make_example
 from pipeline.git.checkout import make_scratch
 from pipeline.git.environment import git_environment, git_version, need_git
-from pipeline.git.history import walk
 from schema.errors import ConfigError
 from tests.repositories import Repository, make_repository
+from tests.walking import walked
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,12 +103,12 @@ def test_every_process_of_ours_works_as_without(tmp_path: Path, monkeypatch: pyt
     def results(place: Path) -> list[object]:
         source = parse_source(f"file://{r.path}", protocols=("file",))
         with cloned(source, place / "cache", CloneConfig.model_validate({})) as clone:
-            fetched = [*walk(clone.repository)]
+            fetched = walked(clone.repository)
         scratch = make_scratch(place / "scratch", r.path)
         scratch.git("commit", "-q", "--allow-empty", "-m", "x")
         example = make_example(place / "example", commits=3)
         played = scratch.git("log", "--format=%H %an %cd")
-        return [[*walk(r.path)], fetched, played, [commit.sha for commit in walk(example)]]
+        return [walked(r.path), fetched, played, [commit.sha for commit in walked(example)]]
 
     before = results(tmp_path / "before")
     for name, value in hostile(tmp_path).items():
@@ -120,7 +120,7 @@ def test_every_process_of_ours_works_as_without(tmp_path: Path, monkeypatch: pyt
 def test_a_harvest_inside_of_a_hook(tmp_path: Path) -> None:
     """A real one: git commits, its hook looks at another repository, in the environment that git has made for it."""
     other = make_repository(tmp_path / "other", {"a": b"1\n"}, {"a": b"2\n"})
-    code = "import sys; from pipeline.git.history import order; print(len(order(sys.argv[1])))"
+    code = "import sys; from pipeline.git.order import order; print(len(order(sys.argv[1])))"
     tree = tmp_path / "tree"
     git = ["git", "-C", str(tree), "-c", "user.name=A", "-c", "user.email=a@example.org"]
     subprocess.run(["git", "init", "-q", tree], check=True)

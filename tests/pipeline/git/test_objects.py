@@ -3,10 +3,14 @@
 import subprocess
 from pathlib import Path
 
-from pipeline.git.history import walk
-from pipeline.git.objects import Blobs, Entry
+import pytest
+
+from pipeline.git import objects
+from pipeline.git.entries import Entry
+from pipeline.git.objects import Blobs
 from schema.errors import SourceError
 from tests.repositories import EXECUTABLE, File, Repository
+from tests.walking import walked
 
 
 def test_sizes_and_contents(tmp_path: Path) -> None:
@@ -33,11 +37,10 @@ def test_a_promised_blob_is_not_fetched(tmp_path: Path) -> None:
     partial = tmp_path / "partial"
     url = f"file://{r.path}"
     subprocess.run(["git", "clone", "-q", "--bare", "--filter=blob:none", url, partial], check=True)
-    (commit,) = walk(partial)
-    oid = commit.changes[0].new
-    assert oid
+    (commit,) = walked(partial)
+    (file,) = commit.changes[0].versions
     with Blobs(partial) as blobs:
-        assert blobs.sizes([oid]) == {oid: None}
+        assert blobs.size(file.oid) is None
 
 
 def test_other_objects_are_no_blobs(tmp_path: Path) -> None:
@@ -62,7 +65,7 @@ def test_the_cache_is_bounded(tmp_path: Path) -> None:
     with Blobs(r.path, cache_bytes=1_000) as blobs:
         for oid in oids:
             blobs.read(oid)
-            assert blobs._held == sum(map(len, blobs._contents.values())) <= 1_000
+            assert 400 <= blobs.cached_bytes <= 1_000
 
 
 def test_entries_of_a_tree(tmp_path: Path) -> None:
@@ -70,13 +73,23 @@ def test_entries_of_a_tree(tmp_path: Path) -> None:
     r.commit("one", {b"d/e\n/f": File(b"x", EXECUTABLE), "g": b""})
     tree = r.git("rev-parse", "main^{tree}")
     with Blobs(r.path) as blobs:
-        assert blobs.entry(tree, b"d/e\n/f") == Entry(0o100755, r.store("blob", b"x"))
-        assert blobs.entry(tree, b"g/x") is None
-        assert blobs.entry(tree, b"d/x") is None
-        assert blobs.entry(None, b"g") is None
-        folder = blobs.entry(tree, b"d")
-        assert folder is not None
-        assert folder.mode == 0o040000
+        assert set(blobs.tree(tree)) == {b"d", b"g"}
+        assert blobs.tree(tree)[b"d"].mode == 0o040000
+        inner = blobs.tree(blobs.tree(tree)[b"d"].oid)[b"e\n"].oid
+        assert blobs.tree(inner) == {b"f": Entry(0o100755, r.store("blob", b"x"))}
+        with pytest.raises(SourceError, match="is missing"):
+            blobs.tree(r.store("blob", b"x"))
+
+
+def test_few_trees_are_remembered_and_all_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "CACHED_ENTRIES", 20)
+    r = Repository(tmp_path / "r")
+    blob = r.store("blob", b"x")
+    wanted = {r.tree({b"%d" % i: (0o100644, blob) for i in range(size)}): size for size in (3, 30, 1, 0, 8, 9, 7, 6, 5)}
+    with Blobs(r.path) as blobs:
+        blobs.prefetch_trees([*wanted, blob, "0" * 40])  # what is no tree, or missing, is left for who asks for it
+        for _ in range(2):
+            assert {oid: len(blobs.tree(oid)) for oid in wanted} == wanted
 
 
 def test_a_corrupt_object_is_missing_or_an_error_that_says_how_to_check(tmp_path: Path) -> None:
@@ -96,8 +109,8 @@ def test_nothing_of_the_repositorys_configuration_is_run(tmp_path: Path) -> None
     r.commit("one", {"a": b"1\n"})
     for name in ("core.fsmonitor", "core.pager", "core.sshCommand", "core.alternateRefsCommand", "diff.external"):
         r.git("config", name, f"touch {canary}")
-    (commit,) = walk(r.path)
+    (commit,) = walked(r.path)
     with Blobs(r.path) as blobs:
-        assert commit.changes[0].new
-        assert blobs.read(commit.changes[0].new) == b"1\n"
+        (file,) = commit.changes[0].versions
+        assert blobs.read(file.oid) == b"1\n"
     assert not canary.exists()

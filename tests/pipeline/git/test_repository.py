@@ -14,13 +14,15 @@ import pytest
 from pipeline.crawl.source import parse_source
 from pipeline.git.alternates import alternates_line
 from pipeline.git.environment import git_environment, git_version
-from pipeline.git.history import order, walk
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.order import order
 from pipeline.git.repository import LocalRepository, open_repository
 from pipeline.messages import denied
 from schema.errors import SourceError
 from tests.locked import open_folder, refused_while_locked
 from tests.repositories import Repository, make_repository
+from tests.walking import walked
 
 KNOWS_REFTABLE = tuple(int(part) for part in git_version().split(".")[:2]) >= (2, 45)
 
@@ -106,10 +108,10 @@ class TestLayouts:
         tree = make_tree(tmp_path / "tree", 3, "--object-format=sha256")
         found = open_repository(tree)
         assert (found.object_format, len(found.commit())) == ("sha256", 64)
-        commits = list(walk(found))
+        commits = walked(found)
         assert [commit.sha for commit in commits] == git(tree, "rev-list", "--reverse", "HEAD").split()
         with Blobs(found) as blobs:
-            assert [blobs.read(str(commit.changes[0].new)) for commit in commits] == [b"0\n", b"1\n", b"2\n"]
+            assert [v.content for c in walk(blobs) for v in c.changes[0].versions[-1:]] == [b"0\n", b"1\n", b"2\n"]
 
     @pytest.mark.parametrize(
         "name", ["c#", "a b", "q\"uo'te", "new\nline", "ä", "\udcff", "-dash", "a:b", "$(touch x)"]
@@ -317,7 +319,7 @@ class TestLocked:
             if packed:
                 git(tree, "gc", "-q")
                 (place,) = (tree / ".git/objects/pack").glob("*.pack")
-            line = refused_while_locked(place, lambda: list(walk(tree)))
+            line = refused_while_locked(place, lambda: walked(tree))
         assert f"permission denied: '{place}'" in line
 
     @pytest.mark.parametrize("ask", [Blobs.sizes, Blobs.read_many])
@@ -387,7 +389,7 @@ class TestObjects:
         (tree / ".git/objects/info").mkdir(exist_ok=True)
         (tree / ".git/objects/info/alternates").write_text("/nowhere/objects\n")
         assert open_repository(tree).lost == (Path("/nowhere/objects"),)
-        assert len(list(walk(tree))) == 2
+        assert len(walked(tree)) == 2
 
     def test_a_file_that_only_a_lost_folder_has_is_not_stepped_over(self, tmp_path: Path) -> None:
         tree = make_tree(tmp_path / "tree")
@@ -407,7 +409,7 @@ class TestObjects:
         place.chmod(0o644)
         place.unlink() if damage == "gone" else place.write_text(damage)
         with pytest.raises(SourceError, match=f"git -C {tree} fsck") as error:
-            list(walk(tree))
+            walked(tree)
         assert str(error.value).isprintable()
 
     def test_a_damaged_file_is_not_taken_for_one_that_is_missing(self, tmp_path: Path) -> None:
@@ -423,9 +425,9 @@ class TestObjects:
         git(tree, "config", "uploadpack.allowFilter", "true")
         git(tmp_path, "clone", "-q", "--bare", "--filter=tree:0", f"file://{tree}", "partial")
         with pytest.raises(SourceError, match="a partial clone") as error:
-            list(walk(tmp_path / "partial"))
+            walked(tmp_path / "partial")
         advised(str(error.value))
-        assert len(list(walk(tmp_path / "partial"))) == 2
+        assert len(walked(tmp_path / "partial")) == 2
 
     def test_a_damaged_clone_of_the_cache_is_to_be_removed(self, tmp_path: Path) -> None:
         tree = make_tree(tmp_path / "tree")

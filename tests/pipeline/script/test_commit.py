@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.git import history
-from pipeline.git.history import continued, order, walk
+from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
+from pipeline.git.order import continued, order
 from pipeline.script.commit import COMMAND_BYTES, Script, SkippedCommit, Workspace, write_script
 from pipeline.script.selection import Verdicts
 from schema.config import ReplayConfig
@@ -15,6 +16,7 @@ from tests.edge_cases import edge_cases
 from tests.playing import play_for_real
 from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Files, Repository, make_repository
 from tests.shapes import Shapes
+from tests.walking import walked
 
 CONFIG = ReplayConfig(skip_bots=False, scan_secrets=False)
 
@@ -25,14 +27,14 @@ def tell_all(
     """The score of each commit, or why it is stepped over."""
     told: list[Script | str] = []
     with Blobs(path) as blobs:
-        workspace = Workspace(blobs, config, verdicts)
-        for commit in walk(path, commits=commits):
+        workspace = Workspace(config, verdicts)
+        for commit in walk(blobs, commits=commits):
             try:
                 told.append(write_script(commit, workspace))
             except SkippedCommit as refusal:
                 told.append(refusal.reason)
             else:
-                workspace.tree = commit.tree
+                workspace.tree = commit.tree.oid
     return told
 
 
@@ -58,10 +60,10 @@ def last(tmp_path: Path, *commits: Files) -> list[str]:
 def test_every_tree_and_subject_is_the_originals_on_edge_cases(tmp_path: Path) -> None:
     repository = edge_cases(tmp_path / "r")
     scripts = [script for script in tell_all(repository.path) if isinstance(script, Script)]
-    commits = list(walk(repository.path))
+    commits = walked(repository.path)
     assert len(scripts) == len(commits) > 100
     played = play_for_real(repository.path, scripts, tmp_path / "work")
-    assert [p.tree for p in played] == [commit.tree for commit in commits]
+    assert [p.tree for p in played] == [commit.tree.oid for commit in commits]
     assert [p.subject for p in played] == [script.subject for script in scripts]
 
 
@@ -78,7 +80,7 @@ def test_every_tree_is_the_originals_in_the_order_of_a_stream_that_grew_over_fox
     assert stream != order(shapes.path)
     assert len(stream) >= 8
     scripts = [script for script in tell_all(shapes.path, commits=stream) if isinstance(script, Script)]
-    trees = [commit.tree for commit in walk(shapes.path, commits=stream)]
+    trees = [commit.tree.oid for commit in walked(shapes.path, commits=stream)]
     assert [p.tree for p in play_for_real(shapes.path, scripts, tmp_path / "work")] == trees
 
 
@@ -89,11 +91,11 @@ def test_tight_limits_change_no_tree(tmp_path: Path) -> None:
     config = ReplayConfig(skip_bots=False, max_file_bytes=2_000, max_episode_keys=1_000, max_commit_files=45)
     repository = edge_cases(tmp_path / "r")
     told = tell_all(repository.path, config)
-    kept = [(c, s) for c, s in zip(walk(repository.path), told, strict=True) if isinstance(s, Script)]
+    kept = [(c, s) for c, s in zip(walked(repository.path), told, strict=True) if isinstance(s, Script)]
     assert "too-many-files" in told
     assert {"too-large", "episode-too-long"} <= {reason for _, s in kept for _, reason in s.drops}
     played = play_for_real(repository.path, [script for _, script in kept], tmp_path / "work")
-    assert [p.tree for p in played] == [commit.tree for commit, _ in kept]
+    assert [p.tree for p in played] == [commit.tree.oid for commit, _ in kept]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ def found(tmp_path: Path, before: Files, after: Files) -> list[tuple[bytes, byte
     """(from, to, whether it is edited) for each move of the second commit."""
     path = make_repository(tmp_path / "r", before, after)
     with Blobs(path) as blobs:
-        *_, commit = walk(path)
-        moves, rest = find_renames(commit, blobs, Selector(blobs, ReplayConfig(), Verdicts()))
+        *_, commit = walk(blobs)
+        moves, rest = find_renames(commit, Selector(ReplayConfig(), Verdicts()))
     assert len(rest) + 2 * len(moves) == len(commit.changes)
     return [(move.source.path, move.target.path, move.edited is not None) for move in moves]
 

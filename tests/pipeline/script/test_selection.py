@@ -70,8 +70,8 @@ def test_a_content_is_judged_once_and_only_its_new_lines_are_scanned(tmp_path: P
     commits: list[Files] = [{"a": b"1\n2\n3\n"}, {"a": b"1\nx\n3\n"}, {"a": b"1\nx\ny\n3\n"}]
     path = make_repository(tmp_path / "r", *commits)
     with Blobs(path) as blobs:
-        selector = Selector(blobs, ReplayConfig(), Verdicts(secrets=secrets, file=file))
-        for commit in walk(path):
+        selector = Selector(ReplayConfig(), Verdicts(secrets=secrets, file=file))
+        for commit in walk(blobs):
             assert not selector.choose(commit.changes[0], commit.tree).reason
     assert scanned == [[b"1", b"2", b"3"], [b"x"], [b"y"]]
     assert judged == [commit["a"] for commit in commits]  # type: ignore[index]
@@ -81,8 +81,8 @@ def reasons(tmp_path: Path, attributes: dict[str, bytes], path: str, content: by
     """Why the file of a second commit, whose tree has these .gitattributes, is not typed."""
     repository = make_repository(tmp_path / "r", attributes, {path: content})
     with Blobs(repository) as blobs:
-        selector = Selector(blobs, ReplayConfig(), Verdicts())
-        *_, commit = walk(repository)
+        selector = Selector(ReplayConfig(), Verdicts())
+        *_, commit = walk(blobs)
         return selector.choose(commit.changes[0], commit.tree).reason
 
 
@@ -132,10 +132,10 @@ def test_the_attributes_are_those_of_the_commits_own_tree(tmp_path: Path) -> Non
     ]
     repository = make_repository(tmp_path / "r", *commits)
     with Blobs(repository) as blobs:
-        selector = Selector(blobs, ReplayConfig(), Verdicts())
+        selector = Selector(ReplayConfig(), Verdicts())
         found = [
             selector.choose(change, commit.tree).reason
-            for commit in walk(repository)
+            for commit in walk(blobs)
             for change in commit.changes
             if change.path == b"a.csv"
         ]
@@ -150,8 +150,8 @@ def test_the_private_lines_of_a_revision_are_those_of_a_search_of_all_its_lines(
     ]  # fmt: skip
     repository = make_repository(tmp_path / "r", *[{"a.py": content} for content in contents])
     with Blobs(repository) as blobs:
-        selector = Selector(blobs, ReplayConfig(), Verdicts())
-        found = [selector.choose(commit.changes[0], commit.tree).reason for commit in walk(repository)]
+        selector = Selector(ReplayConfig(), Verdicts())
+        found = [selector.choose(commit.changes[0], commit.tree).reason for commit in walk(blobs)]
     holds = [secret in content for content in contents]
     before = [False, *holds]
     assert found == ["secret" if now or then else "" for now, then in zip(holds, before, strict=False)]
