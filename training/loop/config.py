@@ -101,6 +101,11 @@ class FitConfig(FrozenModel):
     overwrite: bool = Field(False, description="start anew where the run's folder holds a run already")
     cache_megabytes: int = Field(512, ge=16, description="film kept in memory, about 100 bytes a step")
 
+    @property
+    def frozen_share(self) -> float:
+        """Fraction of the updates in which the frame head stays as it started."""
+        return self.freeze_head if self.preset != "paper" and self.centre else 0.0
+
     @field_serializer("clip")
     def _in_json(self, clip: float) -> float | str:
         """JSON has no infinity; "inf" is read back as one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -12,6 +12,25 @@ import torch.distributed as dist
 from schema.errors import ConfigError
 
 T = TypeVar("T")
+
+
+class Process(NamedTuple):
+    """One process of a run: its device, its rank, and how many ranks there are. Rank 0 writes and prints."""
+
+    device: torch.device
+    rank: int
+    world: int
+
+    def say(self, words: str) -> None:
+        """Print, from rank 0."""
+        if self.rank == 0:
+            print(words, flush=True)
+
+
+def join_ranks(device: str) -> Process:
+    """This process, after joining its group under torchrun. Raises ConfigError for a device that is not there."""
+    picked = pick_device(device)
+    return Process(picked, *start_ranks(picked))
 
 
 def start_ranks(device: torch.device) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from schema.folders import make_dated_folder, real_folder
 from training.analysis.runs import LATEST
 
 SETTINGS = "config.json"  # as resolved; its "asked" is what the command line and the file said
+TOKENIZER = "tokenizer.jsonl"
+CHECKPOINTS = "checkpoints"
 
 
 def new_run_folder() -> Path:

@@ -3,60 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.text import Text
 
 from training.analysis import display
 from training.analysis.along import count_windows
-from training.analysis.metrics import Predictions, sample_text
+from training.analysis.metrics import Predictions, run_windows, sample_text
 from training.analysis.predictor import as_predictor
-from training.data.batches import Batch
+from training.data.batches import Batch, Sampler, collate
 from training.data.splits import Segment
 from training.data.tokenizer import Tokenizer
 from training.data.windows import FilmReader
+from training.loop.learner import Learner
 from training.model.frame_model import FrameModel
 
 HELD_WINDOW = 512  # steps, where states are carried
 
 
-def window_held_out(window: int, carried: bool, segments: Sequence[Segment]) -> int:
-    """Steps of a held-out window. Where states are carried it is long, and its first half is not scored."""
-    if not carried:
-        return window
-    return max(2, min(HELD_WINDOW, max(segment.stop - segment.start for segment in segments)))
+class HeldOut(NamedTuple):
+    """The windows of held-out film on which a run's models are judged."""
+
+    places: list[tuple[int, int]]  # of each window: its stream's number, and its first step
+    batches: list[Batch]  # the same windows, eight a batch
+    unscored: int  # steps at the start of each that only fill the state
+
+    def keys(self) -> npt.NDArray[Any]:
+        """The keys that are scored, of all windows in a row."""
+        return np.concatenate([batch.actions_BT[:, self.unscored :].numpy().ravel() for batch in self.batches])
 
 
-def counted_loss(
-    reader: FilmReader, training: Sequence[Segment], batches: Sequence[Batch], unscored: int
-) -> dict[str, float]:
+def open_held_out(reader: FilmReader, segments: Sequence[Segment], window: int, carried: bool, count: int) -> HeldOut:
+    """`count` windows, evenly spread over the segments.
+
+    Where states are carried a window is longer than in training, and its first half is not scored.
+    """
+    steps = window
+    if carried:
+        steps = max(2, min(HELD_WINDOW, max(segment.stop - segment.start for segment in segments)))
+    places = Sampler(segments, steps).spread(count)
+    windows = [reader.window(*place, steps) for place in places]
+    batches = [collate(windows[i : i + 8]) for i in range(0, len(windows), 8)]
+    return HeldOut(places, batches, steps // 2 if carried else 0)
+
+
+def validate(learner: Learner, held_out: HeldOut) -> Predictions:
+    """Every scored step, predicted."""
+    predictions = run_windows(learner.model, held_out.batches, learner.reuse, learner.cast())
+    return predictions.after(held_out.unscored)
+
+
+def counted_loss(reader: FilmReader, training: Sequence[Segment], held_out: HeldOut) -> dict[str, float]:
     """Nats a key by counts of the training film on the steps that the models are scored on; of tokens, nothing."""
     if reader.tokenizer is not None:
         return {}
-    held_WT = np.concatenate([batch.actions_BT.numpy() for batch in batches])
-    loss, order = count_windows(reader, training, held_WT, unscored)
+    held_WT = np.concatenate([batch.actions_BT.numpy() for batch in held_out.batches])
+    loss, order = count_windows(reader, training, held_WT, held_out.unscored)
     return {f"order-{order} counts": loss}
 
 
 def sample(
-    model: FrameModel,
-    reader: FilmReader,
-    places: Sequence[tuple[int, int]],
-    held: Predictions,
-    unscored: int,
-    window: int,
+    model: FrameModel, reader: FilmReader, held_out: HeldOut, predictions: Predictions, window: int
 ) -> list[Text]:
     """Some held-out steps with what the model expects; of tokens, keys alone.
 
-    `places` are the held-out windows' streams and first steps; `held` begins `unscored` steps later. `window`: steps
-    that a model whose state grows is given.
+    `predictions` are the model's, as `validate` gives them. `window`: steps that a model whose state grows is given.
     """
     tokenizer: Tokenizer | None = reader.tokenizer
     if tokenizer is not None:
-        return [Text(line) for line in sample_text(held, tokenizer).split("\n")]
+        return [Text(line) for line in sample_text(predictions, tokenizer).split("\n")]
     device: torch.device = model.head.weight.device
     predictor = as_predictor(model, window)
-    shown = display.typical(predictor, reader, places, held.losses, held.phases, unscored, device)
+    losses, phases, unscored = predictions.losses, predictions.phases, held_out.unscored
+    shown = display.typical(predictor, reader, held_out.places, losses, phases, unscored, device)
     return display.lines(shown, width=display.width_of(Console()))

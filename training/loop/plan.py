@@ -159,21 +159,20 @@ def probe(
     return Cost(1.05 * update, time.perf_counter() - start)
 
 
-def check_time(learners: dict[str, Learner], some: Batch, config: FitConfig, world: int) -> None:
+def check_time(learners: dict[str, Learner], some: Batch, config: FitConfig, window: int, world: int) -> None:
     """Raise ConfigError when one update would outlast the minutes, judged by `some` steps of one window.
 
     Without this the probe itself would take that long before a word is said.
     """
-    assert config.window is not None
     for _ in range(2):  # the first loads libraries
         start = time.perf_counter()
         for learner in learners.values():
             learner.gradients(some)
         taken = time.perf_counter() - start
-    update = taken * config.batch / world * config.window / some.actions_BT.shape[1]
+    update = taken * config.batch / world * window / some.actions_BT.shape[1]
     if update > 60 * config.minutes:
         raise ConfigError(
-            f"an update of {config.batch} x {config.window} steps takes up to {update / 60:,.0f} minutes here, of "
+            f"an update of {config.batch} x {window} steps takes up to {update / 60:,.0f} minutes here, of "
             f"{config.minutes:g} for the run; use --batch 4 --window 64, --preset small, or say how many updates "
             "to make however long they take: --steps 10"
         )

@@ -12,7 +12,8 @@ from schema.errors import ConfigError, CorruptError, SchemaVersionError
 from tests.training.runs import settings, weights
 from tests.training.warehouse import write_warehouse
 from training.loop.checkpoint import checkpoints, load_checkpoint, save_checkpoint
-from training.loop.run import Run, fit
+from training.loop.prepare import prepare
+from training.loop.run import fit
 
 
 @pytest.mark.parametrize("length", [0, 10, 1000, -10])
@@ -27,18 +28,18 @@ def test_a_truncated_checkpoint_is_passed_over(root: Path, finished: Path, tmp_p
     newest.write_bytes(newest.read_bytes()[:length])
     with pytest.raises(CorruptError, match="not a whole checkpoint"):
         load_checkpoint(newest)
-    assert Run(settings(root, run)).done == 4
+    assert prepare(settings(root, run)).done == 4
     assert newest.exists()
 
 
 def test_other_settings_do_not_go_on_with_a_run(root: Path, finished: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds a run with another learning_rate; .*--overwrite"):
-        Run(settings(root, finished, learning_rate=1e-4))
+        prepare(settings(root, finished, learning_rate=1e-4))
 
 
 def test_more_steps_are_another_run_where_the_learning_rate_falls(root: Path, finished: Path) -> None:
     with pytest.raises(ConfigError, match=r"another steps; the learning rate falls .* its own --run FOLDER, or --over"):
-        Run(settings(root, finished, steps=12))
+        prepare(settings(root, finished, steps=12))
 
 
 def test_more_steps_go_on_with_a_run_of_constant_learning_rate(root: Path, tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_more_steps_go_on_with_a_run_of_constant_learning_rate(root: Path, tmp_p
     assert all(torch.equal(once[name], twice[name]) for name in once)
     assert json.loads((tmp_path / "twice/config.json").read_text())["steps"] == 5
     with pytest.raises(ConfigError, match="holds 5 updates already; give more --steps"):
-        Run(settings(root, tmp_path / "twice", steps=4, **flat))
+        prepare(settings(root, tmp_path / "twice", steps=4, **flat))
 
 
 def test_changed_film_does_not_go_on_with_a_run(root: Path, finished: Path, tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_changed_film_does_not_go_on_with_a_run(root: Path, finished: Path, tmp_
     state["config"]["shards"] = str(other)
     save_checkpoint(tmp_path / "run/checkpoints", 6, state, keep=2)
     with pytest.raises(ConfigError, match="the film has changed"):
-        Run(settings(other, tmp_path / "run"))
+        prepare(settings(other, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_kept(
     path = save_checkpoint(tmp_path / "run/checkpoints", 6, state, keep=2)
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=words):
-        Run(settings(root, tmp_path / "run"))
+        prepare(settings(root, tmp_path / "run"))
     assert path.read_bytes() == before
 
 

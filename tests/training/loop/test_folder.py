@@ -18,6 +18,7 @@ from training.fit import main, parse
 from training.loop.checkpoint import checkpoints, save_checkpoint
 from training.loop.config import FitConfig
 from training.loop.folder import new_run_folder, resume_command
+from training.loop.prepare import prepare
 from training.loop.run import Run, fit
 
 
@@ -97,7 +98,7 @@ def interrupted(root: Path, monkeypatch: pytest.MonkeyPatch, at: int = 2) -> Pat
         return path
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.loop.run.save_checkpoint", stop)
+        patch.setattr("training.loop.resume.save_checkpoint", stop)
         assert main(flags(root)) == 130
     return Path("runs") / os.readlink("runs/latest")
 
@@ -139,9 +140,9 @@ def test_other_settings_are_refused(
         with pytest.raises(ConfigError, match="goes on with that run's own settings; beside it only --steps and"):
             parse(["--resume", str(folder), *other])
     with pytest.raises(ConfigError, match="holds a run with another seed; give this one its own --run FOLDER"):
-        Run(parse([*flags(root, seed=1), "--run", str(folder)]))
+        prepare(parse([*flags(root, seed=1), "--run", str(folder)]))
     with pytest.raises(ConfigError, match="holds a run with another steps; the learning rate falls"):
-        Run(parse(["--resume", str(folder), "--steps", "9"]))
+        prepare(parse(["--resume", str(folder), "--steps", "9"]))
     assert parse(["--resume", str(folder), "--threads", "2"]).threads == 2
     capsys.readouterr()
 
@@ -157,7 +158,7 @@ def test_a_folder_without_a_run_cannot_be_gone_on_with(tmp_path: Path) -> None:
 
 def test_writing_stays_where_it_began_when_latest_moves_on(root: Path, here: Path) -> None:
     first = new_run_folder()
-    run = Run(settings(root, Path("runs/latest"), steps=1, evaluations=1))
+    run = Run(prepare(settings(root, Path("runs/latest"), steps=1, evaluations=1)))
     second = new_run_folder()
     run.train()
     assert (first / "summary.json").exists()

@@ -9,7 +9,8 @@ import pytest
 
 from tests.training.runs import settings
 from training.loop.config import FitConfig
-from training.loop.run import Run, fit
+from training.loop.prepare import prepare
+from training.loop.run import fit
 from training.model.key_counts import KeyCounts
 from training.model.weights import load_weights
 
@@ -28,11 +29,11 @@ def test_samples_show_a_screen_its_likeliest_keys_and_keys_under_guesses(finishe
 
 
 def test_a_run_is_compared_with_counts_of_the_same_held_out_keys(root: Path, finished: Path) -> None:
-    run = Run(settings(root, finished, overwrite=True))
-    training = [run.reader.actions(segment) for segment in run.segments["train"]]
-    held = [keys for batch in run.validation_batches for keys in batch.actions_BT.numpy()]
+    data = prepare(settings(root, finished, overwrite=True)).data
+    training = [data.reader.actions(segment) for segment in data.segments["train"]]
+    held = [keys for batch in data.held_out.batches for keys in batch.actions_BT.numpy()]
     losses = [
-        np.concatenate([KeyCounts.fit(training, order).losses(keys)[run.unscored :] for keys in held]).mean()
+        np.concatenate([KeyCounts.fit(training, order).losses(keys)[data.held_out.unscored :] for keys in held]).mean()
         for order in range(1, 8)
     ]
     assert json.loads((finished / "summary.json").read_text())["loss_counts"] == pytest.approx(min(losses))

@@ -14,9 +14,11 @@ from tests.training.warehouse import write_warehouse
 from training.data.tokenizer import Tokenizer
 from training.fit import parse
 from training.loop.checkpoint import checkpoints, save_checkpoint
-from training.loop.distributed import has_bf16, pick_device
+from training.loop.distributed import Process, has_bf16, pick_device
+from training.loop.prepare import prepare
 from training.loop.report import read_log
 from training.loop.run import Run, fit
+from training.loop.summary import plan_words
 from training.model.weights import load_weights
 
 
@@ -55,7 +57,7 @@ def test_a_killed_run_ends_in_the_same_weights(root: Path, finished: Path, tmp_p
         return path
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.loop.run.save_checkpoint", killed)
+        patch.setattr("training.loop.resume.save_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             fit(settings(root, tmp_path / "run"))
     assert [path.name for path in checkpoints(tmp_path / "run/checkpoints")] == ["step-0000002.pt", "step-0000004.pt"]
@@ -105,9 +107,9 @@ def test_accumulation_and_streaming_give_the_same_losses(root: Path, tmp_path: P
 
 
 def test_a_loss_that_is_no_number_stops_with_a_dump(root: Path, tmp_path: Path) -> None:
-    run = Run(settings(root, tmp_path / "run"))
+    run = Run(prepare(settings(root, tmp_path / "run")))
     with torch.no_grad():
-        run.models["lstm"].model.head.weight.fill_(float("nan"))
+        run.learners["lstm"].model.head.weight.fill_(float("nan"))
     with pytest.raises(ConfigError, match=r"lstm: loss nan at update 1; .*diverged-rank0.pt"):
         run.train()
     assert (tmp_path / "run/diverged-rank0.pt").exists()
@@ -116,33 +118,33 @@ def test_a_loss_that_is_no_number_stops_with_a_dump(root: Path, tmp_path: Path) 
 def test_a_batch_that_does_not_divide_is_refused_first(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.loop.run.start_ranks", lambda device: (0, 3))
+    monkeypatch.setattr("training.loop.prepare.join_ranks", lambda device: Process(torch.device("cpu"), 0, 3))
     with pytest.raises(ConfigError, match="batch 2 does not divide by 3 ranks; use --batch 3"):
-        Run(settings(root, tmp_path / "run"))
+        prepare(settings(root, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(("flags", "used"), [([], True), (["--no-bf16"], False), (["--bf16"], True)])
 def test_a_flag_says_more_than_the_gpu_about_bf16(
     root: Path, tmp_path: Path, flags: list[str], used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.loop.run.has_bf16", lambda device: True)
+    monkeypatch.setattr("training.loop.prepare.has_bf16", lambda device: True)
     asked = parse(flags).bf16
-    assert Run(settings(root, tmp_path / "run", bf16=asked)).config.bf16 is used
+    assert prepare(settings(root, tmp_path / "run", bf16=asked)).config.bf16 is used
 
 
 def test_a_film_of_a_few_steps_gets_a_window_that_fits(tmp_path: Path) -> None:
     root = write_warehouse(tmp_path, {"a/one": 20})
-    assert Run(settings(root, tmp_path / "run", window=None)).sampler.window == 4
+    assert prepare(settings(root, tmp_path / "run", window=None)).data.window == 4
     short = write_warehouse(tmp_path / "short", {"a/one": 3})
     with pytest.raises(ConfigError, match="held-out one 2; harvest more commits"):
-        Run(settings(short, tmp_path / "run", window=None))
+        prepare(settings(short, tmp_path / "run", window=None))
 
 
 def test_a_tokenizer_left_by_another_run_is_not_taken_over(root: Path, tmp_path: Path) -> None:
     fit(settings(root, tmp_path / "run", tokens=260, steps=1, baseline=False))
     few = Tokenizer.load(tmp_path / "run/tokenizer.jsonl")
-    run = Run(settings(root, tmp_path / "run", tokens=20_351, overwrite=True))
-    assert run.tokenizer is not None
-    assert len(few) == 260 < len(run.tokenizer) < 20_351
-    assert f"hold no more than {len(run.tokenizer)} tokens, 20351 were asked" in run.plan()
+    run = prepare(settings(root, tmp_path / "run", tokens=20_351, overwrite=True))
+    assert run.data.reader.tokenizer is not None
+    assert len(few) == 260 < len(run.data.reader.tokenizer) < 20_351
+    assert f"hold no more than {len(run.data.reader.tokenizer)} tokens, 20351 were asked" in plan_words(run)
     assert Tokenizer.load(tmp_path / "run/tokenizer.jsonl").tokens == few.tokens  # until the new run begins
