@@ -3,6 +3,7 @@
     python -m figures.corpus                      clone the named URLs and film them, under runs/corpus/
     python -m figures.corpus --mirrors FOLDER     the same from local clones, no network
     python -m figures.corpus --geometry 24x80     another screen, another warehouse
+    python -m figures.corpus --further            repositories to learn from up to their later commit, likewise
 
 The result is an ordinary warehouse. A mirror of OWNER/NAME may be FOLDER/OWNER+NAME, FOLDER/OWNER/NAME or
 FOLDER/NAME, bare or not, with or without ``.git``, or any of these with the repository in a folder ``repo`` inside.
@@ -51,6 +52,9 @@ class Repository(FrozenModel):
     name: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="OWNER/NAME")
     url: str
     commit: str = Field(pattern=r"^[0-9a-f]{40}$", description="on the first-parent chain of the default branch")
+    further: str | None = Field(
+        None, pattern=r"^[0-9a-f]{40}$", description="a later commit of a repository to learn from"
+    )
     licence: str = Field(description="SPDX id")
     language: str
     split: Split
@@ -121,6 +125,15 @@ def pin(origin: Location, repository: Repository, folder: Path) -> Path:
     return pinned
 
 
+def further(corpus: Corpus) -> Corpus:
+    """The corpus with longer histories to learn from; `steps` is not known of these, and 0."""
+    longer = [
+        repository.model_copy(update={"commit": repository.further, "steps": 0}) if repository.further else repository
+        for repository in corpus.repository
+    ]
+    return corpus.model_copy(update={"repository": tuple(longer)})
+
+
 def film(repository: Repository, config: HarvestConfig, folder: Path, mirrors: Path | None = None) -> Outcome:
     """Film one repository up to its pinned commit; nothing to do where that is done. Raises GitreelError."""
     named = str(find_mirror(repository, mirrors)) if mirrors else repository.url
@@ -129,9 +142,9 @@ def film(repository: Repository, config: HarvestConfig, folder: Path, mirrors: P
         return harvest_repository(str(pinned), config, licence=repository.licence)
 
 
-def warehouse_folder(geometry: Geometry) -> Path:
+def warehouse_folder(geometry: Geometry, longer: bool = False) -> Path:
     """Where the corpus's film at one screen size lies."""
-    return RUNS / f"{geometry.rows}x{geometry.cols}"
+    return RUNS / f"{geometry}{'-further' if longer else ''}"
 
 
 def own_geometry(corpus: Corpus) -> Geometry:
@@ -149,9 +162,9 @@ def film_all(corpus: Corpus, geometry: Geometry, mirrors: Path | None = None, ro
     config = HarvestConfig(warehouse=str(target), replay=replay)
     wrong = []
     for repository in corpus.repository:
-        outcome = film(repository, config, target.parent / "pinned", mirrors)
+        outcome = film(repository, config, target.parent / "pinned" / target.name, mirrors)
         print(f"{repository.name}: {outcome.episodes} commits, {outcome.steps:,} steps, {repository.split}", flush=True)
-        if geometry == own_geometry(corpus) and outcome.steps != repository.steps:
+        if geometry == own_geometry(corpus) and repository.steps and outcome.steps != repository.steps:
             wrong.append(f"{repository.name}: {outcome.steps} steps, corpus.toml says {repository.steps}")
     warehouse.build(target)
     return wrong
@@ -162,11 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m figures.corpus", description="Film the pinned corpus.")
     parser.add_argument("--mirrors", type=Path, metavar="FOLDER", help="local clones; without it, the URLs are cloned")
     parser.add_argument("--geometry", metavar="ROWSxCOLS", help="screen size, cells; the corpus's own by default")
+    parser.add_argument("--further", action="store_true", help="longer histories of the repositories to learn from")
     options = parser.parse_args(arguments)
     try:
         corpus = read_corpus()
         geometry = Geometry.parse(options.geometry) if options.geometry else own_geometry(corpus)
-        wrong = film_all(corpus, geometry, options.mirrors)
+        if options.further:
+            corpus = further(corpus)
+        wrong = film_all(corpus, geometry, options.mirrors, warehouse_folder(geometry, options.further))
     except GitreelError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     for line in wrong:

@@ -59,6 +59,9 @@ class FitConfig(FrozenModel):
     )
     backbone_layers: int | None = Field(None, ge=1, description="layers; the backbone's own default")
     model: dict[str, Any] = Field(default_factory=dict, description="overrides of training.model.config.ModelConfig")
+    init: str | None = Field(
+        None, min_length=1, description="start from these weights: a run's folder, or a .safetensors file"
+    )
     baseline: bool = Field(True, description="train a frame-only model beside it, on the same batches")
     minutes: float = Field(10.0, gt=0, description="minutes of wall time to plan for")
     steps: int | None = Field(None, ge=1, description="updates; overrides minutes")

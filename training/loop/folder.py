@@ -15,6 +15,7 @@ from training.analysis.runs import LATEST
 SETTINGS = "config.json"  # as resolved; its "asked" is what the command line and the file said
 TOKENIZER = "tokenizer.jsonl"
 CHECKPOINTS = "checkpoints"
+BEST = "best.safetensors"  # of the main model, where its held-out loss was lowest
 
 
 def new_run_folder() -> Path:

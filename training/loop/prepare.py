@@ -31,6 +31,7 @@ from training.loop.plan import (
     processors,
 )
 from training.loop.resume import restore, resume_point
+from training.loop.start import begin, read_start, with_start
 from training.model.frame_head import FrameHead
 from training.model.frame_model import FrameModel
 
@@ -77,9 +78,10 @@ def prepare(asked: FitConfig) -> Prepared:
     named = None if asked.run is None else real_folder(Path(asked.run))
     saved = None if named is None or asked.overwrite else resume_point(asked, named, process)
     if named is None or saved is None:
-        settings = _settled(asked, process)
+        start = None if asked.init is None else read_start(asked.init)
+        settings = _settled(asked if start is None else with_start(asked, start), process)
         data = open_data(settings, process)
-        choice, done, best = _choose(settings, data, started), 0, math.inf
+        choice, done, best = _choose(settings, data, started, start), 0, math.inf
     else:
         settings = _settled(saved_settings(saved["config"], named), process)
         data = open_data(settings, process, named / TOKENIZER)
@@ -100,8 +102,8 @@ def _settled(config: FitConfig, process: Process) -> FitConfig:
     return config if config.bf16 is not None else config.model_copy(update={"bf16": has_bf16(process.device)})
 
 
-def _build(config: FitConfig, preset: str, data: RunData) -> dict[str, Learner]:
-    """The models, with the weights that the seed gives. Raises ConfigError."""
+def _build(config: FitConfig, preset: str, data: RunData, start: FrameModel | None = None) -> dict[str, Learner]:
+    """The models with the weights that the seed gives, the main one with those of `start`. Raises ConfigError."""
     device, world = data.process.device, data.process.world
     learners = {}
     for name, model_config in model_configs(config, preset, data.reader.geometry, data.vocabulary).items():
@@ -111,14 +113,16 @@ def _build(config: FitConfig, preset: str, data: RunData) -> dict[str, Learner]:
         if config.centre and isinstance(model.frame_head, FrameHead):
             batch = make_batch(data.reader, data.sampler, 8, 1 << 30)  # no training step's windows
             model.frame_head.centre(batch.cells_BTRC[:, :: max(1, data.window // 4)])
+        if start is not None and name == config.backbone:
+            begin(model, start, str(config.init))
         learners[name] = Learner(model, config, device)
     return learners
 
 
-def _choose(config: FitConfig, data: RunData, started: float) -> _Choice:
+def _choose(config: FitConfig, data: RunData, started: float, start: FrameModel | None) -> _Choice:
     """Preset and number of updates, by a short probe where the settings leave them open."""
     name = config.preset or "small"
-    learners = _build(config, name, data)
+    learners = _build(config, name, data, start)
     cost = NOT_MEASURED
     if config.steps is None:
         some = data.reader.window(*data.sampler.place(0), min(16, data.window))

@@ -17,7 +17,7 @@ from training.analysis.metrics import Predictions, scores
 from training.data.batches import Batch
 from training.files import git_sha
 from training.loop.config import FitConfig
-from training.loop.folder import resume_command
+from training.loop.folder import BEST, resume_command
 from training.loop.held_out import sample, validate
 from training.loop.optim import rate
 from training.loop.plan import UPDATES, fewer_updates
@@ -140,7 +140,7 @@ class Run:
         if loss < self.best:
             self.best = loss
             main = self.learners[self.prepared.config.backbone]
-            save_weights(self.folder / "best.safetensors", main.model, self._lineage())
+            save_weights(self.folder / BEST, main.model, self._lineage())
 
     def _sample(self, predictions: Predictions) -> list[Text]:
         main = self.learners[self.prepared.config.backbone]
