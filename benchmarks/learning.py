@@ -2,7 +2,11 @@
 
     python -m benchmarks.learning                                 the pinned corpus of figures/, ten CPU minutes a model
     python -m benchmarks.learning --test PATH_OR_URL --json       and a repository of your own, filmed and read as well
+    python -m benchmarks.learning --models memory --minutes 25 --geometry 24x80 --save training/start
+                                                                  the weights that come with the trainer, and their card
     python -m benchmarks.learning --quick                         made repositories, a minute in all
+
+The repositories to learn from are read up to their later commit (corpus.toml's `further`, 11 M steps in all).
 
 Four models learn on the corpus's training film, one after the other, each for the same CPU minutes of one thread:
 
@@ -26,7 +30,7 @@ import numpy as np
 import torch
 
 from benchmarks import report
-from figures.corpus import film_all, own_geometry, read_corpus, warehouse_folder
+from figures.corpus import film_all, further, own_geometry, read_corpus, warehouse_folder
 from figures.rows import ROOT
 from pipeline.example import make_example
 from pipeline.harvester import HarvestConfig, harvest_repository
@@ -40,6 +44,7 @@ from training.data.carried import CarriedBatches
 from training.data.splits import Segment
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
+from training.files import git_sha, write_atomically
 from training.loop.config import FitConfig
 from training.loop.learner import Learner
 from training.loop.optim import rate
@@ -47,6 +52,7 @@ from training.loop.plan import choose_window, keep_freed_memory
 from training.model.config import ModelConfig, preset
 from training.model.frame_model import FrameModel
 from training.model.key_counts import KeyCounts
+from training.model.weights import save_weights
 
 NAMED = ROOT.parent / "runs" / "learning"
 WINDOWS = {"counts_static": 0, "counts_1024": 1024, "counts_65536": 65_536}
@@ -88,9 +94,9 @@ def whole(reader: FilmReader, repo_ids: Iterable[str] | None = None) -> list[Seg
 def corpus_film(geometry: Geometry, mirrors: Path | None, root: Path | None) -> Film:
     """The pinned corpus's film, made where it is missing, divided as corpus.toml says. Raises GitreelError."""
     corpus = read_corpus()
-    folder = root or warehouse_folder(geometry)
+    folder = root or warehouse_folder(geometry, longer=True)
     if root is None:
-        film_all(corpus, geometry, mirrors)
+        film_all(further(corpus), geometry, mirrors, folder)
     reader = FilmReader(Warehouse(str(folder)))
     if reader.geometry != geometry:
         raise ConfigError(f"{folder}: film at {reader.geometry}; add --geometry {reader.geometry}")
@@ -200,6 +206,55 @@ def phases(rows: Mapping[str, dict[str, Any]]) -> str:
     return report.table(["right, by phase", *names], [[n, *(f"{r[p]:.1%}" for p in names)] for n, r in kept.items()])
 
 
+CARD = """# A trained start
+
+Weights of the frame model (training.model.frame_model), fitted in {minutes:g} minutes of one CPU thread to {steps:,}
+steps of film at {geometry}. `python -m training.fit --init FILE` goes on from them; the screen may have another size.
+
+Made by `python -m benchmarks.learning` (its first lines have the command) at commit {commit}, corpus {corpus}.
+
+## Learned from
+
+| repository | licence | up to commit |
+|---|---|---|
+{learned}
+
+The weights hold no frame and no file. But a model of keys can repeat lines that it has seen often: to those the
+repositories' licences apply.
+
+## Worth, on repositories that it has not seen
+
+Nats a key on {tests}: steps {scored:,} to {stop:,} of each at most, the state carried; the interval is over
+repositories. Counts are Kneser-Ney, order {order}.
+
+| | nats a key | 95 % | right |
+|---|---|---|---|
+{rows}
+"""
+
+
+def write_start(
+    folder: Path, trained: Mapping[str, Trained], table: Table, film: Film, order: int, minutes: float
+) -> None:
+    """The models' weights, and a card: what they learned from, what they are worth. Raises WarehouseError."""
+    corpus, commit = read_corpus(), git_sha()[:12]
+    facts = {"corpus": corpus.digest, "git": commit, "cpu_minutes": f"{minutes:g}"}
+    for name, each in trained.items():
+        save_weights(folder / f"{name}-{film.reader.geometry}.safetensors", each.model, facts)
+    learned = [f"| {r.name} | {r.licence} | {(r.further or r.commit)[:12]} |" for r in corpus.of("train")]
+    rows = []
+    for name, row in table.rows.items():
+        right = f"{row['right']:.1%}" if "right" in row else ""
+        rows.append(f"| {name} | {row['nats']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {right} |")
+    card = CARD.format(
+        minutes=minutes, steps=sum(segment.stop - segment.start for segment in film.train),
+        geometry=film.reader.geometry, commit=commit, corpus=corpus.digest, learned="\n".join(learned),
+        tests=", ".join(repository.name for repository in corpus.of("test")), scored=table.parts[0].scored,
+        stop=max(part.stop for part in table.parts), order=order, rows="\n".join(rows),
+    )  # fmt: skip
+    write_atomically(folder / "README.md", card.encode())
+
+
 def mean_figures(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Means over seeds."""
     return {key: round(float(np.mean([one[key] for one in found])), 4) for key in found[0]}
@@ -233,6 +288,8 @@ def measure(film: Film, options: Any, size: str) -> dict[str, Any]:
             print(f"\n{name}, seed {seed}: {sum(len(one.actions_T) for one in table.truth):,} keys scored")
             print(words(table.rows, repos) + "\n\n" + phases(table.rows) + "\n", flush=True)
             found[name].append(table.figures())
+    if options.save:
+        write_start(options.save, trained, tables["corpus"], film, counts.order, options.minutes)
     figures: dict[str, Any] = mean_figures(found["corpus"])
     figures |= {"frames_per_second": round(float(np.mean(speeds))), "cpu_minutes": round(float(np.mean(minutes)), 3)}
     figures |= {"counts_order": counts.order, "seeds": found["corpus"]}
@@ -252,6 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags.add_argument("--geometry", metavar="ROWSxCOLS", help="screen size; the corpus's own by default")
     flags.add_argument("--mirrors", type=Path, metavar="FOLDER", help="local clones of the corpus's repositories")
     flags.add_argument("--film", type=Path, metavar="WAREHOUSE", help="film of the corpus's repositories, made before")
+    flags.add_argument("--save", type=Path, metavar="FOLDER", help="keep the last seed's weights there, with a card")
     flags.add_argument("--steps", type=int, default=80_000, help="steps read of each test stream (default 80,000)")
     flags.add_argument("--scored-from", type=int, default=16_384, help="the first step that counts (default 16,384)")
     options = flags.parse_args(arguments)

@@ -58,7 +58,7 @@ class Repository(FrozenModel):
     licence: str = Field(description="SPDX id")
     language: str
     split: Split
-    steps: int = Field(ge=0, description="steps of film at the corpus's own screen size")
+    steps: int | None = Field(ge=0, description="steps of film at the corpus's own screen size; None: not known")
 
     @property
     def repo_id(self) -> str:
@@ -126,9 +126,11 @@ def pin(origin: Location, repository: Repository, folder: Path) -> Path:
 
 
 def further(corpus: Corpus) -> Corpus:
-    """The corpus with longer histories to learn from; `steps` is not known of these, and 0."""
+    """The corpus with longer histories to learn from, whose steps are not known."""
     longer = [
-        repository.model_copy(update={"commit": repository.further, "steps": 0}) if repository.further else repository
+        repository.model_copy(update={"commit": repository.further, "steps": None})
+        if repository.further
+        else repository
         for repository in corpus.repository
     ]
     return corpus.model_copy(update={"repository": tuple(longer)})
@@ -164,7 +166,7 @@ def film_all(corpus: Corpus, geometry: Geometry, mirrors: Path | None = None, ro
     for repository in corpus.repository:
         outcome = film(repository, config, target.parent / "pinned" / target.name, mirrors)
         print(f"{repository.name}: {outcome.episodes} commits, {outcome.steps:,} steps, {repository.split}", flush=True)
-        if geometry == own_geometry(corpus) and repository.steps and outcome.steps != repository.steps:
+        if geometry == own_geometry(corpus) and repository.steps is not None and outcome.steps != repository.steps:
             wrong.append(f"{repository.name}: {outcome.steps} steps, corpus.toml says {repository.steps}")
     warehouse.build(target)
     return wrong

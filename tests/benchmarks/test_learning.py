@@ -10,6 +10,7 @@ from pipeline.example import make_example
 from schema.errors import ConfigError
 from schema.geometry import Geometry
 from training.model.config import preset
+from training.model.weights import load_weights
 
 SIZE = Geometry(12, 40)
 
@@ -20,13 +21,18 @@ def test_made_repositories_are_measured_beside_counts_and_named_ones_in_a_table_
     monkeypatch.setattr("benchmarks.learning.NAMED", tmp_path / "named")
     own = make_example(tmp_path / "own", 22, seed=9)
     flags = ["--quick", "--minutes", "0.005", "--models", "keys_only", "--test", str(own), "--json"]
-    assert main(flags) == 0
+    assert main([*flags, "--save", str(tmp_path / "start")]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     for found in (figures, figures["named"]):
         assert 0 < found["counts_65536"] <= found["counts_1024"] < found["counts_static"] < found["keys_only"]
     assert figures["named"]["counts_static"] != figures["counts_static"]
     assert figures["frames_per_second"] > 0
     assert figures["cpu_minutes"] >= 0.005
+    kept, facts = load_weights(tmp_path / "start/keys_only-12x40.safetensors")
+    assert (kept.config.head, facts["cpu_minutes"]) == ("none", "0.005")
+    card = (tmp_path / "start/README.md").read_text()
+    assert f"| keys_only | {figures['keys_only']:.3f} |" in card
+    assert "| psf/requests | Apache-2.0 | ad311497fa10 |" in card
 
 
 def test_training_film_choosing_film_and_test_film_are_different_streams(tmp_path: Path) -> None:

@@ -67,6 +67,19 @@ def test_the_film_ends_at_the_pin(tmp_path: Path) -> None:
     assert corpus.film_all(again, Geometry(12, 40), tmp_path / "mirrors", tmp_path / "runs" / "film") == []
 
 
+def test_the_longer_histories_go_on_from_the_pins_of_those_to_learn_from_alone(tmp_path: Path) -> None:
+    contents = [{"a.txt": b"one\n"}, {"a.txt": b"two\n"}, {"b": b"3\n"}]
+    mirror = make_repository(tmp_path / "mirrors" / "me+work", *contents)
+    repository = pinned("me/work", sha(mirror, "HEAD~2")).model_copy(update={"further": sha(mirror, "HEAD~1")})
+    made = corpus.Corpus(geometry=corpus.Screen(rows=12, cols=40), repository=(repository,))
+    longer = corpus.further(made)
+    assert corpus.film_all(longer, Geometry(12, 40), tmp_path / "mirrors", tmp_path / "runs" / "film") == []
+    assert Warehouse(tmp_path / "runs" / "film").episodes == 2
+    real = corpus.read_corpus()
+    assert all((one.further is not None) == (one.split == "train") for one in real.repository)
+    assert corpus.further(real).of("test") == real.of("test")
+
+
 @pytest.mark.parametrize("place", ["me+work", "me+work/repo", "me/work", "work", "work.git"])
 def test_a_mirror_is_found_where_it_is(tmp_path: Path, place: str) -> None:
     folder = tmp_path / place
