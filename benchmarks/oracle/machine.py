@@ -21,7 +21,6 @@ import struct
 import termios
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 import ptyprocess
@@ -48,6 +47,17 @@ def find_vim() -> str:
     if not found:
         raise OracleError(f"vim is not on PATH; {INSTALL}")
     return found
+
+
+def _prepare_child() -> None:
+    """Called before bash starts, which gives every program the terminal as it found it.
+
+    vim 9.2 leaves flow control as it finds it, and ^S after ^V would stop the terminal.
+    """
+    os.umask(0o022)
+    modes = termios.tcgetattr(0)
+    modes[0] &= ~termios.IXON
+    termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
 def shell_environment(bin_folder: Path, home: Path) -> dict[str, str]:
@@ -104,15 +114,12 @@ class Oracle:
             cwd=os.fspath(folder),
             env=environment,
             dimensions=tuple(geometry),
-            preexec_fn=partial(os.umask, 0o022),
+            preexec_fn=_prepare_child,
         )
         self._master: int = self._process.fd
         self._shell: int = self._process.pid
         tty = os.readlink(f"/proc/{self._shell}/fd/0")
         self._slave = os.open(tty, os.O_RDWR | os.O_NOCTTY)
-        modes = termios.tcgetattr(self._slave)
-        modes[0] &= ~termios.IXON  # vim 9.2 leaves flow control as it finds it, and ^S after ^V would stop the terminal
-        termios.tcsetattr(self._slave, termios.TCSANOW, modes)
         self._files: dict[int, tuple[int, int, int]] = {}  # process -> its io, syscall and status files
         self._foreground = self._shell
         self._read_before = -1
