@@ -2,10 +2,11 @@
 
     python -m training.evaluate                                 # the last run
     python -m training.evaluate runs/lstm runs/transformer --shards warehouse/
-    python -m training.evaluate runs/lstm --memory 4096 --adapt
+    python -m training.evaluate runs/lstm --memory 4096 --adapt --context 16 --context 64
 
 Every model of every run is evaluated on the same held-out windows (training.analysis.evaluate); then each reads the
-held-out streams from their start, its state carried, beside counts of their keys (training.analysis.along).
+held-out streams from their start, its state carried, beside counts of their keys (training.analysis.along). With
+`--context`, some keys are predicted from exactly so many steps (training.analysis.cold).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from schema.folders import real_folder
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, evaluate_along, tables_along
 from training.analysis.carried import SCORED_FROM, STEPS, stretches
+from training.analysis.cold import at_contexts, tables_cold
 from training.analysis.evaluate import evaluate, tables
 from training.analysis.predictor import Predictor, as_predictor
 from training.analysis.runs import LATEST, load_runs, open_film
@@ -43,6 +45,17 @@ def along(
     lags = {part.stream: stored_word_lags(reader, part.stream) for part in parts}
     predictors = predictors_at(models, options.memory, split_window)
     return evaluate_along(predictors, reader, parts, counts, adapt=AdaptConfig() if options.adapt else None, lags=lags)
+
+
+def cold(
+    models: Mapping[str, FrameModel], reader: FilmReader, options: argparse.Namespace, split_window: int
+) -> dict[str, Any]:
+    """The same held-out keys from exactly so many steps. Raises ConfigError."""
+    segments, _ = reader.segments(split_window)
+    held = segments[options.split]
+    counts = count_film(reader, segments["train"], segments["validation"] or held)
+    named = {name.replace("_", "-"): model for name, model in models.items()}
+    return at_contexts(named, reader, held, sorted(set(options.context)), counts)
 
 
 def predictors_at(models: Mapping[str, FrameModel], memory: Sequence[int], window: int) -> dict[str, Predictor]:
@@ -75,6 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--scored-from", type=int, default=SCORED_FROM, help=f"the first step that counts [{SCORED_FROM}]"
     )
     parser.add_argument("--memory", type=int, action="append", default=[], help="steps of memory; repeatable")
+    parser.add_argument(
+        "--context", type=int, action="append", default=[], metavar="T",
+        help="predict some keys from exactly T steps as well; repeatable",
+    )  # fmt: skip
     parser.add_argument("--adapt", action="store_true", help="read once more while the weights go on learning")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
@@ -84,13 +101,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         window = options.window or settings["window"]
         if window < 1 or options.windows < 1:
             raise ConfigError("--window and --windows: at least 1")
-        if options.steps < 0 or options.scored_from < 0 or any(steps < 1 for steps in options.memory):
-            raise ConfigError("--steps and --scored-from: at least 0; --memory: at least 1")
+        if options.steps < 0 or options.scored_from < 0 or any(s < 1 for s in [*options.memory, *options.context]):
+            raise ConfigError("--steps and --scored-from: at least 0; --memory and --context: at least 1")
         result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
         print(tables(result))
         if options.steps:
             result["along"] = along(models, reader, options, settings["window"])
             print("\n" + tables_along(result["along"]))
+        if options.context:
+            result["context"] = cold(models, reader, options, settings["window"])
+            print("\n" + tables_cold(result["context"]))
         write_atomically(
             real_folder(options.runs[0]) / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n"
         )

@@ -30,9 +30,13 @@ def test_the_command_line_compares_runs_on_one_film(
     one = saved(tmp_path / "one", root, small_model("lstm"))
     saved(one, root, small_model("frame_only"))
     two = saved(tmp_path / "two", root, small_model("transformer"))
-    assert main([str(one), str(two), "--windows", "3", "--json"]) == 0
+    assert main([str(one), str(two), "--windows", "3", "--context", "4", "--context", "1", "--json"]) == 0
     out = capsys.readouterr().out
     assert "a/one" in out
+    cold = json.loads(out.splitlines()[-1])["context"]["rows"]
+    assert list(cold) == ["counts of the last T keys", "lstm", "frame-only", "transformer"]
+    assert all(list(row) == ["1", "4"] for row in cold.values())
+    assert cold["frame-only"]["1"] == pytest.approx(cold["frame-only"]["4"], rel=1e-5)
     assert set(json.loads(out.splitlines()[-1])["models"]) == {"lstm", "frame_only", "transformer"}
     assert (one / "evaluation.json").exists()
 
@@ -56,6 +60,8 @@ def test_runs_that_do_not_fit_the_film_are_refused(
         assert complaint in error
         assert error.count("\n") == 1
     assert main([str(good), "--windows", "0"]) == 2
+    assert main([str(good), "--steps", "0", "--context", "5000"]) == 2
+    assert "context of 5000 steps: the longest held-out stream has" in capsys.readouterr().err
 
 
 def test_a_missing_run_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
