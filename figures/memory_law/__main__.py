@@ -1,0 +1,9 @@
+"""``python -m figures.memory_law``: see figures/sweep.py for the options."""
+
+import sys
+
+from figures.memory_law.config import FIGURE
+from figures.sweep import main
+
+if __name__ == "__main__":
+    sys.exit(main(FIGURE))

@@ -1,0 +1,75 @@
+"""Every cell of memory_law: counts, a model's memory, its context and its adapting, at growing T."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from figures.memory_law.plot import plot, table
+from figures.rows import Kind
+from figures.sweep import Figure
+from schema.config import FrozenModel
+
+NAME = "memory_law"
+COUNTED = (0, *(4**k for k in range(9)))  # 0: the training film's alone
+REMEMBERED = tuple(4**k for k in range(8))
+CONTEXTS = tuple(4**k for k in range(5))
+ADAPTING = 4096
+
+Predictor = Literal["counts", "memory", "context", "adapting"]
+
+
+class LawConfig(FrozenModel):
+    """What is measured."""
+
+    predictor: Predictor
+    steps: int = Field(ge=0, description="T: steps of the stream that are known")
+    seed: int = Field(0, description="of the weights; there is one")
+
+
+class LawResult(FrozenModel):
+    """Nats a key: the mean over all keys, and by repository; how many keys."""
+
+    nats: float
+    by_repo: dict[str, float]
+    keys: int
+    cpu_seconds: float
+
+
+def _measure(config: LawConfig) -> LawResult:
+    from figures.memory_law.measure import measure  # brings the pipeline with it, which drawing does without
+
+    return measure(config)
+
+
+KIND = Kind(
+    LawConfig,
+    LawResult,
+    _measure,
+    lambda config: f"{config.predictor}-t{config.steps}-s{config.seed}",
+    lambda result: f"{result.nats:.4f} nats, {result.keys:,} keys, {result.cpu_seconds:.0f} s",
+)
+
+
+def cells(remembered: tuple[int, ...] = REMEMBERED, contexts: tuple[int, ...] = CONTEXTS) -> list[LawConfig]:
+    """The cells, the cheap ones first."""
+    named: list[tuple[Predictor, tuple[int, ...]]] = [
+        ("counts", COUNTED), ("memory", remembered), ("context", contexts), ("adapting", (ADAPTING,)),
+    ]  # fmt: skip
+    return [LawConfig(predictor=name, steps=steps) for name, many in named for steps in many]
+
+
+FIGURE = Figure(
+    name=NAME,
+    cpu_hours=2.0,
+    cells=cells,
+    quick_cells=lambda: cells((1, 64), (1, 64)),
+    full_cells=lambda: cells((*REMEMBERED, 4**8), (*CONTEXTS, 4**5)),
+    rate_cells=list,
+    plot=plot,
+    kind=KIND,
+    table=table,
+)
+
+redraw = FIGURE.redraw

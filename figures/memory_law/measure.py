@@ -1,0 +1,104 @@
+"""One cell of memory_law: a predictor that knows the stream's last T steps, on eight test repositories.
+
+    counts     n-grams of the training film's keys, and of the stream's own last T keys; T 0: the training film's alone
+    memory     the committed weights (training/start), their state carried, attending to their own last T steps
+    context    the same weights from exactly T steps: their state and memory start anew before every key
+    adapting   the same weights, which go on learning while they read; T steps of memory
+
+Every predictor is asked for the same keys: steps 16,384 to 80,000 of each stream; `context`, which costs T steps a key,
+for 512 of them a stream.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from figures.corpus import Repository, film_all, further, read_corpus, warehouse_folder
+from figures.memory_law.config import LawConfig, LawResult
+from figures.rows import ROOT
+from schema.geometry import Geometry
+from training.analysis.adapting import AdaptConfig
+from training.analysis.along import count_film, counted_losses
+from training.analysis.carried import Losses, Stretch, follow, stretches
+from training.analysis.cold import cold_losses
+from training.data.splits import Segment
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.model.key_counts import KeyCounts
+from training.model.weights import load_weights
+
+GEOMETRY = Geometry(24, 80)
+START = ROOT.parent / "training" / "start" / f"memory-{GEOMETRY}.safetensors"
+MORE = Path(__file__).with_name("more.toml")
+TARGETS = 512  # keys of each stream that `context` predicts
+
+
+class Film(NamedTuple):
+    """Readers with what is scored of their streams, and the counts of the training film."""
+
+    tests: list[tuple[FilmReader, list[Stretch]]]
+    counts: KeyCounts
+
+
+def film(mirrors: Path | None = None) -> Film:
+    """The film of both lists, made where it is missing. Raises GitreelError."""
+    roots = [warehouse_folder(GEOMETRY, longer=True), warehouse_folder(GEOMETRY).with_name(f"{GEOMETRY}-more")]
+    for corpus, root in zip((further(read_corpus()), read_corpus(MORE)), roots, strict=True):
+        there = {stream.repo_id for stream in Warehouse(str(root)).streams} if (root / "shards").is_dir() else set()
+        if {repository.repo_id for repository in corpus.repository} - there:
+            film_all(corpus, GEOMETRY, mirrors, root)
+    return opened(*roots)
+
+
+@functools.cache
+def opened(corpus_root: Path, more_root: Path) -> Film:
+    """The film where it lies. Raises WarehouseError."""
+    corpus, more = read_corpus(), read_corpus(MORE)
+    reader, other = FilmReader(Warehouse(str(corpus_root))), FilmReader(Warehouse(str(more_root)))
+    learned, choosing = (_whole(reader, corpus.of(split)) for split in ("train", "validation"))
+    tests = [(each, stretches(_whole(each, of.of("test")))) for each, of in ((reader, corpus), (other, more))]
+    return Film(tests, count_film(reader, learned, choosing))
+
+
+def _whole(reader: FilmReader, repositories: tuple[Repository, ...]) -> list[Segment]:
+    numbers = {stream.repo_id: number for number, stream in enumerate(reader.streams)}
+    return [Segment(numbers[one.repo_id], 0, reader.lengths[numbers[one.repo_id]]) for one in repositories]
+
+
+def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
+    """Measure one cell. Raises GitreelError."""
+    torch.set_num_threads(1)
+    seen = seen or film()
+    began = time.process_time()
+    losses = [loss_T for reader, parts in seen.tests for loss_T in _losses(config, seen.counts, reader, parts)]
+    repos = [reader.streams[part.stream].repo_id for reader, parts in seen.tests for part in parts]
+    means = {repo: float(loss_T.mean(dtype=np.float64)) for repo, loss_T in zip(repos, losses, strict=True)}
+    return LawResult(
+        nats=float(np.concatenate(losses).mean(dtype=np.float64)),
+        by_repo=means,
+        keys=sum(len(loss_T) for loss_T in losses),
+        cpu_seconds=round(time.process_time() - began, 1),
+    )
+
+
+def _losses(config: LawConfig, counts: KeyCounts, reader: FilmReader, parts: list[Stretch]) -> Losses:
+    """Nats of every key asked for, an array a stream."""
+    if config.predictor == "counts":
+        return counted_losses(counts, reader, parts, [config.steps])[config.steps]
+    model = load_weights(START)[0].eval()
+    model.memory_steps = max(1, config.steps)
+    if config.predictor == "context":
+        return [cold_losses(model, reader, _targets(part), config.steps) for part in parts]
+    adapt = AdaptConfig() if config.predictor == "adapting" else None
+    return [track.losses_T for track in follow(model, reader, parts, adapt)]
+
+
+def _targets(part: Stretch) -> list[tuple[int, int]]:
+    steps = np.linspace(part.scored, part.stop - 1, TARGETS).astype(int)
+    return [(part.stream, int(step)) for step in steps]

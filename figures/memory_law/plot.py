@@ -1,0 +1,142 @@
+"""Draw memory_law: nats a key against T, straight lines in log-log where there is a law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from figures.rows import Row
+from figures.style import save, short_number
+
+LINES = {  # predictor -> colour, words
+    "counts": ("#555555", "counts of the last T keys"),
+    "memory": ("#c1272d", "model, memory of T steps"),
+    "context": ("#0b6fa4", "the same model, exactly T steps of context"),
+}
+ADAPTING = ("#2e8540", "adapting as it reads")
+DRAWS = 10_000
+
+
+class Law(NamedTuple):
+    """A straight line in log-log: nats fall as T to the minus `exponent`; 95 % by resampling repositories."""
+
+    exponent: float
+    low: float
+    high: float
+    first: int
+    last: int
+    r2: float
+
+
+def by_steps(rows: Sequence[Row], predictor: str) -> dict[int, Mapping[str, float]]:
+    """Nats by repository at each T, T growing."""
+    found = {row.config.steps: row.result.by_repo for row in rows if row.config.predictor == predictor}
+    return dict(sorted(found.items()))
+
+
+def law(points: Mapping[int, Mapping[str, float]], first: int, last: int) -> Law:
+    """The line through the mean over repositories from T = first to last."""
+    steps = [t for t in points if first <= t <= last]
+    x = np.log(steps)
+    nats_TR = np.array([list(points[t].values()) for t in steps])
+
+    def fitted(chosen: Sequence[int]) -> tuple[float, float]:
+        y = np.log(nats_TR[:, chosen].mean(1))
+        slope, offset = np.polyfit(x, y, 1)
+        rest = ((y - offset - slope * x) ** 2).sum() / max(1e-12, ((y - y.mean()) ** 2).sum())
+        return float(-slope), float(1 - rest)
+
+    repos = nats_TR.shape[1]
+    picks = np.random.default_rng(0).integers(0, repos, (DRAWS // 10, repos))
+    low, high = np.quantile([fitted(pick.tolist())[0] for pick in picks], [0.025, 0.975])
+    exponent, r2 = fitted(range(repos))
+    return Law(exponent, float(low), float(high), steps[0], steps[-1], r2)
+
+
+def mean(by_repo: Mapping[str, float]) -> float:
+    """Nats, every repository alike."""
+    return float(np.mean(list(by_repo.values())))
+
+
+def laws(rows: Sequence[Row]) -> dict[str, Law]:
+    """The lines of the README: counts from 4 to 65,536 keys, the model's memory from 4 steps on."""
+    found = {}
+    for predictor, first in (("counts", 4), ("memory", 4)):
+        points = by_steps(rows, predictor)
+        if sum(steps >= first for steps in points) > 2:
+            found[predictor] = law(points, first, max(points))
+    return found
+
+
+def title(rows: Sequence[Row]) -> str:
+    """The figure in a sentence."""
+    found = laws(rows)
+    if {"counts", "memory"} - found.keys():
+        return "Nats a key against the steps that are known"
+    counts, memory = found["counts"], found["memory"]
+    return (
+        f"Film rewards memory: counts fall as T^-{counts.exponent:.3f} to {short_number(counts.last)} keys, "
+        f"a model's memory as T^-{memory.exponent:.3f}"
+    )
+
+
+def plot(rows: Sequence[Row], png: Path) -> None:
+    """One panel, one line a predictor, a thin one a repository."""
+    canvas, axes = plt.subplots(figsize=(7.2, 4.6))
+    for predictor, (colour, words) in LINES.items():
+        points = {steps: found for steps, found in by_steps(rows, predictor).items() if steps}
+        if not points:
+            continue
+        for repo in next(iter(points.values())):
+            axes.plot(list(points), [found[repo] for found in points.values()], color=colour, lw=0.5, alpha=0.25)
+        axes.plot(
+            list(points), [mean(found) for found in points.values()], "o-", color=colour, lw=1.6, ms=4, label=words
+        )
+    for row in rows:
+        if row.config.predictor == "adapting":
+            colour, words = ADAPTING
+            axes.plot(row.config.steps, mean(row.result.by_repo), "*", color=colour, ms=11, label=f"memory, {words}")
+        if row.config.predictor == "counts" and row.config.steps == 0:
+            axes.axhline(mean(row.result.by_repo), color="#999999", lw=0.9, ls=(0, (4, 3)), zorder=0)
+            axes.text(
+                1, mean(row.result.by_repo) * 1.01, "counts of the training film alone", fontsize=7, color="#777777"
+            )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    ticks = [4**k for k in range(9)]
+    axes.set_xticks(ticks, [short_number(tick) if tick < 1000 else f"{tick:,}" for tick in ticks])
+    low, high = axes.get_ylim()
+    nats = [value for value in (0.8, 1.0, 1.2, 1.4, 1.6, 2.0, 2.4, 2.8, 3.2, 4.0) if low <= value <= high]
+    axes.set_yticks(nats, [f"{value:.1f}" for value in nats])
+    axes.minorticks_off()
+    axes.set_xlabel("T: steps of the stream that are known")
+    axes.set_ylabel("nats a key, eight test repositories")
+    axes.set_title(title(rows), loc="left")
+    axes.legend()
+    save(canvas, png)
+    plt.close(canvas)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows, and the lines, as Markdown."""
+    lines = [
+        "| predictor | T | nats a key | lowest and highest repository | keys | CPU s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        values = row.result.by_repo.values()
+        lines.append(
+            f"| {row.config.predictor} | {row.config.steps:,} | {mean(row.result.by_repo):.3f} | "
+            f"{min(values):.3f} to {max(values):.3f} | {row.result.keys:,} | {row.result.cpu_seconds:.0f} |"
+        )
+    lines += ["", "| line | exponent | 95 % by repository | from T to T | R² |", "|---|---|---|---|---|"]
+    for name, found in laws(rows).items():
+        lines.append(
+            f"| {name} | {found.exponent:.3f} | {found.low:.3f} to {found.high:.3f} | "
+            f"{found.first:,} to {found.last:,} | {found.r2:.3f} |"
+        )
+    return "\n".join(lines)
