@@ -29,7 +29,7 @@ from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from schema.config import ReplayConfig
 from schema.decode import decode_frames, decode_rows
-from schema.errors import GitreelError, WarehouseError
+from schema.errors import WarehouseError, clear_errors
 from schema.geometry import Geometry
 from schema.records import Drop, Episode
 
@@ -163,41 +163,38 @@ def _asciicast(tables: list[pa.Table]) -> bytes:
     return sink.getvalue()
 
 
+@clear_errors
 def main() -> int:
     """Run, print, and return the exit code."""
     flags = parser(__doc__)
     flags.add_argument("--warehouse", help="folder of film to read (default: synthetic film)")
     options = flags.parse_args()
     steps, groups, repeats = (40_000, 2, 3) if options.quick else (140_000, 8, 5)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            places = [options.warehouse]
-            if not options.warehouse:
-                places = [str(Path(folder) / name) for name in ("24x80", "48x160")]
-                for place in places:
-                    synthetic(place, Geometry.parse(Path(place).name), steps)
-            print(
-                header(
-                    "Decoding stored film",
-                    ["numpy", "pyarrow"],
-                    film=options.warehouse or "synthetic",
-                    row_groups=groups,
-                    best_of=repeats,
-                )
-            )
-            figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        places = [options.warehouse]
+        if not options.warehouse:
+            places = [str(Path(folder) / name) for name in ("24x80", "48x160")]
             for place in places:
-                streams = [m for m in manifests(Store(place)) if m.steps]
-                if not streams:
-                    raise WarehouseError(f"{place}: no shards; harvest first: python -m flows.harvest --repo PATH")
-                longest = max(streams, key=lambda m: m.steps)
-                found = measure(StreamReader(Store(place), longest), groups, repeats)
-                figures[str(longest.config.geometry)] = found
-                print(f"\n{longest.repo_id} at {longest.config.geometry}, {found['frames']:,.0f} frames, one thread")
-                print(_table(found))
-    except GitreelError as error:
-        print(error, file=sys.stderr)
-        return 2
+                synthetic(place, Geometry.parse(Path(place).name), steps)
+        print(
+            header(
+                "Decoding stored film",
+                ["numpy", "pyarrow"],
+                film=options.warehouse or "synthetic",
+                row_groups=groups,
+                best_of=repeats,
+            )
+        )
+        figures: dict[str, object] = {}
+        for place in places:
+            streams = [m for m in manifests(Store(place)) if m.steps]
+            if not streams:
+                raise WarehouseError(f"{place}: no shards; harvest first: python -m flows.harvest --repo PATH")
+            longest = max(streams, key=lambda m: m.steps)
+            found = measure(StreamReader(Store(place), longest), groups, repeats)
+            figures[str(longest.config.geometry)] = found
+            print(f"\n{longest.repo_id} at {longest.config.geometry}, {found['frames']:,.0f} frames, one thread")
+            print(_table(found))
     finish(figures, options.json)
     return 0
 

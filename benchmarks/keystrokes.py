@@ -25,7 +25,7 @@ from pipeline.terminal.terminal import Terminal
 from pipeline.terminal.vim.normal import Vim
 from pipeline.text.lines import split_lines
 from schema.config import ReplayConfig
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 from schema.geometry import Geometry
 
 # One Normal-mode command: a count, an operator and its motion, or a motion; or a whole command line.
@@ -129,6 +129,7 @@ def _written(file: OpenedFile, section: bytes) -> bytes:
     return vim.content
 
 
+@clear_errors
 def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)
@@ -137,11 +138,7 @@ def main() -> int:
     chosen = flags.parse_args()
     commits = chosen.commits or (150 if chosen.quick else 600)
     print(header("benchmarks.keystrokes", ["rapidfuzz"], repo=chosen.repo.name, commits=commits))
-    try:
-        tally = count(chosen.repo, commits, ReplayConfig())
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+    tally = count(chosen.repo, commits, ReplayConfig())
     total = max(1, tally.edited)
     rows = [
         [name, times, tally.keys[name], tally.text[name], 100 * (tally.keys[name] + tally.text[name]) / total]

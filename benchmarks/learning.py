@@ -19,7 +19,6 @@ learning as they read. memory_4096: trained at the preset's steps of memory, rea
 """
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +34,7 @@ from figures.rows import ROOT
 from pipeline.example import make_example
 from pipeline.harvester import HarvestConfig, harvest_repository
 from schema.config import ReplayConfig
-from schema.errors import ConfigError, GitreelError
+from schema.errors import ConfigError, clear_errors
 from schema.geometry import Geometry
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, counted_losses, mixed
@@ -298,6 +297,7 @@ def measure(film: Film, options: Any, size: str) -> dict[str, Any]:
     return figures
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     flags = report.parser(__doc__)
@@ -316,29 +316,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = "tiny" if options.quick else options.preset
     torch.set_num_threads(1)
     keep_freed_memory()  # as training.fit does
-    try:
-        for name in options.models:
-            if name not in MODELS:
-                raise ConfigError(f"--models {name}: choose some of {','.join(MODELS)}")
-        if options.minutes <= 0 or options.seeds < 1 or options.steps < 64 or options.scored_from < 0:
-            raise ConfigError("--minutes above 0, --seeds at least 1, --steps at least 64, --scored-from at least 0")
-        geometry = Geometry.parse(options.geometry) if options.geometry else own_geometry(read_corpus())
+    for name in options.models:
+        if name not in MODELS:
+            raise ConfigError(f"--models {name}: choose some of {','.join(MODELS)}")
+    if options.minutes <= 0 or options.seeds < 1 or options.steps < 64 or options.scored_from < 0:
+        raise ConfigError("--minutes above 0, --seeds at least 1, --steps at least 64, --scored-from at least 0")
+    geometry = Geometry.parse(options.geometry) if options.geometry else own_geometry(read_corpus())
+    if options.quick:
+        options.minutes, options.steps, options.scored_from = min(options.minutes, 0.05), 2048, 512
+    with tempfile.TemporaryDirectory(prefix="gitreel-learning-") as folder:
         if options.quick:
-            options.minutes, options.steps, options.scored_from = min(options.minutes, 0.05), 2048, 512
-        with tempfile.TemporaryDirectory(prefix="gitreel-learning-") as folder:
-            if options.quick:
-                film = made_film(geometry, Path(folder))
-            else:
-                film = corpus_film(geometry, options.mirrors, options.film)
-            if options.test:
-                named = film_of(options.test, geometry, NAMED / str(geometry), options.steps)
-                film.tests["named"] = (named, whole(named))
-            settings = {"minutes": options.minutes, "preset": size, "screen": geometry, "seeds": options.seeds}
-            print(report.header("learning", ["torch", "numpy"], **settings))
-            figures = measure(film, options, size)
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+            film = made_film(geometry, Path(folder))
+        else:
+            film = corpus_film(geometry, options.mirrors, options.film)
+        if options.test:
+            named = film_of(options.test, geometry, NAMED / str(geometry), options.steps)
+            film.tests["named"] = (named, whole(named))
+        settings = {"minutes": options.minutes, "preset": size, "screen": geometry, "seeds": options.seeds}
+        print(report.header("learning", ["torch", "numpy"], **settings))
+        figures = measure(film, options, size)
     if not options.json:
         print(
             json.dumps({key: value for key, value in figures.items() if not isinstance(value, list | dict)}, indent=1)

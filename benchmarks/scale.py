@@ -11,7 +11,6 @@ import argparse
 import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from typing import NamedTuple
 from benchmarks.crash import make_history
 from benchmarks.report import finish, header, parser, table
 from pipeline.harvester import HarvestConfig, check_sources, harvest_repository
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 
 
 class Run(NamedTuple):
@@ -58,6 +57,7 @@ def harvest(repositories: Sequence[str], processes: int, warehouse: Path) -> Run
     return Run(processes, sum(steps), seconds, max(peaks), max(git_peaks))
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     flags = parser(__doc__)
@@ -67,11 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = flags.parse_args(arguments)
     if options.processes < 1 or options.commits < 1:
         flags.error("--processes and --commits: write 1 or more")
-    try:
-        return measure(options)
-    except GitreelError as error:
-        print(f"scale: {error}", file=sys.stderr)
-        return 2
+    return measure(options)
 
 
 def measure(options: argparse.Namespace) -> int:

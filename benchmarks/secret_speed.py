@@ -20,7 +20,7 @@ from pipeline.git.environment import git_environment
 from pipeline.replay import replay
 from pipeline.script.secrets import find_secrets
 from schema.config import ReplayConfig
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 TOKEN = "gh" + "p_" + "5gHq2ZtX9bRw" * 3  # put together, so that no scanner takes it for a leak
@@ -80,6 +80,7 @@ def nanoseconds(piece: bytes, size: int) -> float:
     return 1e9 * best / size
 
 
+@clear_errors
 def main() -> int:
     """Measure and print."""
     flags = parser(__doc__)
@@ -88,18 +89,14 @@ def main() -> int:
     lines, revisions, size = (1_500, 20, 50_000) if chosen.quick else (6_000, 60, 400_000)
     print(header("benchmarks.secret_speed", lines=lines, revisions=revisions, rounds=chosen.rounds))
     best = dict.fromkeys(LINES, (float("inf"), 0, 0))
-    try:
-        with tempfile.TemporaryDirectory(prefix="secrets-") as root:
-            paths = {
-                name: build(Path(root) / str(number), lines, revisions, special)
-                for number, (name, special) in enumerate(LINES.items())
-            }
-            for _ in range(chosen.rounds):
-                for name, path in paths.items():
-                    best[name] = min(best[name], film(path))
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+    with tempfile.TemporaryDirectory(prefix="secrets-") as root:
+        paths = {
+            name: build(Path(root) / str(number), lines, revisions, special)
+            for number, (name, special) in enumerate(LINES.items())
+        }
+        for _ in range(chosen.rounds):
+            for name, path in paths.items():
+                best[name] = min(best[name], film(path))
     base = best["no such line"][0]
     rows: list[list[object]] = [[n, s, steps, typed, s / base] for n, (s, steps, typed) in best.items()]
     print(table(["history with", "seconds", "steps", "lines typed", "times as long"], rows))

@@ -26,7 +26,7 @@ from pipeline.script.secrets import find_secrets
 from pipeline.script.selection import Selection, Selector, Verdicts
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 
 QUICK_COMMITS = 300
 SECRET = "secret"
@@ -123,6 +123,7 @@ def count(repo: Path, commits: int | None = None) -> Tally:
     return Tally(walked, typed, lost, finder.findings, lost_by_rule, finder.files)
 
 
+@clear_errors
 def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)
@@ -135,11 +136,7 @@ def main() -> int:
     tallies: dict[str, Tally] = {}
     for repo in chosen.repo:
         name = str(repo)
-        try:
-            tallies[name] = count(repo, commits)
-        except GitreelError as error:
-            print(f"gitreel: {error}", file=sys.stderr)
-            return 2
+        tallies[name] = count(repo, commits)
         for (path, rule), commit in sorted(tallies[name].files.items()) if chosen.list else ():
             shown = path.decode("utf-8", "backslashreplace") or "(subject or path)"
             print(f"{name}: {commit}:{shown}: {rule}", flush=True)

@@ -29,7 +29,7 @@ from torch.utils.checkpoint import checkpoint
 
 from benchmarks import report
 from flows.server import free_port
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 from training.data.batches import Sampler, collate, make_batch
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
@@ -375,6 +375,7 @@ def example_film(folder: Path) -> Path:
     return root
 
 
+@clear_errors
 def main(arguments: list[str] | None = None) -> int:
     """Run everything; --quick leaves the longest windows and the slow forms out."""
     parser = report.parser(__doc__)
@@ -385,13 +386,9 @@ def main(arguments: list[str] | None = None) -> int:
         rows, cols, steps, way = options.worker.split(",")
         memory_worker(int(rows), int(cols), int(steps), way)
         return 0
-    try:
-        if options.shards:
-            Warehouse(options.shards)  # what cannot be read is told before ten minutes of other measurements
-        return measure(options)
-    except GitreelError as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 2
+    if options.shards:
+        Warehouse(options.shards)  # what cannot be read is told before ten minutes of other measurements
+    return measure(options)
 
 
 def measure(options: argparse.Namespace) -> int:

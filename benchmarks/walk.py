@@ -20,7 +20,7 @@ from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
 from pipeline.git.order import order
 from pipeline.git.repository import open_repository
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 
 QUICK_COMMITS = 300
 
@@ -84,6 +84,7 @@ def timed(work: Callable[[], int]) -> tuple[float, int]:
     return time.perf_counter() - started, result
 
 
+@clear_errors
 def main() -> int:
     """Measure and print."""
     arguments = parser(__doc__)
@@ -111,9 +112,6 @@ def main() -> int:
                 except PeerMissingError as missing:
                     print(missing)
                     del contestants[name]
-    except GitreelError as error:
-        print(f"walk: {error}", file=sys.stderr)
-        return 2
     finally:
         clones.cleanup()
     fastest = best["gitreel"][0]

@@ -26,7 +26,7 @@ from pipeline.pool import interruption
 from pipeline.watch.ansi import safe
 from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name
-from schema.errors import GitreelError, SourceError
+from schema.errors import SourceError, clear_errors
 from schema.folders import make_dated_folder
 
 RUNS, PREFIX = Path("runs"), "demo-"
@@ -105,6 +105,7 @@ def show_frame(warehouse: Path, repo_id: str) -> None:
     print(f"the key pressed next: {action_name(best.action)}", flush=True)
 
 
+@clear_errors
 def main(arguments: list[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
     parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__.splitlines()[0])
@@ -120,24 +121,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"this demo's folder: {run}/")
     repo, warehouse = options.repo, Path(options.warehouse)
-    try:
-        why = usable(repo)
-        if why:
-            print(f"{why}; using a small repository made with git instead")
-            repo = str(make_example(run / "example"))
-        report = run / "harvest.json"
-        run_program("-m", "flows.harvest", "--repo", repo, "--warehouse", str(warehouse), "--report", str(report))
-        film = json.loads(report.read_text())["repositories"][0]
-        repo_id = film["repo_id"]
-        show_frame(warehouse, repo_id)
-        run_program(
-            *("-m", "training.fit", "--shards", f"{warehouse}/", "--repo", repo_id, "--run", str(run)),
-            *("--minutes", str(options.minutes)),
-        )
-        fit = json.loads((run / "summary.json").read_text())
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+    why = usable(repo)
+    if why:
+        print(f"{why}; using a small repository made with git instead")
+        repo = str(make_example(run / "example"))
+    report = run / "harvest.json"
+    run_program("-m", "flows.harvest", "--repo", repo, "--warehouse", str(warehouse), "--report", str(report))
+    film = json.loads(report.read_text())["repositories"][0]
+    repo_id = film["repo_id"]
+    show_frame(warehouse, repo_id)
+    run_program(
+        *("-m", "training.fit", "--shards", f"{warehouse}/", "--repo", repo_id, "--run", str(run)),
+        *("--minutes", str(options.minutes)),
+    )
+    fit = json.loads((run / "summary.json").read_text())
     summary = {
         "steps": film["steps"],
         "episodes": film["episodes"],

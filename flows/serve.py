@@ -31,7 +31,7 @@ from pipeline.crawl.github import ApiConfig
 from pipeline.crawl.source import loopback
 from pipeline.pool import interruption
 from pipeline.shards.store import Store
-from schema.errors import ConfigError, GitreelError
+from schema.errors import ConfigError, clear_errors
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -90,6 +90,7 @@ def running_server(url: str) -> Iterator[None]:
             server.wait()
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -117,9 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["PREFECT_API_URL"] = url  # wherever this was started, and for every flow run
         with interruption.answered(signal.default_int_handler), running_server(url):  # a server ends with its block
             serve_deployments(warehouse, options.api_url, options.limit)
-    except GitreelError as error:
-        print(error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(interruption.LINE, file=sys.stderr)
         return interruption.INTERRUPTED

@@ -9,6 +9,13 @@ GitreelError
 └── UnsupportedKeyError (ValueError) a key the terminal model does not draw
 """
 
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
 
 class GitreelError(Exception):
     """Base of all: `str(error)` is one clear line naming the thing, where, and the next command."""
@@ -36,3 +43,17 @@ class ConfigError(GitreelError, ValueError):
 
 class UnsupportedKeyError(GitreelError, ValueError):
     """A key, command or screen state outside of what the terminal model draws exactly."""
+
+
+def clear_errors(main: Callable[P, int]) -> Callable[P, int]:
+    """Let a command line end with exit code 2 after one line on stderr, where it raises a GitreelError."""
+
+    @wraps(main)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except GitreelError as error:
+            print(f"gitreel: {error}", file=sys.stderr)
+            return 2
+
+    return run

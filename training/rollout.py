@@ -14,11 +14,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from schema.errors import ConfigError, GitreelError
+from schema.errors import ConfigError, clear_errors
 from training.analysis.rollout import SHORT_RUN, load_episode, picture, rollout, words
 from training.analysis.runs import LATEST, load_runs, open_film
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
     parser = argparse.ArgumentParser(
@@ -37,34 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="print the last screen")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
-    try:
-        for name, low in (("temperature", 0), ("keys", 1), ("warm", 0), ("given", 0)):
-            value = getattr(options, name)
-            if value is not None and not low <= value < math.inf:
-                raise ConfigError(f"--{name} {value}: a number, at least {low}")
-        models, settings = load_runs([options.run])
-        name = options.model or next((name for name in models if name != "frame_only"), "frame_only")
-        if name not in models:
-            raise ConfigError(f"{options.run}: no model {name}; it has {', '.join(models)}")
-        reader = open_film({name: models[name]}, options.shards or settings["shards"])
-        report, env = rollout(
-            models[name],
-            reader,
-            load_episode(reader, options.repo, options.episode),
-            warm=settings["window"] if options.warm is None else options.warm,
-            keys=options.keys,
-            given=options.given,
-            temperature=options.temperature,
-            seed=options.seed,
-        )
-        print(f"{options.repo} episode {options.episode}, {name.replace('_', '-')} of {options.run}\n{words(report)}")
-        if options.show:
-            print(picture(env))
-        if options.json:
-            print(json.dumps({"repo": options.repo, "episode": options.episode, "model": name, **report}))
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+    for name, low in (("temperature", 0), ("keys", 1), ("warm", 0), ("given", 0)):
+        value = getattr(options, name)
+        if value is not None and not low <= value < math.inf:
+            raise ConfigError(f"--{name} {value}: a number, at least {low}")
+    models, settings = load_runs([options.run])
+    name = options.model or next((name for name in models if name != "frame_only"), "frame_only")
+    if name not in models:
+        raise ConfigError(f"{options.run}: no model {name}; it has {', '.join(models)}")
+    reader = open_film({name: models[name]}, options.shards or settings["shards"])
+    report, env = rollout(
+        models[name],
+        reader,
+        load_episode(reader, options.repo, options.episode),
+        warm=settings["window"] if options.warm is None else options.warm,
+        keys=options.keys,
+        given=options.given,
+        temperature=options.temperature,
+        seed=options.seed,
+    )
+    print(f"{options.repo} episode {options.episode}, {name.replace('_', '-')} of {options.run}\n{words(report)}")
+    if options.show:
+        print(picture(env))
+    if options.json:
+        print(json.dumps({"repo": options.repo, "episode": options.episode, "model": name, **report}))
     return 0
 
 

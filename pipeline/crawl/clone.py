@@ -249,11 +249,11 @@ def run_bounded(
     if verdict is None and folder_bytes(folder) > max_bytes:
         verdict = f"too-large: more than {max_bytes:,} bytes"
     if verdict is None and process.returncode:
-        verdict = _reason(b"".join(said)) or f"git exit code {process.returncode}"
+        verdict = reason_of_failure(b"".join(said)) or f"git exit code {process.returncode}"
     return verdict
 
 
-def _reason(said: bytes) -> str:
+def reason_of_failure(said: bytes) -> str:
     """The line that says what happened; git's last one is often advice, and after ssh's own it says no more."""
     lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
     for number, line in enumerate(lines):

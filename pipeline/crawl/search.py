@@ -218,7 +218,7 @@ def _candidates(query: GitHubQuery, client: Client) -> Iterator[tuple[str, Found
 def search(text: str, client: Client, refresh_hours: float = 24.0) -> Iterator[Found]:
     """Every result of a search, beyond 1,000 too, oldest window first. Raises as `find` does."""
     cursor = _Cursor(client.memory / "windows" / f"{_digest(text)}.json", refresh_hours)
-    pending = [_whole(text)]
+    pending = [parse_window(text)]
     while pending:
         window = pending.pop()
         known = cursor.get(window)
@@ -265,7 +265,7 @@ class _Cursor:
         staged.replace(self.place)
 
 
-def _whole(text: str) -> Window:
+def parse_window(text: str) -> Window:
     """All of a query. Raises ConfigError for stars that cannot be split."""
     if re.search(r"(?:^| )created:", text):
         return Window("stars", *_stars(text))

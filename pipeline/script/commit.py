@@ -172,12 +172,12 @@ class _ScriptWriter:
         for number, choice in enumerate(self.choices):
             if choice.keys is not None and choice.change.path in self.undrawn:
                 self.choices[number] = choice._replace(reason=choice.reason or "unsupported-key", keys=None)
-        self.type(*_commands(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
+        self.type(*command_lines(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
         self.gone.update(c.path for c in removed)
         for change in removed:
             if change.old_mode == GITLINK:
                 self._remove_gitlink(change.path)
-        self.type(*_commands(b"rm ", (c.change.path for c in self.choices if self._replaced(c))))
+        self.type(*command_lines(b"rm ", (c.change.path for c in self.choices if self._replaced(c))))
         self.make_folders(move.target.path for move in moves)
         for move in moves:
             self.type(b"git mv " + operands([move.source.path, move.target.path]))
@@ -185,7 +185,7 @@ class _ScriptWriter:
         self.added += [move.target.path for move in moves]
         emptied = dict.fromkeys(folder_of(move.source.path) for move in moves)
         left = [folder for folder in emptied if folder and not self.alive(folder)]
-        self.type(*_commands(b"rmdir -p --ignore-fail-on-non-empty ", _deepest(left)))
+        self.type(*command_lines(b"rmdir -p --ignore-fail-on-non-empty ", _deepest(left)))
         exact = [move for move in moves if not move.edited]
         self.modes = [m.target for m in exact if m.source.old_mode != m.target.new_mode]
 
@@ -205,7 +205,7 @@ class _ScriptWriter:
         for mode, letter in ((EXECUTABLE, b"+x"), (REGULAR, b"-x")):
             before = REGULAR if mode == EXECUTABLE else EXECUTABLE
             paths = [c.path for c in typed if c.new_mode == mode and self._mode_now(c) == before]
-            self.type(*_commands(b"chmod " + letter + b" ", paths))
+            self.type(*command_lines(b"chmod " + letter + b" ", paths))
         for choice in self.choices:
             self.lines += choice.lines
             if choice.reason:
@@ -215,7 +215,7 @@ class _ScriptWriter:
             elif not choice.reason:
                 self.lines_typed += choice.lines
         fetched = [path for path, _ in self.drops]
-        self.type(*_commands(b"git checkout -q " + self.sha + b" -- ", fetched, dashes=False))
+        self.type(*command_lines(b"git checkout -q " + self.sha + b" -- ", fetched, dashes=False))
 
     def commit(self, subject: str) -> None:
         """Record it."""
@@ -268,7 +268,7 @@ class _ScriptWriter:
         """`mkdir -p` for the folders of `paths` that are not there."""
         wanted = dict.fromkeys(folder for path in paths if (folder := folder_of(path)))
         missing = [folder for folder in wanted if not self.alive(folder)]
-        self.type(*_commands(b"mkdir -p ", _deepest(missing)))
+        self.type(*command_lines(b"mkdir -p ", _deepest(missing)))
 
     def alive(self, folder: bytes) -> bool:
         """Whether a file is left below `folder`, so that it is there."""
@@ -311,7 +311,7 @@ def _removed_first(change: FileChange) -> bool:
     return not change.new or (GITLINK in (change.old_mode, change.new_mode) and change.old_mode != change.new_mode)
 
 
-def _commands(head: bytes, paths: Iterable[bytes], *, dashes: bool = True) -> Iterator[bytes]:
+def command_lines(head: bytes, paths: Iterable[bytes], *, dashes: bool = True) -> Iterator[bytes]:
     """`head` with all paths, as several commands where one would get long."""
     batch: list[bytes] = []
     size = 0

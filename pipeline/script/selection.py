@@ -134,7 +134,7 @@ class Selector:
         new = change.new.content
         # vim never opens a symlink: it is removed, and the file is new
         old = change.old.content if change.old and change.old_mode != SYMLINK else None
-        middles = _middles(old or b"", new)
+        middles = without_shared_ends(old or b"", new)
         for version, content in ((change.old, old), (change.new, new)):
             if version and content is not None and (why := self._unwritten(version, content, change.path, marks)):
                 return Selection(change, why)
@@ -253,7 +253,7 @@ def count_changed(old: bytes, new: bytes, middles: tuple[bytes, bytes] | None = 
     """Added plus removed lines; 0 unless both are UTF-8 without NUL. Past 1 MiB, moved lines count as unchanged."""
     if not (_is_text(old) and _is_text(new)):
         return 0
-    a, b = (io.BytesIO(middle).readlines() for middle in middles or _middles(old, new))
+    a, b = (io.BytesIO(middle).readlines() for middle in middles or without_shared_ends(old, new))
     if not a or not b:
         return len(a) + len(b)
     if len(old) + len(new) > 2 << 20:
@@ -261,7 +261,7 @@ def count_changed(old: bytes, new: bytes, middles: tuple[bytes, bytes] | None = 
     return int(Indel.distance(a, b))
 
 
-def _middles(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+def without_shared_ends(old: bytes, new: bytes) -> tuple[bytes, bytes]:
     """Both without the whole lines that they share at the start and at the end."""
     limit = min(len(old), len(new))
     head = _shared(old, new, limit)

@@ -31,7 +31,7 @@ def test_no_repository_is_one_clear_line(tmp_path: Path) -> None:
     done = run("--repo", str(tmp_path))
     assert done.returncode == 2
     assert done.stderr == (
-        f"walk: repository '{tmp_path}': not a git repository; run git init there, or pass another folder or a URL\n"
+        f"gitreel: repository '{tmp_path}': not a git repository; run git init there, or pass another folder or a URL\n"
     )
 
 

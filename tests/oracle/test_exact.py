@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.oracle import repositories
 from benchmarks.oracle.cases import Case
 from benchmarks.oracle.fuzz import Session, search
-from pipeline.script.commit import _commands
+from pipeline.script.commit import command_lines
 from pipeline.script.edit import edit
 from schema.geometry import Geometry
 
@@ -85,8 +85,8 @@ def test_a_wrong_tree_in_a_random_repository_is_found(
 ) -> None:
     """The search itself: modes that are not set do not go unseen."""
     monkeypatch.setattr(
-        "pipeline.script.commit._commands",
-        lambda head, *rest, **named: iter(()) if b"chmod" in head else _commands(head, *rest, **named),
+        "pipeline.script.commit.command_lines",
+        lambda head, *rest, **named: iter(()) if b"chmod" in head else command_lines(head, *rest, **named),
     )
     monkeypatch.setattr(sys, "argv", ["repositories", "--commits", "5", "--rows", "10", "--cols", "25", "--json"])
     assert repositories.main() == 1

@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from schema.errors import ConfigError, GitreelError
+from schema.errors import ConfigError, clear_errors
 from schema.folders import real_folder
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, evaluate_along, tables_along
@@ -70,6 +69,7 @@ def predictors_at(models: Mapping[str, FrameModel], memory: Sequence[int], windo
     return found
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
     parser = argparse.ArgumentParser(
@@ -95,28 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--adapt", action="store_true", help="read once more while the weights go on learning")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
-    try:
-        models, settings = load_runs(options.runs)
-        reader = open_film(models, options.shards or settings["shards"], settings["repo"])
-        window = options.window or settings["window"]
-        if window < 1 or options.windows < 1:
-            raise ConfigError("--window and --windows: at least 1")
-        if options.steps < 0 or options.scored_from < 0 or any(s < 1 for s in [*options.memory, *options.context]):
-            raise ConfigError("--steps and --scored-from: at least 0; --memory and --context: at least 1")
-        result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
-        print(tables(result))
-        if options.steps:
-            result["along"] = along(models, reader, options, settings["window"])
-            print("\n" + tables_along(result["along"]))
-        if options.context:
-            result["context"] = cold(models, reader, options, settings["window"])
-            print("\n" + tables_cold(result["context"]))
-        write_atomically(
-            real_folder(options.runs[0]) / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n"
-        )
-        if options.json:
-            print(json.dumps(result))
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+    models, settings = load_runs(options.runs)
+    reader = open_film(models, options.shards or settings["shards"], settings["repo"])
+    window = options.window or settings["window"]
+    if window < 1 or options.windows < 1:
+        raise ConfigError("--window and --windows: at least 1")
+    if options.steps < 0 or options.scored_from < 0 or any(s < 1 for s in [*options.memory, *options.context]):
+        raise ConfigError("--steps and --scored-from: at least 0; --memory and --context: at least 1")
+    result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
+    print(tables(result))
+    if options.steps:
+        result["along"] = along(models, reader, options, settings["window"])
+        print("\n" + tables_along(result["along"]))
+    if options.context:
+        result["context"] = cold(models, reader, options, settings["window"])
+        print("\n" + tables_cold(result["context"]))
+    write_atomically(real_folder(options.runs[0]) / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
+    if options.json:
+        print(json.dumps(result))
     return 0

@@ -14,11 +14,11 @@ from pipeline.crawl.clone import (
     TIP,
     CloneConfig,
     FetchError,
-    _reason,
     cloned,
     environment,
     evict,
     folder_bytes,
+    reason_of_failure,
     run_bounded,
 )
 from pipeline.crawl.source import RefusedSource, parse_source
@@ -393,7 +393,7 @@ def test_another_users_folder_is_read_as_a_folder_and_refused_as_a_url(origin, t
     ],
 )  # fmt: skip
 def test_the_line_that_says_what_happened(said, line):
-    assert _reason(said) == line
+    assert reason_of_failure(said) == line
 
 
 def test_a_password_in_a_proxys_address_reaches_git_and_no_error(tmp_path, monkeypatch):

@@ -10,11 +10,11 @@ from pipeline.crawl.search import (
     MOST_STARS,
     GitHubQuery,
     Window,
-    _whole,
     find,
     found_filter,
     github_name,
     named_repositories,
+    parse_window,
     search_texts,
 )  # fmt: skip
 from schema.errors import ConfigError, SourceError
@@ -62,7 +62,7 @@ def test_a_query_with_its_own_dates_is_split_by_stars(crowd, client):
     ],
 )  # fmt: skip
 def test_the_stars_of_a_query_with_its_own_dates_are_kept(stars, expected):
-    assert _whole(f"created:>2020-01-01 {stars}".strip()) == Window("stars", *expected)
+    assert parse_window(f"created:>2020-01-01 {stars}".strip()) == Window("stars", *expected)
 
 
 def test_few_stars_are_few_stars(crowd, client):

@@ -12,7 +12,7 @@ from rapidfuzz.distance import Indel
 from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
 from pipeline.script.filters import Marks
-from pipeline.script.selection import Selector, Verdicts, _middles, count_changed
+from pipeline.script.selection import Selector, Verdicts, count_changed, without_shared_ends
 from schema.config import ReplayConfig
 from tests.repositories import Files, make_repository
 
@@ -50,7 +50,7 @@ def test_the_count_is_that_of_the_whole_contents(old: bytes, new: bytes) -> None
 
 @given(TEXT, TEXT)
 def test_every_line_that_only_the_new_content_has_is_whole_in_its_middle(old: bytes, new: bytes) -> None:
-    middle = split(_middles(old, new)[1])
+    middle = split(without_shared_ends(old, new)[1])
     assert set(split(new)) - set(split(old)) <= set(middle)
     assert set(middle) <= set(split(new))
 

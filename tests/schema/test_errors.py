@@ -1,0 +1,29 @@
+"""How a command line ends where something is wrong."""
+
+import pytest
+
+from schema.errors import ConfigError, GitreelError, clear_errors
+
+
+@pytest.mark.parametrize("error", [ConfigError("--x 1: too many; write --x 2"), GitreelError("lost")])
+def test_an_error_of_ours_is_one_line_and_exit_code_2(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    @clear_errors
+    def main() -> int:
+        raise error
+
+    assert main() == 2
+    assert capsys.readouterr() == ("", f"gitreel: {error}\n")
+
+
+def test_any_other_end_is_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    @clear_errors
+    def main(code: int, *, broken: bool = False) -> int:
+        """What it does."""
+        if broken:
+            raise KeyError(code)
+        return code
+
+    assert (main(0), main(3), main.__name__, main.__doc__) == (0, 3, "main", "What it does.")
+    with pytest.raises(KeyError):
+        main(1, broken=True)
+    assert capsys.readouterr().err == ""
