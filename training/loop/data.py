@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,6 @@ from training.data.windows import FilmReader
 from training.loop.config import FitConfig
 from training.loop.distributed import Process, from_first
 from training.loop.held_out import HeldOut, open_held_out
-from training.loop.plan import choose_window, longest_segments
 
 UNIGRAM_GROUPS = 64  # row groups whose keys give the unigram frequencies and the tokenizer
 
@@ -64,6 +64,11 @@ class RunData:
 
         return Loader(self.reader, sampler, self.batch_size, done, self.process.rank, self.process.world)
 
+    @property
+    def identity(self) -> list[list[Any]]:
+        """What tells one film from another: the streams and their steps."""
+        return [[stream.repo_id, stream.steps] for stream in self.reader.streams]
+
     def samplers(self, seed: int) -> list[Sampler]:
         """Samplers of growing windows: a quarter, a half, the whole."""
         return [Sampler(self.segments["train"], max(2, self.window // part), seed) for part in (4, 2, 1)]
@@ -106,6 +111,20 @@ def open_data(config: FitConfig, process: Process, saved_tokenizer: Path | None 
         config.batch,
         process,
     )
+
+
+def choose_window(config: FitConfig, shortest_split: int) -> int:
+    """Steps of a window: 64, carried 32; fewer where a split's longest segment is shorter than four of them."""
+    if config.window is not None:
+        return config.window
+    most = 32 if config.carried else 64
+    return max(16, min(most, 1 << max(0, (shortest_split // 4)).bit_length() - 1)) if shortest_split >= 64 else 16
+
+
+def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
+    """Steps of the longest segment to learn and of the longest held-out one."""
+    train, validation = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
+    return train, validation
 
 
 def _window(reader: FilmReader, config: FitConfig) -> int:

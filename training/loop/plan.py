@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ import torch
 from schema.errors import ConfigError
 from schema.geometry import Geometry
 from training.data.batches import Batch
-from training.data.splits import Segment
 from training.loop.config import FitConfig
 from training.loop.learner import Learner
 from training.model.config import ModelConfig, preset
@@ -109,20 +108,6 @@ def model_configs(config: FitConfig, name: str, geometry: Geometry, vocabulary: 
         if configs[config.backbone].previous_key:
             configs["keys_only"] = build("lstm", 1, head="none", guesses=0, memory=0)  # the keys, and nothing else
     return configs
-
-
-def choose_window(config: FitConfig, shortest_split: int) -> int:
-    """Steps of a window: 64, carried 32; fewer where a split's longest segment is shorter than four of them."""
-    if config.window is not None:
-        return config.window
-    most = 32 if config.carried else 64
-    return max(16, min(most, 1 << max(0, (shortest_split // 4)).bit_length() - 1)) if shortest_split >= 64 else 16
-
-
-def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
-    """Steps of the longest segment to learn and of the longest held-out one."""
-    train, validation = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
-    return train, validation
 
 
 def probe(

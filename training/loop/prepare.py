@@ -88,7 +88,7 @@ def prepare(asked: FitConfig) -> Prepared:
         assert settings.preset is not None
         assert settings.steps is not None
         learners = _build(settings, settings.preset, data)
-        restore(saved, learners, data, named)
+        restore(saved, learners, data.identity, named)
         choice = _Choice(settings.preset, settings.steps, learners, NOT_MEASURED)
         done, best = saved["step"], saved["best"]
     folder = named or from_first(new_run_folder() if process.rank == 0 else Path())

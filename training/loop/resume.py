@@ -9,7 +9,6 @@ from typing import Any
 from schema.errors import ConfigError, CorruptError
 from training.loop.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from training.loop.config import FitConfig, course_is_flat, saved_settings
-from training.loop.data import RunData
 from training.loop.distributed import Process
 from training.loop.folder import CHECKPOINTS
 from training.loop.learner import Learner
@@ -55,10 +54,14 @@ def _continued(state: dict[str, Any], asked: FitConfig, folder: Path, process: P
     )
 
 
-def restore(saved: Mapping[str, Any], learners: Mapping[str, Learner], data: RunData, folder: Path) -> None:
-    """Give the learners what a checkpoint holds. Raises ConfigError where it is another film's or model's."""
-    if saved["film"] != _film(data):
-        raise ConfigError(f"{data.warehouse.root}: the film has changed since {folder} began; use --overwrite")
+def restore(saved: Mapping[str, Any], learners: Mapping[str, Learner], film: list[list[Any]], folder: Path) -> None:
+    """Give the learners what a checkpoint holds.
+
+    `film`: as `RunData.identity`. Raises ConfigError where the checkpoint is another film's or model's.
+    """
+    if saved["film"] != film:
+        shards = saved["config"]["shards"]
+        raise ConfigError(f"{shards}: the film has changed since {folder} began; use --overwrite")
     for name, learner in learners.items():
         state = saved["models"].get(name)
         if state is None:
@@ -74,24 +77,19 @@ def restore(saved: Mapping[str, Any], learners: Mapping[str, Learner], data: Run
 
 
 def save(
-    asked: FitConfig, config: FitConfig, data: RunData, learners: Mapping[str, Learner], folder: Path,
-    done: int, best: float,
+    asked: FitConfig, config: FitConfig, learners: Mapping[str, Learner], film: list[list[Any]], process: Process,
+    folder: Path, done: int, best: float,
 ) -> None:  # fmt: skip
     """Write the checkpoint of `done` updates, by rank 0. Every rank has to call it: the carried state is gathered."""
     models = {name: learner.state() for name, learner in learners.items()}
-    if data.process.rank:
+    if process.rank:
         return
     state = {
         "asked": asked.model_dump(),
         "config": config.model_dump(),
-        "film": _film(data),
-        "world": data.process.world,
+        "film": film,
+        "world": process.world,
         "best": best,
         "models": models,
     }
     save_checkpoint(folder / CHECKPOINTS, done, state, config.keep)
-
-
-def _film(data: RunData) -> list[Any]:
-    """What tells one film from another: streams and their steps."""
-    return [[stream.repo_id, stream.steps] for stream in data.reader.streams]

@@ -129,8 +129,8 @@ class Run:
                 f"  {passed:6.0f} s  update {self.done:5d} of {self.steps}: held out, nats a step: {', '.join(words)}"
             )
         if self.done:
-            config = self.config
-            save(self.prepared.asked, config, self.data, self.learners, self.folder, self.done, self.best)
+            asked, film = self.prepared.asked, self.data.identity
+            save(asked, self.config, self.learners, film, self.process, self.folder, self.done, self.best)
 
     def _note(self, predictions: Predictions, loss: float) -> None:
         """Show some of the main model's predictions, and keep its weights if they are the best so far."""

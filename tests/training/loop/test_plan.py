@@ -8,7 +8,7 @@ import torch
 from schema.errors import ConfigError
 from tests.training.warehouse import write_warehouse
 from training.loop.config import FitConfig
-from training.loop.plan import UPDATES, Cost, check_memory, choose_window, fewer_updates, planned_updates
+from training.loop.plan import UPDATES, Cost, check_memory, fewer_updates, planned_updates
 from training.loop.run import fit
 from training.model.config import ModelConfig
 
@@ -30,12 +30,6 @@ def test_the_plan_keeps_to_the_minutes() -> None:
     updates = planned_updates(2.0, spent=10.0, cost=Cost(0.5, 2.0), evaluations=4)
     assert 10 + updates * 0.5 + 5 * 2.0 <= 120
     assert updates > 100
-    windows = FitConfig(preset="published_small")
-    assert choose_window(windows, 10_000) == 64
-    assert choose_window(windows, 100) < 50
-    assert choose_window(FitConfig(), 10_000) == 32
-    assert choose_window(FitConfig(), 100) <= 25
-    assert choose_window(FitConfig(window=77), 10) == 77
 
 
 def test_an_update_that_outlasts_the_minutes_is_refused_before_the_probe(tmp_path: Path) -> None:
