@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         "episodes": film["episodes"],
         "bytes_per_frame": round(film["bytes"] / max(1, film["steps"]), 2),
         "steps_per_second": filming_speed(film, sorted(RUNS.glob(f"{PREFIX}*/harvest.json"), reverse=True)),
-        **{f"loss_{name}": fit[f"loss_{name}"] for name in ("first", "last", *BASELINES)},
+        **{f"loss_{name}": fit[f"loss_{name}"] for name in ("first", "last", *BASELINES, "mixed")},
     }
     (run / "demo.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(f"\n{time.monotonic() - started:.0f} s in all. {run}/loss.png, {run}/demo.json:")
@@ -164,6 +164,8 @@ def verdict(summary: dict[str, Any]) -> str:
     }
     figures = ", ".join(f"{words} {loss:.3f}" for words, loss in losses.items())
     figures = f"{last:.3f} nats a step on the validation split; {figures}"
+    if summary["loss_mixed"] is not None:
+        figures += f"; mixed with the counts as it reads {summary['loss_mixed']:.3f}"
     lost = [words for words, loss in losses.items() if last >= loss]
     if not lost:
         return f"The model beat every baseline: {figures}."

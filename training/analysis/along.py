@@ -57,17 +57,17 @@ def counted_losses(
 
 def count_windows(
     reader: FilmReader, training: Sequence[Segment], windows_WT: npt.NDArray[Any], unscored: int = 0
-) -> tuple[float, int]:
-    """Nats a key of held-out windows' keys from `unscored` on by counts of the training film, and the counts' order.
+) -> tuple[npt.NDArray[Any], int]:
+    """Nats of held-out windows' keys from `unscored` on by counts of the training film, [W, T], and the counts' order.
 
     The order is the one that is best on these very windows, in the counts' favour.
     """
     most = KeyCounts.fit((reader.actions(segment) for segment in _share(training, MOST_KEYS)), HIGHEST_ORDER)
     losses = {
-        order: float(np.concatenate([most.up_to(order).losses(keys_T)[unscored:] for keys_T in windows_WT]).mean())
+        order: np.stack([most.up_to(order).losses(keys_T)[unscored:] for keys_T in windows_WT])
         for order in range(1, most.order + 1)
     }
-    best = min(losses, key=lambda order: losses[order])
+    best = min(losses, key=lambda order: float(losses[order].mean()))
     return losses[best], best
 
 

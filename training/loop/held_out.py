@@ -14,6 +14,7 @@ from rich.text import Text
 from training.analysis import display
 from training.analysis.along import count_windows
 from training.analysis.metrics import Predictions, run_windows, sample_text
+from training.analysis.mixture import mixed_losses
 from training.analysis.predictor import as_predictor
 from training.data.batches import Batch, Sampler, collate
 from training.data.splits import Segment
@@ -57,13 +58,29 @@ def validate(learner: Learner, held_out: HeldOut) -> Predictions:
     return predictions.after(held_out.unscored)
 
 
-def counted_loss(reader: FilmReader, training: Sequence[Segment], held_out: HeldOut) -> dict[str, float]:
-    """Nats a key by counts of the training film on the steps that the models are scored on; of tokens, nothing."""
+class Counted(NamedTuple):
+    """Counts of the training film on the steps that the models are scored on: nats of each, and the counts' order."""
+
+    losses_WT: npt.NDArray[Any]
+    order: int
+
+    @property
+    def loss(self) -> float:
+        """Nats a key."""
+        return float(self.losses_WT.mean())
+
+    def mixed(self, losses_WT: npt.NDArray[Any]) -> float:
+        """Nats a key of a model mixed online with the counts; every window begins anew."""
+        pairs = zip(losses_WT, self.losses_WT, strict=True)
+        return float(np.mean([mixed_losses(np.stack(pair)) for pair in pairs]))
+
+
+def count_held_out(reader: FilmReader, training: Sequence[Segment], held_out: HeldOut) -> Counted | None:
+    """The counts beside the models; None for tokens, which are not counted."""
     if reader.tokenizer is not None:
-        return {}
+        return None
     held_WT = np.concatenate([batch.actions_BT.numpy() for batch in held_out.batches])
-    loss, order = count_windows(reader, training, held_WT, held_out.unscored)
-    return {f"order-{order} counts": loss}
+    return Counted(*count_windows(reader, training, held_WT, held_out.unscored))
 
 
 def sample(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -53,7 +52,6 @@ class Run:
         self.done, self.best = prepared.done, prepared.best
         assert prepared.config.steps is not None
         self.steps = prepared.config.steps  # updates in all; fewer once the machine turns out slower than planned
-        self.sample: Sequence[Text] = ()  # of the last validation
 
     @property
     def config(self) -> FitConfig:
@@ -71,8 +69,8 @@ class Run:
         for name, learner in self.learners.items():
             save_weights(self.folder / "models" / f"{name}.safetensors", learner.model, self._lineage())
         main = self.learners[self.prepared.config.backbone]
-        shown = self.sample or self._sample(validate(main, self.data.held_out))
-        return finish(self.prepared, self.done, shown)
+        predictions = validate(main, self.data.held_out)
+        return finish(self.prepared, self.done, predictions, self._sample(predictions))
 
     def _loop(self, log: Log | None) -> None:
         config, planned, first = self.prepared.config, self.steps, self.done
@@ -134,9 +132,8 @@ class Run:
 
     def _note(self, predictions: Predictions, loss: float) -> None:
         """Show some of the main model's predictions, and keep its weights if they are the best so far."""
-        self.sample = self._sample(predictions)
         with (self.folder / "samples.txt").open("a" if self.done else "w") as samples:
-            samples.write(f"update {self.done}\n{plain(self.sample)}\n\n")
+            samples.write(f"update {self.done}\n{plain(self._sample(predictions))}\n\n")
         if loss < self.best:
             self.best = loss
             main = self.learners[self.prepared.config.backbone]

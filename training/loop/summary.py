@@ -12,9 +12,10 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
+from training.analysis.metrics import Predictions
 from training.files import git_sha, write_atomically
 from training.loop.folder import SETTINGS, TOKENIZER, resume_command
-from training.loop.held_out import counted_loss
+from training.loop.held_out import count_held_out
 from training.loop.prepare import Prepared
 from training.loop.report import draw_loss, read_log, verdict
 from training.model.counts import parameter_counts
@@ -75,13 +76,16 @@ def write_settings(run: Prepared) -> None:
         run.data.reader.tokenizer.save(run.folder / TOKENIZER)
 
 
-def finish(run: Prepared, updates: int, sample: Sequence[Text]) -> dict[str, Any]:
-    """Write summary.json and loss.png, print `sample` and how the models compare; the summary."""
+def finish(run: Prepared, updates: int, predictions: Predictions, sample: Sequence[Text]) -> dict[str, Any]:
+    """Write summary.json and loss.png, print `sample` and how the models compare; the summary.
+
+    `predictions`: the main model's, of the held-out film.
+    """
     name, data = run.config.backbone, run.data
     lines = read_log(run.folder / "log.jsonl")
     validations = [line for line in lines if f"validation/{name}/loss" in line]
     last = {key.split("/", 1)[1]: value for key, value in validations[-1].items() if key.startswith("validation/")}
-    counted = counted_loss(data.reader, data.segments["train"], data.held_out)
+    counted = count_held_out(data.reader, data.segments["train"], data.held_out)
     trained = {other: last[f"{other}/loss"] for other in run.learners if other != name}
     summary = {
         "steps": sum(stream.steps for stream in data.reader.streams),
@@ -91,7 +95,8 @@ def finish(run: Prepared, updates: int, sample: Sequence[Text]) -> dict[str, Any
         "loss_first": validations[0][f"validation/{name}/loss"],
         "loss_last": last[f"{name}/loss"],
         "loss_unigram": data.unigram,
-        "loss_counts": next(iter(counted.values()), None),
+        "loss_counts": counted and counted.loss,
+        "loss_mixed": counted and counted.mixed(predictions.losses),
         "loss_frame_only": trained.get("frame_only"),
         "loss_keys_only": trained.get("keys_only"),
         "updates": updates,
@@ -103,12 +108,16 @@ def finish(run: Prepared, updates: int, sample: Sequence[Text]) -> dict[str, Any
     title = f"{run.config.preset} {name}, windows of {run.config.window} at {data.reader.geometry}"
     draw_loss(run.folder, list(run.learners), data.unigram, title)
     Console().print("", *sample, sep="\n", soft_wrap=True)
-    others = {"unigram": data.unigram, **counted, **{other.replace("_", "-"): x for other, x in trained.items()}}
-    run.process.say(_closing_words(run, last, verdict(summary["loss_last"], others, name)))
+    others, mixed = {"unigram": data.unigram}, ""
+    if counted:
+        others[f"order-{counted.order} counts"] = counted.loss
+        mixed = f"  with counts {summary['loss_mixed']:.3f} nats a step, the model and the counts mixed as it reads\n"
+    others |= {other.replace("_", "-"): loss for other, loss in trained.items()}
+    run.process.say(_closing_words(run, last, verdict(summary["loss_last"], others, name), mixed))
     return summary
 
 
-def _closing_words(run: Prepared, last: Mapping[str, float], compared: str) -> str:
+def _closing_words(run: Prepared, last: Mapping[str, float], compared: str, mixed: str) -> str:
     """`last`: the last validation's figures, by model and name."""
     name = run.config.backbone
     phases = ", ".join(
@@ -119,6 +128,6 @@ def _closing_words(run: Prepared, last: Mapping[str, float], compared: str) -> s
     return (
         f"\n  right       {last[f'{name}/accuracy']:.0%} of held-out keys ({phases})\n"
         f"  bits a key  {last[f'{name}/bits_per_key']:.2f}\n"
-        f"  verdict     {compared}\n"
+        f"  verdict     {compared}\n{mixed}"
         f"  written     {run.folder}/loss.png, summary.json, best.safetensors, log.jsonl, tensorboard/"
     )
