@@ -62,12 +62,12 @@ def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]
     with StoppableBars(*columns, console=console, disable=not console.is_terminal) as drawn:
         rows = [drawn.add_task(escape(name), total=None, start=False, steps=0) for name in names]
 
-        told = 0
+        printed = 0
 
         def draw() -> None:
-            nonlocal told
-            for line in board.said(told):
-                told += 1
+            nonlocal printed
+            for line in board.said(printed):
+                printed += 1
                 (console if console.is_terminal else errors).print(escape(line), soft_wrap=True)
             drawn.stopping = board.stopped
             for place, row in enumerate(rows):

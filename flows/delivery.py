@@ -1,6 +1,6 @@
-"""Let Prefect send the events and logs that it still holds: its workers send them now and then, in the background.
+"""Let Prefect send the events and logs that it has not sent yet: its workers send them now and then, in the background.
 
-Who watches a run looks no further once it has ended, and a server of our own ends with the command.
+A program that watches a run stops reading when the run has ended, and a server of our own ends with the command.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""The Prefect task: one repository. And the loop, within a flow run, that runs one a repository.
+"""The Prefect task, which films one repository, and the loop of a flow run that starts a task for each.
 
 What they do is `pipeline.pool.run`; Prefect adds tries again, states, logs and events, which its UI shows.
 """
@@ -36,17 +36,17 @@ def film(job: Job, config: HarvestConfig) -> Outcome | State[Any]:
     """Film what is new of one repository (`pipeline.pool.run.film`); cancelled where a stop left it untouched."""
     board = Board(job.board)
 
-    def told(line: str) -> None:
+    def notify(line: str) -> None:
         artifacts.announce(line)
         board.say(line)
 
     with worker.at_work():
         try:
             token = artifacts.github_token() if "://" in job.named else None
-            outcome = run.film(job, config, token=token, told=told)
+            outcome = run.film(job, config, token=token, notify=notify)
         except Exception as error:
             if run.may_pass(error):
-                told(str(error))
+                notify(str(error))
             raise
     return outcome or Cancelled(message="stopped before it began")
 

@@ -70,15 +70,15 @@ def _local_name() -> str:
 )
 def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig, board: str) -> Finding:
     """Ask GitHub (`pipeline.crawl.search`); what is waited for is announced. Raises Stopped when the board says so."""
-    told = Board(board)
+    status = Board(board)
 
     def sleep(seconds: float) -> None:
-        if not pause(seconds, told):
+        if not pause(seconds, status):
             raise Stopped("stopped while GitHub was asked")
 
     token = artifacts.github_token()
     memory = config.cache_folder.parent / "github"
-    client = Client(api, memory, token=token, told=artifacts.announce, sleep=sleep)
+    client = Client(api, memory, token=token, notify=artifacts.announce, sleep=sleep)
     try:
         finding = find(query, client)
     except FetchError as error:
@@ -143,7 +143,7 @@ def harvest_github(
         licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
         return _film(named, chosen, board, retries, licences, refused)
 
-    return _told(run)
+    return _finished(run)
 
 
 @flow(name="harvest", flow_run_name=_local_name, task_runner=configured_runner(), persist_result=False)
@@ -157,15 +157,15 @@ def harvest_local(
 ) -> RESULT | State[Any]:
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
 
-    def run(told: Board) -> list[Outcome]:
+    def run(status: Board) -> list[Outcome]:
         chosen = harvest_config(config, warehouse, geometry)
         named = list(check_sources(repositories or ["."], chosen))
-        return _film(named, chosen, told, retries)
+        return _film(named, chosen, status, retries)
 
-    return _told(run, board)
+    return _finished(run, board)
 
 
-def _told(run: Callable[[Board], list[Outcome]], folder: str = "") -> RESULT | State[Any]:
+def _finished(run: Callable[[Board], list[Outcome]], folder: str = "") -> RESULT | State[Any]:
     """What became of each repository; for whoever watches a deployment's run, the reasons in its log and as events.
 
     There, what is wrong with the parameters, or a harvest of which nothing came, is a failed run with one line, and one

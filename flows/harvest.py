@@ -43,7 +43,7 @@ class NameOfLast(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, options: argparse.Namespace, value: object, flag: str | None = None
     ) -> None:
-        """Take the name for the last repository named so far."""
+        """Give the name to the last repository named so far."""
         if not options.repo:
             parser.error(f"{flag} {value}: name the repository before it: --repo PATH_OR_URL {flag} {value}")
         options.name = {**(options.name or {}), options.repo[-1]: str(value)}
@@ -262,8 +262,8 @@ if __name__ == "__main__":
         code = main()
         sys.stdout.flush()
     if "prefect" in sys.modules:
-        # All is stored, told and ended. Taking the libraries apart is left out: where a thread of Prefect's still holds
-        # a frame, DuckDB's binding prints forty lines about it.
+        # All is stored, reported and ended. Unloading the libraries is left out: where a thread of Prefect's still
+        # holds a frame, DuckDB's binding prints forty lines about it.
         temporary.remove_all()
         os._exit(code)
     sys.exit(code)

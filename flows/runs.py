@@ -1,7 +1,7 @@
 """Which flow runs live on this host: one whose process was killed would stay 'Running' in Prefect for ever.
 
 The process of a deployment's run holds a lock on a small file, which the kernel lets go of however the process ends;
-the next `python -m flows.serve` tells Prefect of those that did not end by themselves, and of their tasks.
+the next `python -m flows.serve` marks in Prefect those that did not end by themselves, and of their tasks.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def folder() -> Path:
 
 
 def hold(run: str) -> None:
-    """Note that this process plays a flow run, until it ends. Without a place to write, nothing is noted."""
+    """Note that this process executes a flow run, until it ends. Without a place to write, nothing is noted."""
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
         file = (folder() / run).open("w", encoding="utf-8")
@@ -39,9 +39,9 @@ def hold(run: str) -> None:
         _held.append(file)
 
 
-def tell_crashed() -> list[str]:
-    """Mark the runs whose processes are gone, and which Prefect takes for running, as crashed; their names."""
-    told = []
+def mark_crashed() -> list[str]:
+    """Mark the runs whose processes are gone, and which Prefect still shows as running, as crashed; their names."""
+    marked = []
     with get_client(sync_client=True) as client:
         for note in _left():
             try:
@@ -54,9 +54,9 @@ def tell_crashed() -> list[str]:
                 client.set_task_run_state(task, Crashed(message=message), force=True)
             if run.state is not None and not run.state.is_final():
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-                told.append(run.name)
+                marked.append(run.name)
             note.unlink(missing_ok=True)
-    return told
+    return marked
 
 
 def _unfinished_tasks(client: SyncPrefectClient, run: UUID) -> list[UUID]:

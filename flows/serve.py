@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """What every run would stumble over is said before anything is served. Raises ConfigError, WarehouseError."""
+    """Refuse settings with which every run would fail. Raises ConfigError, WarehouseError."""
     if options.limit < 1:
         raise ConfigError("--limit 0: no flow run would ever start; write 1 or more")
     if options.api_url:
@@ -145,7 +145,7 @@ def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:
     github = parameters | ({"api_url": api_url} if api_url else {})
     local = parameters | {"repositories": [str(Path.cwd())]}
     with serving.only_one():
-        for name in runs.tell_crashed():
+        for name in runs.mark_crashed():
             print(f"Prefect: run {name!r} did not end before its server did, or was killed: marked as crashed")
         runner = Runner(limit=limit)
         runner.add_deployment(cast("RunnerDeployment", harvest_github.to_deployment("github", parameters=github)))

@@ -1,7 +1,7 @@
 """Prefect's API for one command: the one that is named and answers, else an own one that ends with the command.
 
-The own server keeps its database in a temporary folder, so that parallel commands never meet, and is killed by the
-kernel if the command is (on Linux): a crash leaves nothing behind.
+The own server keeps its database in a temporary folder, so that parallel commands do not share one, and is killed by
+the kernel if the command is (on Linux): a crash leaves nothing behind.
 
     python -m flows.server PORT PARENT      the server's own process
 """
@@ -159,7 +159,7 @@ def _remember(database: Path, template: Path) -> None:
 
 
 def main(port: int, parent: int) -> None:
-    """Serve until told to end, or until the parent process is gone."""
+    """Serve until asked to end, or until the parent process is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

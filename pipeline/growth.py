@@ -1,6 +1,6 @@
 """Whether a repository's stream grows, or is filmed anew, or is another repository's.
 
-What was filmed stays, in its order; new commits come behind it (`pipeline.git.history.continued`). A stream is filmed
+What was filmed stays, in its order; new commits come behind it (`pipeline.git.order.continued`). A stream is filmed
 anew, and the harvest says why, in these cases alone:
 
 - the history has new commits and lacks filmed ones: it was rewritten, or another branch is checked out;
@@ -47,7 +47,7 @@ def filmed(store: Store, stream: Manifest) -> dict[str, str | None]:
 
 
 def outdated(store: Store, stream: Manifest, present: Present, config: ReplayConfig, *, replace: bool = False) -> str:
-    """Why the stream cannot be gone on with and is filmed anew; empty where it goes on.
+    """Why the stream cannot be continued and is filmed anew; empty where it can.
 
     `replace`: this history may take the place of whatever has its name. Raises SourceError for another repository's
     stream, and what `filmed` raises.
@@ -71,11 +71,13 @@ def outdated(store: Store, stream: Manifest, present: Present, config: ReplayCon
 
 
 def behind(known: Collection[str], present: Present) -> str:
-    """What to say where HEAD was moved back and nothing is new; empty where HEAD has all that was filmed."""
-    held = len(set(known) & set(present.commits))
-    if held == len(known):
+    """A message where HEAD was moved back and nothing is new; empty where HEAD has all that was filmed."""
+    shared = len(set(known) & set(present.commits))
+    if shared == len(known):
         return ""
-    return f"HEAD's history has {held:,} of the {len(known):,} commits filmed before and no other one: the film is kept"
+    return (
+        f"HEAD's history has {shared:,} of the {len(known):,} commits filmed before and no other one: the film is kept"
+    )
 
 
 def _any_came(missing: Sequence[str], present: Present, config: ReplayConfig) -> bool:

@@ -103,13 +103,13 @@ def harvest_repository(
     token: str | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
-    told: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Film what is new of one repository and store it. `licence`: its SPDX id where the caller knows it.
 
     `report` is told about progress a few times a second; `stop`, when true, ends the run
-    within about a second: what was filmed is stored, a commit in the middle of being played is left to the next run.
-    `told` gets a line when a fetch waits. Raises SourceError, WarehouseError, ConfigError, CorruptError,
+    within about a second: what was filmed is stored, a commit that is only half filmed is left to the next run.
+    `notify` gets a line when a fetch waits. Raises SourceError, WarehouseError, ConfigError, CorruptError,
     SchemaVersionError, and Stopped when `stop` ended the run before anything was filmed: nothing has changed then.
     """
     started = time.monotonic()
@@ -119,7 +119,7 @@ def harvest_repository(
     by_name = opted_out(source.repo_id, listed)
     if by_name or opted_out(parse_named(named, config).repo_id, listed):
         return _refused(source, config, RULE, anyones=by_name)
-    token, waiting = _token_for(source, config, token), Waiting(stop, told)
+    token, waiting = _token_for(source, config, token), Waiting(stop, notify)
     with cloned(source, config.cache_folder, config.clone, token=token, waiting=waiting) as clone:
         licence = licence or licence_of(clone.repository, clone.tip)
         own = isinstance(source, LocalSource)
@@ -147,8 +147,8 @@ def _film(
         assert commits is not None, "or the stream would be outdated"
         total = len(commits) - len(known)
         said = growth.behind(known, present)
-        told = 0.0
-        for take in replay(
+        reported = 0.0
+        for filmed in replay(
             clone.repository,
             clone.repo_id,
             config.replay,
@@ -158,12 +158,12 @@ def _film(
             author_key=author_key(config.replay),
             stop=stop,
         ):
-            writer.append(take)
+            writer.append(filmed)
             episodes += 1
-            steps += take.episode.steps
-            drops.update(f"{drop.scope} {drop.rule}" for drop in take.drops)
-            if (now := time.monotonic()) - told > REPORT_SECONDS:
-                told = now
+            steps += filmed.episode.steps
+            drops.update(f"{drop.scope} {drop.rule}" for drop in filmed.drops)
+            if (now := time.monotonic()) - reported > REPORT_SECONDS:
+                reported = now
                 report(Progress(episodes, total, steps))
             if stop():
                 break
@@ -230,9 +230,9 @@ def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | Non
 
 
 def registered(store: Store) -> bool:
-    """Whether the database tells of every stream as it is now; a killed harvest may have left it behind.
+    """Whether the database describes every stream as it is now.
 
-    It may also have left a build of while it ran, in which new streams have no split yet.
+    A killed harvest may have left an older database, or one built under way, in which new streams have no split.
     """
     if store.local is None or not store.exists(DATABASE):
         return False

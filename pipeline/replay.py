@@ -1,7 +1,7 @@
-"""A repository's stream: one take a commit, played in one terminal that is never reset.
+"""A repository's stream: its commits filmed one after the other, in one terminal that is never reset.
 
->>> for take in replay(git_dir, "owner/name", ReplayConfig()):                 # doctest: +SKIP
-...     writer.append(take)
+>>> for filmed in replay(git_dir, "owner/name", ReplayConfig()):                 # doctest: +SKIP
+...     writer.append(filmed)
 
 Memory is bounded by one episode's film, the blobs' cache and the row table, which starts afresh once it holds
 TABLE_ROWS rows (about 250 bytes each).
@@ -35,7 +35,7 @@ AUTHOR_DIGITS = 16
 
 
 class _Stopped(Exception):
-    """Nobody wants the commit at hand any more."""
+    """The caller asked to stop while a commit was being filmed."""
 
 
 class FilmedCommit(NamedTuple):
@@ -63,11 +63,11 @@ def replay(
     verdicts: Verdicts | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FilmedCommit]:
-    """Yield a take for each commit up to `tip` (default: HEAD), oldest first, from behind `resume` on.
+    """Yield a FilmedCommit for each commit up to `tip` (default: HEAD), oldest first, from behind `resume` on.
 
-    `commits`: the order of the whole stream, where it is not the history's own (`history.continued`). The same
-    repository, order, config and key give the same takes, wherever a replay was interrupted and resumed; it ends as
-    soon as `stop` says so, without the commit at hand.
+    `commits`: the order of the whole stream, where it is not the history's own (`order.continued`). The same
+    repository, order, config and key give the same film, wherever a replay was interrupted and resumed; it ends as
+    soon as `stop` returns True, without the commit that is being filmed.
     Raises RewrittenHistoryError when `resume` is no longer part of the history, SourceError when there is no
     complete history to read, ConfigError when `author_key` is not the one of `config.author_key_hash`.
     """
@@ -179,8 +179,10 @@ def _time(seconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _episode(repo_id: str, commit: Commit, first_step: int, screen: Screen, author: str | None, **told: Any) -> Episode:
-    """The record of one commit that left `screen`; `told` are the fields that depend on whether it was filmed."""
+def _episode(
+    repo_id: str, commit: Commit, first_step: int, screen: Screen, author: str | None, **fields: Any
+) -> Episode:
+    """The record of one commit that left `screen`; `fields` are those that depend on whether it was filmed."""
     return Episode(
         repo_id=repo_id,
         episode=commit.ordinal,
@@ -191,7 +193,7 @@ def _episode(repo_id: str, commit: Commit, first_step: int, screen: Screen, auth
         author=author,
         first_step=first_step,
         **final_fields(screen),
-        **told,
+        **fields,
     )
 
 
@@ -246,7 +248,7 @@ def _skipped_commit(
     terminal: Terminal,
     author: str | None,
 ) -> FilmedCommit:
-    """A take without steps. The subject is left out: it may be why."""
+    """The record of a commit that was not filmed, and why. Its subject is left out: it may hold the secret."""
     episode = _episode(
         repo_id,
         commit,

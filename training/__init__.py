@@ -1,4 +1,4 @@
-"""The recurrent frame model, its baselines, and the tasks that ask what a memory is worth.
+"""The recurrent frame model, its baselines, and the tasks that measure what a memory is worth.
 
     from training import evaluate, load_run, windows
 

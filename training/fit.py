@@ -35,7 +35,7 @@ from pydantic import ValidationError
 
 from schema.errors import ConfigError, GitreelError
 from training.loop.config import LEARNER, PUBLISHED, FitConfig, reason
-from training.loop.distributed import speaks_first
+from training.loop.distributed import reports_first
 from training.loop.folder import resumed_settings
 from training.loop.run import fit
 
@@ -111,13 +111,13 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _refuse(words: str) -> int:
-    if speaks_first():
+    if reports_first():
         print(f"gitreel: {words}", file=sys.stderr, flush=True)
     return 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; the exit code is 2 after a clear error, 130 when interrupted. Of several ranks, one tells why."""
+    """Command line; the exit code is 2 after a clear error, 130 when interrupted. Of several ranks, one says why."""
     try:
         fit(parse(arguments))
     except GitreelError as error:
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except torch.OutOfMemoryError:
         return _refuse("the GPU's memory is full; use a smaller --batch or --mode stream --chunk 16")
     except KeyboardInterrupt as stop:
-        if speaks_first():
+        if reports_first():
             print(f"\ninterrupted; {str(stop) or 'nothing was written yet'}", file=sys.stderr)
         return 130
     finally:

@@ -68,10 +68,10 @@ class Stopped(GitreelError):
 
 
 class Waiting(NamedTuple):
-    """How a caller takes part in a wait: `stop` ends it, `told` gets a line when it is long."""
+    """How a caller follows a wait: `stop` ends it, `notify` gets a line when it is long."""
 
     stop: Callable[[], bool] = lambda: False
-    told: Callable[[str], None] = lambda line: None
+    notify: Callable[[str], None] = lambda line: None
 
 
 class CloneConfig(FrozenModel):
@@ -131,16 +131,16 @@ def cloned(
 
 def _lock(lock: IO[str], source: RemoteSource, waiting: Waiting) -> None:
     """Take the clone's lock, as soon as nobody holds it. Raises Stopped."""
-    told = False
+    notified = False
     while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         if waiting.stop():
             raise Stopped(f"{_named(source)}: stopped before it was fetched")
-        if not told:
-            waiting.told(f"{_named(source)}: another process uses its clone; waiting for that to end")
-            told = True
+        if not notified:
+            waiting.notify(f"{_named(source)}: another process uses its clone; waiting for that to end")
+            notified = True
         time.sleep(POLL_SECONDS)
 
 
@@ -185,7 +185,7 @@ def _run_fetch(
         "--end-of-options", source.url, f"+HEAD:{TIP}",
     ]  # fmt: skip
     env = environment(source, token, entry)
-    named = waiting._replace(told=lambda text: waiting.told(f"{_named(source)}: {text}"))
+    named = waiting._replace(notify=lambda text: waiting.notify(f"{_named(source)}: {text}"))
     return run_bounded(command, env, entry, config.timeout_seconds, config.max_bytes, (lock,), waiting=named)
 
 
@@ -220,23 +220,23 @@ def run_bounded(
     waiting = waiting or Waiting()
     moved = time.monotonic()
     deadline = moved + timeout_seconds
-    held, quiet = 0, False
+    size, quiet = 0, False
     verdict: str | None = None
     try:
         while process.poll() is None:
-            now, before, held = time.monotonic(), held, folder_bytes(folder)
+            now, before, size = time.monotonic(), size, folder_bytes(folder)
             if waiting.stop():
                 raise Stopped("stopped while it was fetched")
             if now > deadline:
                 verdict = f"timeout after {timeout_seconds:.0f} s"
-            elif held > max_bytes:
+            elif size > max_bytes:
                 verdict = f"too-large: more than {max_bytes:,} bytes"
             if verdict:
                 break
-            if held != before:
+            if size != before:
                 moved, quiet = now, False
             elif now - moved > QUIET_SECONDS and not quiet:
-                waiting.told(f"nothing received for {QUIET_SECONDS:.0f} s; waiting")
+                waiting.notify(f"nothing received for {QUIET_SECONDS:.0f} s; waiting")
                 quiet = True
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_SECONDS)
@@ -397,10 +397,10 @@ def evict(cache: Path, budget: int, *, keep: str = "") -> list[str]:
     for entry in cache.glob("*.git"):
         used = entry / USED
         entries.append((used.stat().st_mtime if used.exists() else 0.0, entry.name, folder_bytes(entry)))
-    held = sum(size for _, _, size in entries)
+    total = sum(size for _, _, size in entries)
     removed: list[str] = []
     for _, name, size in sorted(entries):
-        if held <= budget:
+        if total <= budget:
             break
         if name == keep:
             continue
@@ -411,5 +411,5 @@ def evict(cache: Path, budget: int, *, keep: str = "") -> list[str]:
                 continue
             shutil.rmtree(cache / name, ignore_errors=True)
         removed.append(name)
-        held -= size
+        total -= size
     return removed

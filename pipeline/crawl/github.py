@@ -1,4 +1,4 @@
-"""GitHub's REST API, patiently: PyGithub's requests, our own waiting, and a memory of answers.
+"""GitHub's REST API: PyGithub's requests, our own waiting for rate limits, and a cache of answers.
 
 Every answer is kept with its ETag, so that asking again costs nothing when nothing changed (a 304 is not counted
 against the limit). Waiting is shown; a wait longer than `max_wait_seconds` raises RateLimitedError with the moment to
@@ -120,7 +120,7 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """Asks GitHub. `told` is called with one line before every wait; `memory` is a folder for answers."""
+    """Asks GitHub. `notify` is called with one line before every wait; answers are cached in the folder `memory`."""
 
     def __init__(
         self,
@@ -128,10 +128,10 @@ class Client:
         memory: Path,
         *,
         token: str | None = None,
-        told: Callable[[str], None] = lambda line: None,
+        notify: Callable[[str], None] = lambda line: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.config, self.memory, self._told, self._sleep = config, memory, told, sleep
+        self.config, self.memory, self._notify, self._sleep = config, memory, notify, sleep
         _ = config.clone_origin  # raises ConfigError for what is no address
         try:
             github = Github(
@@ -184,7 +184,7 @@ class Client:
                 answer = Answer(_slim(data), self._next(found.get("link", "")), False)
                 _write(place, {"etag": found.get("etag"), "data": answer.data, "next": answer.next_path})
                 return answer
-            self._told(f"GitHub {what}: {why}; waiting {wait:.0f} s")
+            self._notify(f"GitHub {what}: {why}; waiting {wait:.0f} s")
             self._sleep(wait)
 
     def _judge(self, error: GithubException, what: str, failures: int) -> float:

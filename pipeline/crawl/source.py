@@ -50,7 +50,7 @@ class LocalSource(NamedTuple):
 
     repo_id: str
     path: Path
-    shown: str  # the folder's name: a full path would tell who harvested
+    shown: str  # the folder's name: a full path would show who harvested
 
 
 class RemoteSource(NamedTuple):

@@ -1,7 +1,7 @@
 """Film -> Arrow columns of `steps`, one row group at a time, with no Python work per frame.
 
-Rows that a group shows are marked, numbered in order of first appearance and remapped by one take, so that a group's
-bytes depend on its frames alone: not on how the RowTable grew, nor on how the film was cut into takes.
+Rows that a group shows are marked, numbered in order of first appearance and remapped by one `np.take`, so that a
+group's bytes depend on its frames alone: not on how the RowTable grew, nor on how the film was cut into pieces.
 
 Suffixes: T steps, R screen rows, U rows that are used, N rows of the table.
 """
@@ -115,7 +115,7 @@ def row_group(repo_id: str, first_step: int, pieces: Sequence[Piece], schema: pa
         runs += map(piece.table.runs.__getitem__, used_U[styled_parts[-1]].tolist())
     # one text in two styles, or in two tables, is one entry of the dictionary; hashing keeps the order
     text = pa.array(texts, pa.string()).dictionary_encode()
-    # rows used -> their text's number, its sign set when they have style runs: one take does for both columns
+    # rows used -> their text's number, its sign set when they have style runs: one `np.take` does for both columns
     styled_U = np.concatenate(styled_parts)
     number_U = np.cumsum(styled_U, dtype=np.int32) - 1  # among the rows that have style runs
     mark_U = np.where(styled_U, _STYLED, 0).astype(np.int32) | text.indices.to_numpy()

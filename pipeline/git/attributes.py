@@ -1,4 +1,4 @@
-"""Which .gitattributes files git reads without a word.
+"""Which .gitattributes files git reads without a warning.
 
 Nothing keeps git 2.39 from reading them, and at nearly every command it complains on the screen about a comment behind
 a pattern, a pattern with `!`, a macro in a subfolder; how often depends on the order in which it visits folders.

@@ -1,4 +1,4 @@
-"""The scratch repository in which a story is played for real: by the oracle, and by the tests.
+"""The scratch repository in which the real programs run a script: for the oracle, and for tests.
 
 An empty working tree that borrows the original's objects and has no references, configured so that nothing of the
 host's and nothing in the history (attributes, ignore files, submodules) changes a byte of what git writes.

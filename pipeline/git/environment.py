@@ -53,5 +53,5 @@ def need_git() -> None:
 @cache
 def git_version() -> str:
     """The installed git's version, for example '2.39.5'."""
-    told = subprocess.run(["git", "--version"], env=git_environment(), capture_output=True, text=True, check=True)
-    return told.stdout.split()[2]
+    done = subprocess.run(["git", "--version"], env=git_environment(), capture_output=True, text=True, check=True)
+    return done.stdout.split()[2]

@@ -32,7 +32,7 @@ _FORMAT = "%H%n%T%n%P%n%at%n%ct%n%ae%n%an%n%s"
 
 
 class _Read(NamedTuple):
-    """A commit as `git diff-tree` tells it, and the folders that differ from its parent's, of both trees."""
+    """A commit as `git diff-tree` prints it, and the folders that differ from its parent's, of both trees."""
 
     commit: Commit
     folders: list[str]
@@ -106,7 +106,7 @@ def _batches(read: Iterable[_Read]) -> Iterator[list[_Read]]:
 
 
 def _restarted(blobs: Blobs, graph: Graph, numbers: "array[int]", ordinal: int) -> Iterator[_Read]:
-    """All commits from this ordinal on; git is started anew behind each one that it was too much for."""
+    """All commits from this ordinal on; git is started anew behind each one that was too large for it."""
     while ordinal < len(numbers):
         for one in _diffs(blobs, graph, numbers, ordinal):
             ordinal += 1

@@ -1,4 +1,4 @@
-"""One look at a repository on this machine, before anything is read of it: what it is, or one line why it is no use.
+"""Opens a repository on this machine: what kind it is, or one line that says why it cannot be used.
 
     open_repository('path/to/folder') -> LocalRepository
 
@@ -34,7 +34,7 @@ SHOWN_BRANCHES = 5
 
 
 class LocalRepository(NamedTuple):
-    """A repository as one look found it. `shown` is how the caller named it; it is what errors name.
+    """A repository as it was when it was opened. `shown` is how the caller named it, and how errors name it.
 
     `git_dir` is its own git folder, `common_dir` the one that a linked working tree shares with its repository (else
     the same). `objects` are folders of objects: its own first, then those that it borrows from.
@@ -99,7 +99,7 @@ class LocalRepository(NamedTuple):
             raise self.refusal(why)
 
     def why_missing(self, oid: str) -> str:
-        """The same as words; '' where the object is merely not there."""
+        """The reason as words; '' where the object is merely not there."""
         for folder in self.objects:
             place = folder / oid[:2] / oid[2:]
             if not may_read(place):
@@ -133,7 +133,7 @@ class LocalRepository(NamedTuple):
 
 
 def open_repository(path: str | os.PathLike[str], *, shown: str | None = None, cached: bool = False) -> LocalRepository:
-    """Look at the repository in a folder; parents are not searched. `shown`: its name in errors, if not its path.
+    """Open the repository in a folder; parents are not searched. `shown`: its name in errors, if not its path.
 
     One without a commit is opened, too: ask it for its `commit` first. Raises SourceError for what is no repository,
     may not be read, is damaged, or needs another git.
@@ -168,7 +168,7 @@ Location = str | os.PathLike[str] | LocalRepository
 
 
 def opened(location: Location) -> LocalRepository:
-    """The repository itself, or a look at the folder that holds it. Raises SourceError."""
+    """The repository itself, or the one in the folder that is named. Raises SourceError."""
     return location if isinstance(location, LocalRepository) else open_repository(location)
 
 
@@ -288,11 +288,11 @@ def _not_opened(folder: Path, git_dir: Path, common_dir: Path, stderr: bytes) ->
     if extension := re.search(r"^\t(\S+)$", said, re.MULTILINE):
         return _too_new(extension[1].lower())
     first = next((line for line in said.splitlines() if not line.startswith("warning:")), "")
-    told = printable(re.sub(r"^(fatal|error): ", "", first))[1:-1]
+    said = printable(re.sub(r"^(fatal|error): ", "", first))[1:-1]
     if "git repo version" in first:
-        return f"{told}: this is git {git_version()}; install a newer one"
+        return f"{said}: this is git {git_version()}; install a newer one"
     if not first.startswith("fatal: not a git repository"):
-        return f"git cannot open it ({told}); correct that, or clone it again"
+        return f"git cannot open it ({said}); correct that, or clone it again"
     parts = {"HEAD": git_dir / "HEAD", "objects": common_dir / "objects", "refs": common_dir / "refs"}
     gone = [part for part, place in parts.items() if not place.exists()]
     if not gone:

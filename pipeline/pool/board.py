@@ -1,7 +1,7 @@
-"""A board of small files in one folder: how far each repository is, what is waited for, whether everyone should stop.
+"""The status of a harvest as small files in one folder: each repository's progress, messages, and a request to stop.
 
 Workers may be threads, processes or Dask workers: a folder is what they all share. A worker that cannot reach it
-(another machine) works on, unseen.
+(another machine) works on without reporting.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ class Board:
         self._own = None if folder else TemporaryFolder("board")
         self.folder = self._own.path if self._own else Path(folder or "")
 
-    def tell(self, place: int, progress: Progress) -> None:
+    def report(self, place: int, progress: Progress) -> None:
         """Note how far repository number `place` is."""
         with contextlib.suppress(OSError):
             staged = self.folder / f".{place}.{os.getpid()}"
@@ -38,12 +38,12 @@ class Board:
         return Progress(int(done), int(total), int(steps))
 
     def say(self, line: str) -> None:
-        """Tell whoever watches one line, such as what is waited for and why."""
+        """Add a message for whoever watches, such as what is waited for and why."""
         with contextlib.suppress(OSError), (self.folder / SAID).open("ab") as file:
             file.write(" ".join(line.split()).encode() + b"\n")  # one write to a file opened for appending: never mixed
 
     def said(self, known: int = 0) -> list[str]:
-        """The lines told so far, without the first `known`."""
+        """The messages so far, without the first `known`."""
         try:
             whole = (self.folder / SAID).read_bytes().rpartition(b"\n")[0]
         except OSError:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Generic, NoReturn, TypeVar
 
-INTERRUPTED = 130  # the exit code, as a shell tells it of SIGINT
+INTERRUPTED = 130  # the exit code that a shell reports after SIGINT
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LINE = "interrupted; run the same command again to go on"
 # `timeout` signals its child and then the child's group: signals that are this close together are one request

@@ -1,7 +1,7 @@
-"""A call in a process of its own, which a signal or a crash of the call does not take along.
+"""Runs a call in a process of its own: neither a signal nor a crash of the call ends the caller.
 
-On Linux the process is forked from one that has imported everything (`pipeline.pool.nursery`), so that it starts in
-milliseconds; elsewhere it is a new interpreter, which takes a second: macOS's own libraries do not bear a fork.
+On Linux the process is forked from one that has imported everything (`pipeline.pool.preload`), so that it starts in
+milliseconds; elsewhere it is a new interpreter, which takes a second: macOS's own libraries do not survive a fork.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ class DiedError(Exception):
 def apart(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """`function(*arguments)` in a process of its own; all of them are pickled. Raises DiedError.
 
-    There, `worker.stopped` tells the function to end soon, and an exception that it raises is a death.
+    There, `worker.stopped` says when the function should end soon; an exception that it raises is a DiedError here.
     """
     start_tracker()
     context = _context()
@@ -72,7 +72,7 @@ def _context() -> ForkServerContext | SpawnContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # a child runs its parent's main module under another name: preloaded under its own, Python would warn of it
-    context.set_forkserver_preload(["pipeline.pool.nursery"])
+    context.set_forkserver_preload(["pipeline.pool.preload"])
     return context
 
 

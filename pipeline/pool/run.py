@@ -5,8 +5,8 @@
 `film` and `failure` are also what the Prefect task does (`flows.filming`): with or without a server the same functions
 film, try again and say why they wait.
 
-Each repository gets a process of its own (runner `processes`): what is wrong with one, the kernel's killing it for its
-memory included, never touches another, and its memory goes back when it is done.
+Each repository gets a process of its own (runner `processes`): a fault in one, even the kernel
+killing it for its memory, never affects another, and its memory is freed when it ends.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ RETRY_JITTER = 0.5  # of that, either way: workers that failed together do not a
 
 
 class Job(NamedTuple):
-    """One repository to film: where progress is told (`place` on the `board`) and how it was found."""
+    """One repository to film: where progress is reported (`place` on the `board`) and how it was found."""
 
     named: str
     place: int
@@ -48,10 +48,10 @@ class Job(NamedTuple):
     found: bool = False  # by a crawl: one that is empty, gone or too large is a row of `drops`, not an error
 
 
-def film(job: Job, config: HarvestConfig, *, token: str | None, told: Callable[[str], None]) -> Outcome | None:
+def film(job: Job, config: HarvestConfig, *, token: str | None, notify: Callable[[str], None]) -> Outcome | None:
     """Film what is new of one repository; None where the board says stop before anything of it was filmed.
 
-    `told` gets a line when something is waited for. Raises what `harvest_repository` does.
+    `notify` gets a line when something is waited for. Raises what `harvest_repository` does.
     """
     board = Board(job.board)
 
@@ -66,9 +66,9 @@ def film(job: Job, config: HarvestConfig, *, token: str | None, told: Callable[[
             config,
             licence=job.licence,
             token=token,
-            report=lambda progress: board.tell(job.place, progress),
+            report=lambda progress: board.report(job.place, progress),
             stop=stop,
-            told=told,
+            notify=notify,
         )
     except Stopped:
         return None
@@ -79,12 +79,12 @@ def film(job: Job, config: HarvestConfig, *, token: str | None, told: Callable[[
         return refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
 
 
-def film_patiently(job: Job, config: HarvestConfig) -> Outcome | None:
+def film_with_retries(job: Job, config: HarvestConfig) -> Outcome | None:
     """`film`, tried again while what went wrong may pass by itself; what went wrong in the end is an outcome, too."""
     board = Board(job.board)
     for attempt in range(1, job.retries + 2):
         try:
-            return film(job, config, token=github_token(), told=board.say)
+            return film(job, config, token=github_token(), notify=board.say)
         except Exception as error:
             if not may_pass(error) or attempt > job.retries:
                 return failure(job.named, error)
@@ -96,7 +96,7 @@ def film_patiently(job: Job, config: HarvestConfig) -> Outcome | None:
 
 
 def pause(seconds: float, board: Board) -> bool:
-    """Wait; False as soon as the board, or this worker's process, is told to stop."""
+    """Wait; False as soon as the board, or this worker's process, is asked to stop."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         if board.stopped or worker.stopped():
@@ -143,7 +143,7 @@ def film_all(
     Raises ConfigError (Dask is not installed or not reached), WarehouseError, CorruptError.
     """
     jobs = [Job(name, place, str(board.folder), retries) for place, name in enumerate(named)]
-    work = _apart if runner == "processes" else film_patiently
+    work = _apart if runner == "processes" else film_with_retries
     with interruption.held_back(), executor(runner, workers, dask_address) as pool:
         futures = [pool.submit(work, job, config) for job in jobs]
         follow(futures, config, board)
@@ -172,7 +172,8 @@ def follow(futures: Sequence[Future[Any]], config: HarvestConfig, board: Board) 
 def settle(outcomes: list[Outcome], config: HarvestConfig, board: Board) -> list[Outcome]:
     """Register what was filmed, and return it. After a stop no splits are assigned: more is to come.
 
-    A split is for ever, and an empty one is filled by what is there: half a harvest would fill it otherwise.
+    A split never changes once it is assigned, and an empty one is filled from the streams that are there: half a
+    harvest must not fill it.
     """
     store = Store(config.warehouse)
     if any(outcome.status != "failed" for outcome in outcomes) and not registered(store):
@@ -202,9 +203,9 @@ def executor(kind: Kind, workers: int, dask_address: str = "") -> Iterator[Execu
 
 
 def _apart(job: Job, config: HarvestConfig) -> Outcome | None:
-    """`film_patiently` in a process of its own."""
+    """`film_with_retries` in a process of its own."""
     try:
-        outcome: Outcome | None = process.apart(film_patiently, job, config)
+        outcome: Outcome | None = process.apart(film_with_retries, job, config)
         return outcome
     except process.DiedError as error:
         where = f"repository {printable(job.named)}"

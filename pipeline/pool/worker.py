@@ -1,4 +1,4 @@
-"""A worker process: it ends its work soon when a signal or the board says so, and is gone soon after its parent.
+"""A worker process: it ends its work soon when a signal or the board says so, and exits soon after its parent.
 
 A terminal's Ctrl-C and `timeout` signal the whole process group, workers too. A worker therefore starts with signals
 held back (`interruption.held_back`), so that its imports are never interrupted, and from `begin` on answers them by
@@ -31,7 +31,7 @@ def begin() -> None:
         return
     _own_process = True
     # Nothing of it needs an orderly end once its last result is sent, and where a thread still holds a frame when the
-    # interpreter takes the libraries apart, DuckDB's binding prints forty lines.
+    # interpreter unloads its libraries, DuckDB's binding prints forty lines.
     atexit.register(os._exit, 0)
     for kind in SIGNALS:
         signal.signal(kind, _stop)

@@ -41,7 +41,7 @@ class SkippedCommit(ValueError):
 
 
 class OpenedFile(NamedTuple):
-    """A file that vim opens: `keys[start:stop]` of the score are typed in it, the last `:q` and Enter included."""
+    """A file that vim opens: `keys[start:stop]` of the script are typed in it, the last `:q` and Enter included."""
 
     path: bytes
     blob: str | None  # git's id of `content`
@@ -67,7 +67,7 @@ class Script(NamedTuple):
 class Workspace:
     """What stands in the terminal's folder: `tree` (None: nothing yet). Its trees can be checked out, or it says so.
 
-    `poll` is called many times while a commit is told and played, and may raise to end that.
+    `poll` is called many times while a commit's script is written and played, and may raise to end that.
     """
 
     def __init__(

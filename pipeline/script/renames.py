@@ -1,4 +1,4 @@
-"""Which deleted and added files of a commit are one file that was moved: `git mv`, and an edit where it changed too."""
+"""Which deleted and added files of a commit are one renamed file: `git mv`, and an edit where it changed too."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _FILES = (REGULAR, EXECUTABLE)
 
 
 class Rename(NamedTuple):
-    """`edited` is None for an exact one, else how the moved file is typed on."""
+    """`edited` is None for an exact one, else how the renamed file is edited."""
 
     source: FileChange
     target: FileChange
@@ -22,21 +22,21 @@ class Rename(NamedTuple):
 
 
 def find_renames(commit: Commit, selector: Selector) -> tuple[list[Rename], list[FileChange]]:
-    """Moves that `git mv` can do one after the other, and all other changes. Raises SourceError."""
+    """The renames that `git mv` can do one after the other, and all other changes. Raises SourceError."""
     sources = [c for c in commit.changes if c.old and not c.new and c.old_mode != GITLINK]
     targets = [c for c in commit.changes if c.new and not c.old and c.new_mode != GITLINK]
     if not sources or not targets:
         return [], list(commit.changes)
     targets = [c for c in targets if not commit.parent_tree.occupies(c.path)]
-    moves = _exact(sources, targets)
-    moves += _similar(
-        _without(sources, [move.source for move in moves]),
-        _without(targets, [move.target for move in moves]),
+    renames = _exact(sources, targets)
+    renames += _similar(
+        _without(sources, [rename.source for rename in renames]),
+        _without(targets, [rename.target for rename in renames]),
         selector,
         commit.tree,
     )
-    moved = [change for move in moves for change in (move.source, move.target)]
-    return moves, _without(commit.changes, moved)
+    renamed = [change for rename in renames for change in (rename.source, rename.target)]
+    return renames, _without(commit.changes, renamed)
 
 
 def _exact(sources: list[FileChange], targets: list[FileChange]) -> list[Rename]:
@@ -44,7 +44,7 @@ def _exact(sources: list[FileChange], targets: list[FileChange]) -> list[Rename]
     for source in sources:
         if source.old:
             left.setdefault((source.old.oid, source.old_mode == SYMLINK), []).append(source)
-    moves = []
+    renames = []
     for target in targets:
         if not target.new or not (candidates := left.get((target.new.oid, target.new_mode == SYMLINK))):
             continue
@@ -53,8 +53,8 @@ def _exact(sources: list[FileChange], targets: list[FileChange]) -> list[Rename]
             continue  # empty files are alike by accident
         source = (same_name or candidates)[0]
         candidates.remove(source)
-        moves.append(Rename(source, target, None))
-    return moves
+        renames.append(Rename(source, target, None))
+    return renames
 
 
 def _similar(sources: list[FileChange], targets: list[FileChange], selector: Selector, tree: Tree) -> list[Rename]:
@@ -81,7 +81,7 @@ def _similar(sources: list[FileChange], targets: list[FileChange], selector: Sel
             share = _share(old, new) if old and new else 0.0
             if share >= SIMILAR:
                 pairs.append((not same_name, -share, j, i))
-    moves = []
+    renames = []
     free_sources, free_targets = set(range(len(sources))), set(range(len(targets)))
     for _, _, j, i in sorted(pairs):
         if i not in free_sources or j not in free_targets:
@@ -92,8 +92,8 @@ def _similar(sources: list[FileChange], targets: list[FileChange], selector: Sel
         if not edited.reason:
             free_sources.remove(i)
             free_targets.remove(j)
-            moves.append((j, Rename(source, target, edited)))
-    return [move for _, move in sorted(moves, key=lambda item: item[0])]
+            renames.append((j, Rename(source, target, edited)))
+    return [rename for _, rename in sorted(renames, key=lambda item: item[0])]
 
 
 def _share(old: "Counter[bytes]", new: "Counter[bytes]") -> float:

@@ -193,8 +193,8 @@ class Selector:
     def _after(self, before: Private, new: bytes, middles: tuple[bytes, bytes], path: bytes) -> Private:
         """The private lines of `new`, by those of the content before it: only lines that are new are searched.
 
-        What a line holds is told by the line alone, so that the answer is that of a search of all lines. The time
-        follows what changed: one line with a finding had each revision of its file searched whole, 100 times slower.
+        Whether a line is private depends on that line alone, so the answer is that of a search of all lines. Searching
+        every revision of a file whole because one line of it is private was 100 times slower.
         """
         was, now = (middle.split(b"\n") for middle in middles)
         gone = set(was).difference(now)

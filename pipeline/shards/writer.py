@@ -1,12 +1,12 @@
-"""Writes one repository's stream: takes in, shards and a manifest out.
+"""Writes one repository's stream: filmed commits in, shards and a manifest out.
 
     with StreamWriter("warehouse", "pallets/click", config, source=url) as writer:
-        for take in replay(git_dir, "pallets/click", config, resume=writer.resume_point):
-            writer.append(take)
+        for filmed in replay(git_dir, "pallets/click", config, resume=writer.resume_point):
+            writer.append(filmed)
 
 Shards close at the first episode end past SHARD_STEPS. Closed shards are `NNNNN.steps.parquet` and never change; the
 open one names its end, `NNNNN-EEEEEE.steps.parquet`, so that a longer one never overwrites what readers have open
-(`pipeline.warehouse build` removes it when nobody is told of it any more).
+(`pipeline.warehouse build` removes it when no database lists it any more).
 """
 
 from collections.abc import Callable, Iterable
@@ -50,9 +50,9 @@ class CommitFilm(Protocol):
 
 
 class StreamWriter:
-    """Appends takes to one stream, under its lock, until `close`.
+    """Appends filmed commits to one stream, under its lock, until `close`.
 
-    `outdated` says why what is stored cannot be gone on with, and nothing where it can (the default). It is asked about
+    `outdated` returns why the stored stream cannot be continued, and "" where it can (the default). It is asked about
     the stream (`in_place`), and then about an unfinished replacement of it. A stream that cannot be gone on with is
     replaced: a new generation starts from nothing and takes its place at `close`, at once; until then readers see the
     old one. Work on a replacement also resumes after a kill. `why` is what `outdated` said of the replaced stream.
@@ -104,7 +104,7 @@ class StreamWriter:
         fresh = Manifest(repo_id=self.repo_id, config=self.config)
         if current is None:
             return fresh, ""
-        if current.repo_id != self.repo_id:  # on a file system that does not tell 'App' from 'app'
+        if current.repo_id != self.repo_id:  # on a file system that takes 'App' for 'app'
             raise WarehouseError(
                 f"{self.store}/{self.folder}: holds {current.repo_id!r}, and this file system has no other folder for "
                 f"{self.repo_id!r}; give it another name: --name NAME"
@@ -139,14 +139,14 @@ class StreamWriter:
         """Steps in the stream so far, those not yet committed included."""
         return self._shard.first_step + self._shard.steps if self._shard else self.manifest.steps
 
-    def append(self, take: CommitFilm) -> None:
+    def append(self, filmed: CommitFilm) -> None:
         """Add one episode. It is safe after the shard closes, or after `close`."""
-        episode = take.episode
+        episode = filmed.episode
         try:
             shard = self._shard or self._begin()
             assert episode.episode == shard.first_episode + shard.episodes, "episodes are gap-free"
             assert episode.first_step == shard.first_step + shard.steps, "steps are gap-free"
-            shard.add(episode, take.film, take.table, self._new_blobs(take.blobs), take.drops)
+            shard.add(episode, filmed.film, filmed.table, self._new_blobs(filmed.blobs), filmed.drops)
             self._last = episode
             self._head = episode.commit if episode.status == "filmed" else self._head
             if shard.steps >= SHARD_STEPS:
@@ -318,10 +318,10 @@ def refuse(
 ) -> None:
     """Register a repository that is not filmed, and why (`rule`, a fixed word).
 
-    A stream it has is kept, as partial, with its own settings, source and family, and its licence unless a new one is
-    known; one of WITHDRAWN is emptied: its files leave the database with the next build and the disk with the one after
-    it. Another repository's stream of the same name (from another place, or of another `family`) stays as it is, unless
-    the name itself is refused (`anyones`).
+    A stream that the repository has already is kept, as partial, with its own settings, source and family, and its
+    licence unless a new one is known; one of WITHDRAWN is emptied: its files leave the database with the next build
+    and the disk with the one after it. Another repository's stream of the same name (from another place, or of
+    another `family`) stays as it is, unless the name itself is refused (`anyones`).
     """
     store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
     current = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")

@@ -17,7 +17,7 @@ from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 
 
 class Built(NamedTuple):
-    """What `build` registered, and what there is to tell about it."""
+    """What `build` registered, and messages for the user (`told`)."""
 
     streams: int
     episodes: int
@@ -53,7 +53,7 @@ def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
 
 
 def _show_folder(store: Store, streams: Sequence[Manifest], full: frozenset[str]) -> list[str]:
-    """Bring the folder of plain Parquet up to date; what there is to tell about it."""
+    """Bring the folder of plain Parquet up to date; messages for the user."""
     with open_database(store, moved=True) as db:
         repositories = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
     line = dataset.update(

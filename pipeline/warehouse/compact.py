@@ -143,7 +143,7 @@ def _pack_kind(
     base: str,
     places: dict[tuple[str, int, str], tuple[int, int]],
 ) -> FileRef | None:
-    """Copy all row groups of one kind into one file; `places` learns where each shard's went."""
+    """Copy all row groups of one kind into one file; `places` gets where each shard's rows are then."""
     name = f"{base}.{kind}.parquet"
     packed = TableFile(store, name, kind, members[0].config)
     try:

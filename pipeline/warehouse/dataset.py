@@ -1,4 +1,4 @@
-"""The folder `dataset/`: the film as plain Parquet, for programs that open a folder and know nothing of catalogues.
+"""The folder `dataset/`: the film as plain Parquet, for programs that open a folder and no database.
 
     dataset/steps/{train,validation,test}/owner+name-00000.parquet    a file a shard
     dataset/steps/duplicates/…                                        repositories that copy another one
@@ -82,7 +82,7 @@ def parts(streams: Sequence[Manifest], places: Mapping[str, str], full: Collecti
 
 
 def update(store: Store, wanted: Mapping[str, Part], repositories: pa.Table) -> str:
-    """Bring the folder up to date; a line to tell where links are not possible, else "". Raises WarehouseError.
+    """Bring the folder up to date; a message where links are not possible, else "". Raises WarehouseError.
 
     Files of a stream appear in order and go in reverse, so that whoever lists the folder meanwhile sees a beginning of
     it. A file in the making lies outside of the folder, because DuckDB's patterns match hidden names, too.

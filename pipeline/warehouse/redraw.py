@@ -1,4 +1,4 @@
-"""Redraws film from its score: the keys, the names of the files opened and their contents. No clone, no frames read.
+"""Redraws film from its script: the keys, the names of the files opened and their contents. No clone, no frames read.
 
 python -m pipeline.redraw REPO [--warehouse FOLDER] [--episode N]     compare with the stored frames
 python -m pipeline.redraw REPO --geometry 48x160 --into FOLDER        film it again at another size
@@ -47,7 +47,7 @@ def play(reader: StreamReader, episode: Episode, terminal: Terminal) -> Film:
 
 
 def redrawn(reader: StreamReader, geometry: Geometry) -> Iterator[FilmedCommit]:
-    """The whole stream's takes at `geometry`, in one terminal, each with its score's contents."""
+    """The whole stream, filmed again at `geometry` in one terminal, each commit with the contents that it opened."""
     terminal = Terminal(geometry)
     for episode in reader.episodes():
         if len(terminal.table) > TABLE_ROWS:
@@ -117,9 +117,9 @@ def refilm(reader: StreamReader, geometry: Geometry, into: Store) -> Manifest:
     ) as writer:  # fmt: skip
         done = writer.resume_point.episode if writer.resume_point else -1
         drops = _drops(reader)
-        for take in redrawn(reader, geometry):
-            if take.episode.episode > done:
-                writer.append(take._replace(drops=drops.get(take.episode.episode, [])))
+        for filmed in redrawn(reader, geometry):
+            if filmed.episode.episode > done:
+                writer.append(filmed._replace(drops=drops.get(filmed.episode.episode, [])))
     return writer.manifest
 
 

@@ -1,4 +1,4 @@
-"""Takes an owner's film out of a warehouse, and lists the owner so that no later harvest films it again."""
+"""Removes an owner's film from a warehouse, and lists the owner so that no later harvest films it again."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -22,9 +22,9 @@ class Removed(NamedTuple):
 def remove(store: Store, names: Iterable[str], *, future: bool = False) -> Removed:
     """List the names, empty their streams and pack their neighbours anew; the caller rebuilds the database, twice.
 
-    A name that neither has a stream nor is listed already is taken for a slip of the pen, and nothing is done, unless
+    A name that neither has a stream nor is listed already is treated as a typing error, and nothing is done, unless
     `future` says that it is meant for harvests to come. Killed at any moment, the same call goes on.
-    Raises ConfigError (a name that is none, or a slip), WarehouseError (one of the streams is being written),
+    Raises ConfigError (a name that is none, or a typing error), WarehouseError (one of the streams is being written),
     CorruptError, SchemaVersionError.
     """
     wanted = [_name(text) for text in names]

@@ -57,7 +57,7 @@ def duplicates(streams: Sequence[Manifest], first_commit: Mapping[str, datetime 
 
 
 def assign(streams: Sequence[Manifest], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """(repo_id -> split for every stream with steps, what to tell the user).
+    """(repo_id -> split for every stream with steps, messages for the user).
 
     `known` is what was assigned before, and never changes. A new family goes where a member of it already is, else
     where its hash says. Then, for train, validation and test in turn: a split without any family takes the new family
@@ -72,23 +72,23 @@ def assign(streams: Sequence[Manifest], known: Mapping[str, str]) -> tuple[dict[
             fixed.add(family_of(stream))
     for stream in filmed:
         splits.setdefault(family_of(stream), natural_split(family_of(stream)))
-    told = []
+    messages = []
     for name, _ in SPLITS:
-        held = Counter(splits.values())
-        movable = [f for f in splits if f not in fixed and held[splits[f]] > 1]
+        families = Counter(splits.values())
+        movable = [f for f in splits if f not in fixed and families[splits[f]] > 1]
         if name == "train":  # one family alone is for training, whatever its hash
             movable = movable or [f for f in splits if f not in fixed]
-        if not held[name] and movable:
+        if not families[name] and movable:
             taken = min(movable, key=family_hash)
-            told.append(
+            messages.append(
                 f"split {name} was empty: it takes the family with the lowest hash, "
                 f"{next(s.repo_id for s in filmed if family_of(s) == taken)} (from {splits[taken]})"
             )
             splits[taken] = name
             fixed.add(taken)
     if len(splits) == 1:
-        told.append("one family alone: trainers hold out the last 10 % of its steps, behind a gap of one window")
-    return {s.repo_id: known.get(s.repo_id, splits[family_of(s)]) for s in filmed}, told
+        messages.append("one family alone: trainers hold out the last 10 % of its steps, behind a gap of one window")
+    return {s.repo_id: known.get(s.repo_id, splits[family_of(s)]) for s in filmed}, messages
 
 
 def read_registry(store: Store) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Checks a warehouse: files against checksums, counts, lineage, and a sample of film against its own score."""
+"""Checks a warehouse: files against checksums, counts, lineage, and a sample of film against its own script."""
 
 import hashlib
 import random

@@ -1,6 +1,6 @@
 """The SQL that reads a warehouse's Parquet files, wherever the database lies and however it was opened.
 
-DuckDB resolves a relative path from the folder one asks from, and tells a view neither where its database lies nor
+DuckDB resolves a relative path from the folder one asks from, and a view can learn neither where its database lies nor
 under which name it is attached. A view therefore names its files below one folder, chosen each time it is asked:
 
 - the folder of the database file that was opened, where that folder has the name of the warehouse's. It is read from

@@ -85,13 +85,13 @@ def test_bars_follow_the_board(tmp_path):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     board = Board(str(tmp_path))
     with bars(console, ["a/b"], board):
-        board.tell(0, Progress(5, 5, 100))
+        board.report(0, Progress(5, 5, 100))
     assert "5/5" in console.file.getvalue()
 
 
 def test_a_board_that_cannot_be_reached_does_not_disturb(tmp_path):
     board = Board(str(tmp_path / "none"))
-    board.tell(0, Progress(1, 2, 3))
+    board.report(0, Progress(1, 2, 3))
     board.stop()
     assert board.read(0) is None
     assert not board.stopped

@@ -44,13 +44,13 @@ def main():
             for name in ("killed", "ended"):
                 holders[name].kill()
                 holders[name].wait()
-            told["first"] = runs.tell_crashed()
-            told["again"] = runs.tell_crashed()
+            told["first"] = runs.mark_crashed()
+            told["again"] = runs.mark_crashed()
             told["states"] = {name: client.read_flow_run(run.id).state.name for name, run in made.items()}
             told["tasks"] = {name: client.read_task_run(run.id).state.name for name, run in tasks.items()}
             told["noted"] = [path.name == str(made["alive"].id) for path in runs.folder().glob("*")]
             holders["alive"].communicate()
-            told["later"] = runs.tell_crashed()
+            told["later"] = runs.mark_crashed()
         print(json.dumps(told))
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def test_an_address_of_prefect_that_is_no_url_is_refused(url, capsys, monkeypatc
     monkeypatch.setenv("PREFECT_API_URL", url)
     assert main([]) == 2
     assert (
-        capsys.readouterr().err == f"Prefect server {url!r} (PREFECT_API_URL): not a URL; write http://HOST:PORT/api\n"
+        capsys.readouterr().err
+        == f"gitreel: Prefect server {url!r} (PREFECT_API_URL): not a URL; write http://HOST:PORT/api\n"
     )
 
 

@@ -38,8 +38,8 @@ def count_film(
     reader: FilmReader, training: Sequence[Segment], choosing: Sequence[Segment], most: int = MOST_KEYS
 ) -> KeyCounts:
     """Counts of the training film's keys, of the order that is best on the first 80,000 keys of `choosing` streams."""
-    held = [s._replace(stop=min(s.stop, s.start + 80_000)) for s in choosing]
-    return chosen_counts((reader.actions(s) for s in _share(training, most)), [reader.actions(s) for s in held])
+    beginnings = [s._replace(stop=min(s.stop, s.start + 80_000)) for s in choosing]
+    return chosen_counts((reader.actions(s) for s in _share(training, most)), [reader.actions(s) for s in beginnings])
 
 
 def counted_losses(

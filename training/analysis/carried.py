@@ -53,7 +53,7 @@ class Stretch(NamedTuple):
 class Track(NamedTuple):
     """What was predicted at the scored steps of one stretch, each [T].
 
-    `ranks_T`: how many keys were held likelier than the one pressed, so that 0 is right.
+    `ranks_T`: how many keys were more likely to the model than the one pressed, so that 0 is right.
     """
 
     stretch: Stretch

@@ -1,4 +1,4 @@
-"""What a model expects, for people: a screen with the keys it holds likeliest, and twenty keys under its guesses.
+"""What a model expects, for people: a screen with the most likely keys, and twenty keys under its guesses.
 
     console.print(*lines(shown), sep="\\n", soft_wrap=True)    coloured by probability where there is a terminal
     plain(lines(shown))                                        the same without colours, for samples.txt
@@ -35,7 +35,7 @@ _COLOURS = ((0.5, "bold green"), (0.2, "green"), (0.05, "yellow"), (0.0, "red"))
 
 
 class Shown(NamedTuple):
-    """Some steps as a model sees them: their screens, the keys pressed, and how likely it held every key."""
+    """Some steps as a model sees them: their screens, the keys pressed, and the probability that it gave every key."""
 
     cells_TRC: npt.NDArray[Any]
     actions_T: npt.NDArray[np.int64]
@@ -142,7 +142,7 @@ def _character(code: int, points: int, row: Text) -> str:
 
 
 def guess_lines(shown: Shown, at: int = -1) -> list[Text]:
-    """The keys held likeliest at one step, the one pressed marked; below them that one where it is not among them."""
+    """The most likely keys at one step, the one pressed marked; below them that one where it is not among them."""
     chance_V, pressed = shown.chances_TV[at], int(shown.actions_T[at])
     likeliest = np.argsort(-chance_V, kind="stable")[:TOP].tolist()
     listed = likeliest if pressed in likeliest else [*likeliest, pressed]
@@ -155,7 +155,7 @@ def guess_lines(shown: Shown, at: int = -1) -> list[Text]:
 
 
 def key_lines(shown: Shown, width: int = WIDTH) -> list[Text]:
-    """Every step's likeliest key, the key pressed below it, and how likely that one was held, in columns."""
+    """Every step's likeliest key, the key pressed below it, and that one's probability, in columns."""
     likeliest_T = shown.chances_TV.argmax(1)
     heads = ("predicted", "pressed", "held at %")
     blocks, rows = [], [Text(f"{head:<11}") for head in heads]

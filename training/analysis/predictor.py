@@ -84,7 +84,7 @@ def read_chunk(windows: Sequence[FilmWindow], before_B: Sequence[int]) -> tuple[
 
 
 def ranks_of(logits_BTV: Tensor, actions_BT: Tensor) -> Tensor:
-    """How many actions are held likelier than the one pressed, [B, T]; of equals, the lower action comes first."""
+    """How many actions are more probable than the one pressed, [B, T]; of equals, the lower action comes first."""
     own_BT1 = logits_BTV.gather(-1, actions_BT[..., None])
     lower_BTV = torch.arange(logits_BTV.shape[-1], device=logits_BTV.device) < actions_BT[..., None]
     return ((logits_BTV > own_BT1) | ((logits_BTV == own_BT1) & lower_BTV)).sum(-1)

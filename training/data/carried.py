@@ -90,13 +90,13 @@ class CarriedBatches:
 
     def _block(self, lane: int, number: int) -> tuple[FilmWindow, npt.NDArray[np.bool_]]:
         """Block `number` of a lane: AHEAD chunks, with the key before them in front of the actions."""
-        held = self._blocks.get(lane)
-        if held is None or held[0] != number:
+        block = self._blocks.get(lane)
+        if block is None or block[0] != number:
             size = AHEAD * self.length
             start = lane * self.steps // self.lanes + number * size
-            held = (number, *self._read(start, size))
-            self._blocks[lane] = held
-        return held[1], held[2]
+            block = (number, *self._read(start, size))
+            self._blocks[lane] = block
+        return block[1], block[2]
 
     def _read(self, start: int, size: int) -> tuple[FilmWindow, npt.NDArray[np.bool_]]:
         """`size` steps of the ring from `start` on, and where a segment begins in them."""

@@ -41,7 +41,7 @@ class RowGroup(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """One repository's film. `split` is None where `actions.db` does not know it; `digest` tells films apart."""
+    """One repository's film. `split` is None where `actions.db` does not know it; `digest` identifies the film."""
 
     repo_id: str
     split: str | None
@@ -52,7 +52,7 @@ class Stream(NamedTuple):
 
 
 class Warehouse:
-    """Reads a warehouse's catalogue; `only` these repositories, if any are named.
+    """Reads which files a warehouse has; `only` these repositories, if any are named.
 
     Raises WarehouseError (no folder), ConfigError (no shards), CorruptError, SchemaVersionError.
     """

@@ -66,7 +66,7 @@ class RunData:
 
     @property
     def identity(self) -> list[list[Any]]:
-        """What tells one film from another: the streams and their steps."""
+        """What is different for another film: the streams and their steps."""
         return [[stream.repo_id, stream.steps] for stream in self.reader.streams]
 
     def samplers(self, seed: int) -> list[Sampler]:

@@ -1,4 +1,4 @@
-"""The device of a process, and what the ranks of one run tell each other."""
+"""The device of a process, and what the ranks of one run exchange."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def start_ranks(device: torch.device) -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def speaks_first() -> bool:
-    """Whether no other rank of a torchrun has told of an error yet; the first tells for all."""
+def reports_first() -> bool:
+    """Whether no other rank of a torchrun has reported an error yet; the first reports for all."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return True
     try:

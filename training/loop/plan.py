@@ -166,7 +166,7 @@ def check_time(learners: dict[str, Learner], some: Batch, config: FitConfig, win
 def fewer_updates(done: int, steps: int, left: float, each: float) -> int:
     """`steps`, or what `left` seconds allow at `each` an update where that is a sixth less; not below UPDATES.
 
-    A run that ends on time untrained is worth nothing; one that takes longer says so.
+    A run that ends on time but untrained is of no use, so it may take longer, and says so.
     """
     possible = done + max(1, int(left / each))
     return steps if possible > done + (steps - done) / 1.2 else max(possible, min(steps, UPDATES))

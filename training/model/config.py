@@ -64,7 +64,7 @@ class ModelConfig(FrozenModel):
 
     @property
     def reads_keys(self) -> bool:
-        """Whether the model needs to be told the key pressed before each step."""
+        """Whether the model reads the key pressed before each step."""
         return self.previous_key or self.memory > 0
 
     @property

@@ -184,9 +184,9 @@ class FrameModel(nn.Module):
                 return self._own_logits(features_BTE, features_BTE, seen.guesses), after
             segment_BT = torch.zeros_like(previous_BT) if resets_BT is None else resets_BT.long().cumsum(1)
             memory = state[self._backbone_parts :]
-            told, kept = self.memory(features_BTE, previous_BT, segment_BT, memory)
-            logits_BTV = self._own_logits(features_BTE, torch.cat((features_BTE, told.read_BTE), -1), seen.guesses)
-            mixed_BTV = told.left * logits_BTV.softmax(-1) + told.pressed_BTV
+            answer, kept = self.memory(features_BTE, previous_BT, segment_BT, memory)
+            logits_BTV = self._own_logits(features_BTE, torch.cat((features_BTE, answer.read_BTE), -1), seen.guesses)
+            mixed_BTV = answer.left * logits_BTV.softmax(-1) + answer.pressed_BTV
             return mixed_BTV.clamp_min(1e-20).log(), (*after, *kept)
 
     def _own_logits(self, features_BTE: Tensor, inputs_BTX: Tensor, guesses: Guesses) -> Tensor:

@@ -178,7 +178,10 @@ class KeyCounts:
 
 
 def chosen_counts(
-    training: Iterable[Keys], held: Sequence[Keys], orders: Iterable[int] = range(1, HIGHEST_ORDER + 1), window: int = 0
+    training: Iterable[Keys],
+    held_out: Sequence[Keys],
+    orders: Iterable[int] = range(1, HIGHEST_ORDER + 1),
+    window: int = 0,
 ) -> KeyCounts:
     """Counts of the order at which held-out streams have the least loss, at a window; the lower one of equals."""
     orders = tuple(orders)
@@ -186,7 +189,7 @@ def chosen_counts(
 
     def loss(order: int) -> float:
         counts = most.up_to(order)
-        return float(np.concatenate([counts.losses(keys_T, window) for keys_T in held]).mean())
+        return float(np.concatenate([counts.losses(keys_T, window) for keys_T in held_out]).mean())
 
     return most.up_to(min(orders, key=loss))
 

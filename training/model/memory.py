@@ -1,7 +1,7 @@
-"""A memory of the model's own last W steps: what was pressed when things were like this.
+"""A memory of the model's own last W steps: which keys were pressed in states like the present one.
 
-Every step leaves an entry: a vector made from what the model knew then, and, once the next step tells it, the key that
-was pressed. A step attends to the entries of the W steps before it. The attention's logit is
+Every step leaves an entry: a vector made from what the model knew then, and, once the next step has given it, the key
+that was pressed. A step attends to the entries of the W steps before it. The attention's logit is
 
     scale * <query of this step, vector of the entry> + w(match length)
 
@@ -83,13 +83,13 @@ class Memory(nn.Module):
         logits_BTJ = logits_BTJ.masked_fill(~visible_BTJ, float("-inf"))
         weights_BTJ = torch.cat((logits_BTJ, self.sink(features_BTD)), -1).softmax(-1)[..., :-1]
         longest_BT = match_BTJ.masked_fill(~visible_BTJ, 0).amax(-1).long()
-        told = self._told(weights_BTJ, pressed_BJ.long(), longest_BT)
+        answer = self._answer(weights_BTJ, pressed_BJ.long(), longest_BT)
         kept = segment_BT[:, -1:] == F.pad(segment_BT, (room, 0))[:, steps:]
         after_BW = before_BJ[:, steps:].masked_fill(~kept, self.vocabulary)
         match_BW = match_BTJ[:, -1, steps - 1 : steps - 1 + room].masked_fill(~kept, 0)
-        return told, (vectors_BJK[:, steps:], after_BW, match_BW)
+        return answer, (vectors_BJK[:, steps:], after_BW, match_BW)
 
-    def _told(self, weights_BTJ: Tensor, pressed_BJ: Tensor, longest_BT: Tensor) -> Remembered:
+    def _answer(self, weights_BTJ: Tensor, pressed_BJ: Tensor, longest_BT: Tensor) -> Remembered:
         batch, steps, entries = weights_BTJ.shape
         index_BTJ = pressed_BJ[:, None].expand(batch, steps, entries)
         pressed_BTV = weights_BTJ.new_zeros(batch, steps, self.vocabulary + 1)  # the last: unknown, of weight 0

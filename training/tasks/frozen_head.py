@@ -1,6 +1,6 @@
 """Train a backbone on film whose frame vectors are known already: the loop that every film figure shares.
 
-The frame head is held still, so each frame is one cached vector and a run costs what its backbone costs. Otherwise the
+The frame head is frozen, so each frame is one cached vector and a run costs what its backbone costs. Otherwise the
 paper's model: vectors -> backbone -> linear action head, mean cross-entropy over the steps of random windows. Rate:
 linear warm-up, then constant; what is measured is the mean of the latest weights (polynomial-decay averaging, arXiv
 1212.1824, section 4), so that every point of a curve is a model that one could have stopped at.

@@ -1,7 +1,7 @@
 """Withheld maze position tracking: moves are seen, walls block some, the position never is.
 
 One fixed maze for everybody (a spanning tree of the cells, so one path joins any two). A walker
-starts in a random cell, which is told once, and tries uniformly random moves; a move into a wall
+starts in a random cell, which is given once, and tries uniformly random moves; a move into a wall
 leaves it in place. The model reads the moves tried and names the cell after each one. Source:
 arXiv 2510.06828, the withheld maze position tracking section.
 

@@ -1,7 +1,7 @@
 """Lines that hold a secret: a token or private key of a known form, or a value given to a name of credentials.
 
-What a line holds is told by the line alone and by whether its file is a configuration file, never by what was searched
-before. Values are never returned, stored or logged.
+Whether a line holds a secret depends on that line and on whether its file is a configuration file, never on what was
+searched before. Values are never returned, stored or logged.
 """
 
 from bisect import bisect_right
@@ -21,8 +21,8 @@ CONFIG_SUFFIXES = (
 def secret_filter(lines: Iterable[bytes | str], path: bytes = b"") -> tuple[bool, str]:
     """(False, 'secret') if a line holds a secret, else (True, '').
 
-    `lines` is what is typed or shown: lines of a file, a subject, rows of a screen; `path` tells configuration files,
-    where values stand without quotes.
+    `lines` is what is typed or shown: lines of a file, a subject, rows of a screen; `path` decides whether it is a
+    configuration file, where values stand without quotes.
     """
     return (True, "") if next(find_secrets(lines, path), None) is None else (False, REASON)
 

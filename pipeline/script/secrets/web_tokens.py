@@ -1,4 +1,4 @@
-"""JSON web tokens that say nothing: the samples of documentation and tests. Source: RFC 7519, section 4.
+"""JSON web tokens that are samples, as documentation and tests hold them. Source: RFC 7519, section 4.
 
 >>> is_sample_web_token(b"eyJhbGciOiJub25lIn0.eyJmb28iOiJiYXIifQ.c2lnbmF0dXJl")  # {"foo": "bar"}
 True

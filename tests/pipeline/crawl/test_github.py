@@ -26,7 +26,7 @@ def waits():
 
 @pytest.fixture
 def client(hub, tmp_path, waits):
-    return Client(ApiConfig(base_url=hub.api), tmp_path / "memory", told=waits.append, sleep=lambda seconds: None)
+    return Client(ApiConfig(base_url=hub.api), tmp_path / "memory", notify=waits.append, sleep=lambda seconds: None)
 
 
 def test_a_repository_is_described(client):
@@ -87,7 +87,7 @@ def test_faults_without_end_are_a_fetch_error(hub, client):
 def test_no_connection_is_a_fetch_error_and_every_wait_before_it_says_why(tmp_path):
     waits = []
     nobody = ApiConfig(base_url="http://127.0.0.1:1/api/v3")
-    client = Client(nobody, tmp_path, told=waits.append, sleep=lambda seconds: None)
+    client = Client(nobody, tmp_path, notify=waits.append, sleep=lambda seconds: None)
     with pytest.raises(FetchError, match=r"no answer \(ConnectionError\) after 5 tries"):
         client.repository("octo/film")
     assert len(waits) == 4

@@ -13,7 +13,7 @@ from pipeline.crawl.clone import CloneConfig
 from pipeline.harvester import HarvestConfig
 from pipeline.pool import process, run, worker
 from pipeline.pool.board import Board
-from pipeline.pool.run import Job, film_all, film_patiently
+from pipeline.pool.run import Job, film_all, film_with_retries
 from pipeline.temporary import temporary_folder
 from tests.github_server import GitHubServer
 from tests.repositories import Repository
@@ -145,21 +145,21 @@ def test_what_may_pass_is_tried_again_and_says_so_meanwhile(tmp_path, monkeypatc
     with GitHubServer(tmp_path) as hub:
         hub.add("o/film", origin.path)
         hub.fail("/o/film.git", 503, times=2)
-        outcome = film_patiently(Job(hub.url("o/film"), 0, str(board.folder), retries=2), configured(tmp_path))
+        outcome = film_with_retries(Job(hub.url("o/film"), 0, str(board.folder), retries=2), configured(tmp_path))
         assert outcome.status == "complete"
         assert [line.rpartition("; ")[2] for line in board.said()] == [
             "trying again in 0 s (1 of 2)", "trying again in 0 s (2 of 2)"
         ]  # fmt: skip
         assert "503" in board.said()[0]
         hub.fail("/o/film.git", 503, times=9)
-        failed = film_patiently(Job(hub.url("o/film"), 0, str(board.folder), retries=1), configured(tmp_path))
+        failed = film_with_retries(Job(hub.url("o/film"), 0, str(board.folder), retries=1), configured(tmp_path))
     assert failed.status == "failed"
     assert "503" in failed.reason
 
 
 def test_a_refusal_is_not_tried_again(tmp_path):
     board = Board()
-    outcome = film_patiently(Job(str(tmp_path), 0, str(board.folder), retries=5), configured(tmp_path))
+    outcome = film_with_retries(Job(str(tmp_path), 0, str(board.folder), retries=5), configured(tmp_path))
     assert (outcome.status, board.said()) == ("failed", [])
 
 
@@ -167,7 +167,7 @@ def test_a_wait_before_the_next_try_ends_with_a_stop(tmp_path, monkeypatch):
     board, say = Board(), Board.say
     job = Job("https://127.0.0.1:1/o/film", 0, str(board.folder), retries=5)
     monkeypatch.setattr(Board, "say", lambda self, line: (say(self, line), self.stop()))
-    assert film_patiently(job, configured(tmp_path)) is None
+    assert film_with_retries(job, configured(tmp_path)) is None
     assert len(board.said()) == 1
 
 
