@@ -45,9 +45,10 @@ from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.files import git_sha, write_atomically
 from training.loop.config import FitConfig
+from training.loop.data import choose_window
 from training.loop.learner import Learner
 from training.loop.optim import rate
-from training.loop.plan import choose_window, keep_freed_memory
+from training.loop.plan import keep_freed_memory
 from training.model.config import ModelConfig, preset
 from training.model.frame_model import FrameModel
 from training.model.key_counts import KeyCounts
