@@ -63,9 +63,9 @@ def mean(by_repo: Mapping[str, float]) -> float:
 
 
 def laws(rows: Sequence[Row]) -> dict[str, Law]:
-    """The lines of the README: counts from 4 to 65,536 keys, the model's memory from 4 steps on."""
+    """The lines of the README, each from the T on at which it begins to fall."""
     found = {}
-    for predictor, first in (("counts", 4), ("memory", 4)):
+    for predictor, first in (("counts", 64), ("memory", 64), ("context", 1)):
         points = by_steps(rows, predictor)
         if sum(steps >= first for steps in points) > 2:
             found[predictor] = law(points, first, max(points))
@@ -79,8 +79,8 @@ def title(rows: Sequence[Row]) -> str:
         return "Nats a key against the steps that are known"
     counts, memory = found["counts"], found["memory"]
     return (
-        f"Film rewards memory: counts fall as T^-{counts.exponent:.3f} to {short_number(counts.last)} keys, "
-        f"a model's memory as T^-{memory.exponent:.3f}"
+        f"Film rewards memory: nats fall as T^-{counts.exponent:.3f} by counting up to {counts.last:,} keys,\n"
+        f"as T^-{memory.exponent:.3f} by a model's memory of up to {memory.last:,} steps"
     )
 
 

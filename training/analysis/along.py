@@ -57,18 +57,13 @@ def counted_losses(
 
 def count_windows(
     reader: FilmReader, training: Sequence[Segment], windows_WT: npt.NDArray[Any], unscored: int = 0
-) -> tuple[npt.NDArray[Any], int]:
-    """Nats of held-out windows' keys from `unscored` on by counts of the training film, [W, T], and the counts' order.
-
-    The order is the one that is best on these very windows, in the counts' favour.
-    """
+) -> dict[int, npt.NDArray[Any]]:
+    """Nats of held-out windows' keys from `unscored` on by counts of the training film, [W, T], of every order."""
     most = KeyCounts.fit((reader.actions(segment) for segment in _share(training, MOST_KEYS)), HIGHEST_ORDER)
-    losses = {
+    return {
         order: np.stack([most.up_to(order).losses(keys_T)[unscored:] for keys_T in windows_WT])
         for order in range(1, most.order + 1)
     }
-    best = min(losses, key=lambda order: float(losses[order].mean()))
-    return losses[best], best
 
 
 def _share(segments: Sequence[Segment], most: int) -> list[Segment]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,19 +59,22 @@ def validate(learner: Learner, held_out: HeldOut) -> Predictions:
 
 
 class Counted(NamedTuple):
-    """Counts of the training film on the steps that the models are scored on: nats of each, and the counts' order."""
+    """Counts of the training film on the steps that the models are scored on: nats of each, [W, T], by order."""
 
-    losses_WT: npt.NDArray[Any]
-    order: int
+    losses: Mapping[int, npt.NDArray[Any]]
 
     @property
-    def loss(self) -> float:
+    def order(self) -> int:
+        """The order that is best on these very steps, in the counts' favour."""
+        return min(self.losses, key=self.loss)
+
+    def loss(self, order: int) -> float:
         """Nats a key."""
-        return float(self.losses_WT.mean())
+        return float(self.losses[order].mean())
 
     def mixed(self, losses_WT: npt.NDArray[Any]) -> float:
-        """Nats a key of a model mixed online with the counts; every window begins anew."""
-        pairs = zip(losses_WT, self.losses_WT, strict=True)
+        """Nats a key of a model mixed online with the counts of the best order; every window begins anew."""
+        pairs = zip(losses_WT, self.losses[self.order], strict=True)
         return float(np.mean([mixed_losses(np.stack(pair)) for pair in pairs]))
 
 
@@ -80,7 +83,7 @@ def count_held_out(reader: FilmReader, training: Sequence[Segment], held_out: He
     if reader.tokenizer is not None:
         return None
     held_WT = np.concatenate([batch.actions_BT.numpy() for batch in held_out.batches])
-    return Counted(*count_windows(reader, training, held_WT, held_out.unscored))
+    return Counted(count_windows(reader, training, held_WT, held_out.unscored))
 
 
 def sample(

@@ -97,8 +97,7 @@ def draw_loss(folder: Path, names: Sequence[str], unigram: float, title: str) ->
 def verdict(last: float, others: Mapping[str, float], name: str) -> str:
     """Whether the model beat what it is compared with, plainly. `others`: nats a step by name."""
     lost = [f"{other} ({value:.3f})" for other, value in others.items() if last >= value]
-    if lost:
-        return f"{name} ({last:.3f} nats a step) did NOT beat {' nor '.join(lost)} on held-out film"
-    words = [f"{other} ({value:.3f})" for other, value in others.items()]
-    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-    return f"{name} ({last:.3f} nats a step) beat {listed} on held-out film"
+    won = [f"{other} ({value:.3f})" for other, value in others.items() if last < value]
+    found = [f"beat {' and '.join(filter(None, [', '.join(won[:-1]), won[-1]]))}"] if won else []
+    found += [f"did NOT beat {' nor '.join(lost)}"] if lost else []
+    return f"{name} ({last:.3f} nats a step) {', and '.join(found)} on held-out film"

@@ -95,7 +95,8 @@ def finish(run: Prepared, updates: int, predictions: Predictions, sample: Sequen
         "loss_first": validations[0][f"validation/{name}/loss"],
         "loss_last": last[f"{name}/loss"],
         "loss_unigram": data.unigram,
-        "loss_counts": counted and counted.loss,
+        "loss_counts": counted and counted.loss(counted.order),
+        "loss_counts_4": counted and counted.loss(4),
         "loss_mixed": counted and counted.mixed(predictions.losses),
         "loss_frame_only": trained.get("frame_only"),
         "loss_keys_only": trained.get("keys_only"),
@@ -110,7 +111,7 @@ def finish(run: Prepared, updates: int, predictions: Predictions, sample: Sequen
     Console().print("", *sample, sep="\n", soft_wrap=True)
     others, mixed = {"unigram": data.unigram}, ""
     if counted:
-        others[f"order-{counted.order} counts"] = counted.loss
+        others |= {f"order-{order} counts": counted.loss(order) for order in sorted({4, counted.order})}
         mixed = f"  with counts {summary['loss_mixed']:.3f} nats a step, the model and the counts mixed as it reads\n"
     others |= {other.replace("_", "-"): loss for other, loss in trained.items()}
     run.process.say(_closing_words(run, last, verdict(summary["loss_last"], others, name), mixed))

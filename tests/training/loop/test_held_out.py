@@ -39,16 +39,17 @@ def test_a_run_is_compared_with_counts_of_the_same_held_out_keys(root: Path, fin
     ]
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["loss_counts"] == pytest.approx(min(losses))
+    assert summary["loss_counts_4"] == pytest.approx(losses[3])
     bound = (math.log(2) + math.log(4)) / (len(held[0]) - data.held_out.unscored)  # what mixing may cost
     assert 0 < summary["loss_mixed"] < min(summary["loss_counts"], summary["loss_last"]) + bound
 
 
 def test_mixed_with_itself_a_predictor_is_the_same_and_each_window_begins_anew() -> None:
     losses_WT = np.random.default_rng(0).exponential(size=(3, 50))
-    assert Counted(losses_WT, 2).mixed(losses_WT) == pytest.approx(losses_WT.mean())
+    assert Counted({2: losses_WT}).mixed(losses_WT) == pytest.approx(losses_WT.mean())
     other_WT = np.random.default_rng(1).exponential(size=(3, 50))
-    alone = [Counted(losses_WT[w : w + 1], 2).mixed(other_WT[w : w + 1]) for w in range(3)]
-    assert Counted(losses_WT, 2).mixed(other_WT) == pytest.approx(np.mean(alone))
+    alone = [Counted({2: losses_WT[w : w + 1]}).mixed(other_WT[w : w + 1]) for w in range(3)]
+    assert Counted({2: losses_WT}).mixed(other_WT) == pytest.approx(np.mean(alone))
 
 
 def test_a_model_that_reads_keys_is_compared_with_one_that_reads_nothing_else(root: Path, tmp_path: Path) -> None:
