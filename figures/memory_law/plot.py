@@ -103,8 +103,9 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         if row.config.predictor == "counts" and row.config.steps == 0:
             axes.axhline(mean(row.result.by_repo), color="#999999", lw=0.9, ls=(0, (4, 3)), zorder=0)
             axes.text(
-                1, mean(row.result.by_repo) * 1.01, "counts of the training film alone", fontsize=7, color="#777777"
-            )
+                4**8, 0.985 * mean(row.result.by_repo), "counts of the training film alone",
+                ha="right", va="top", fontsize=7, color="#777777",
+            )  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     ticks = [4**k for k in range(9)]
