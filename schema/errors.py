@@ -45,6 +45,11 @@ class UnsupportedKeyError(GitreelError, ValueError):
     """A key, command or screen state outside of what the terminal model draws exactly."""
 
 
+def one_line(text: object) -> str:
+    """Text for a terminal: control characters, which names of repositories may hold, are spelt out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
 def clear_errors(main: Callable[P, int]) -> Callable[P, int]:
     """Let a command line end with exit code 2 after one line on stderr, where it raises a GitreelError."""
 
@@ -53,7 +58,7 @@ def clear_errors(main: Callable[P, int]) -> Callable[P, int]:
         try:
             return main(*args, **kwargs)
         except GitreelError as error:
-            print(f"gitreel: {error}", file=sys.stderr)
+            print(f"gitreel: {one_line(error)}", file=sys.stderr)
             return 2
 
     return run

@@ -20,6 +20,7 @@ import pyarrow.fs as pafs
 
 from pipeline.temporary import TemporaryFolder
 from schema.errors import WarehouseError
+from schema.errors import one_line as one_line
 
 TEMPORARY = ".tmp-"
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)  # nor can one be made
@@ -239,11 +240,6 @@ class Store:
             f"{self.url}/{name}: {reason}; nothing half-written is left: make it writable or free some space, "
             "then run the same command again to go on"
         )
-
-
-def one_line(text: object) -> str:
-    """Text for a terminal: control characters, which names of repositories may hold, are spelt out."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def errno_of(error: Exception) -> int | None:

@@ -18,14 +18,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shards.store import Store, one_line
+from pipeline.shards.store import Store
 from pipeline.temporary import TemporaryFolder
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.macros import macros
 from pipeline.warehouse.views import DATABASE, VIEWS, Listed, home, quoted, source, write_mark
 from schema.columns import TABLES, arrow_schema
-from schema.errors import CorruptError, WarehouseError
+from schema.errors import CorruptError, WarehouseError, one_line
 from schema.manifest import MANIFEST, FileRef, Manifest
 from schema.version import SCHEMA_VERSION, check_version
 

@@ -4,20 +4,19 @@ python -m pipeline.dataset_card [--warehouse FOLDER]
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 
 from pipeline.shards.manifest import manifests
-from pipeline.shards.store import Store, one_line
+from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database, sql_type
 from pipeline.warehouse.dataset import FOLDER
 from pipeline.warehouse.views import DATABASE
 from schema.actions import Phase
 from schema.columns import TABLES
-from schema.errors import GitreelError
+from schema.errors import clear_errors, one_line
 from schema.manifest import Manifest
 from schema.version import SCHEMA_VERSION
 
@@ -208,16 +207,13 @@ def _citing(db: duckdb.DuckDBPyConnection) -> str:
     )
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.dataset_card", description=__doc__.split("\n")[0])
     parser.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
     options = parser.parse_args(arguments)
-    try:
-        store = Store(options.warehouse)
-        store.write(CARD, card(store).encode())
-        print(f"{store}/{CARD}")
-    except GitreelError as error:
-        print(one_line(error), file=sys.stderr)
-        return 2
+    store = Store(options.warehouse)
+    store.write(CARD, card(store).encode())
+    print(f"{store}/{CARD}")
     return 0

@@ -5,7 +5,6 @@ python -m pipeline.redraw REPO --geometry 48x160 --into FOLDER        film it ag
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,10 +15,10 @@ from pipeline.film.frames import Film, RowTable
 from pipeline.replay import TABLE_ROWS, FilmedCommit
 from pipeline.shards.manifest import load
 from pipeline.shards.reader import StreamReader
-from pipeline.shards.store import Store, one_line
+from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from pipeline.terminal.terminal import Terminal
-from schema.errors import ConfigError, GitreelError, SourceError, WarehouseError
+from schema.errors import ConfigError, SourceError, WarehouseError, clear_errors, one_line
 from schema.geometry import Geometry
 from schema.manifest import MANIFEST, Manifest, stream_folder
 from schema.records import Drop, Episode, final_fields
@@ -131,6 +130,7 @@ def _drops(reader: StreamReader) -> dict[int, list[Drop]]:
     return found
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.redraw", description=__doc__.split("\n")[0])
@@ -140,32 +140,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--geometry", help="ROWSxCOLS to film at; needs --into")
     parser.add_argument("--into", help="warehouse for the film at another size")
     options = parser.parse_args(arguments)
-    try:
-        store = Store(options.warehouse)
-        reader = StreamReader(store, open_stream(store, options.repo))
-        if options.geometry or options.into:
-            if not (options.geometry and options.into):
-                raise ConfigError(
-                    "redraw: --geometry and --into go together, for example: --geometry 48x160 --into big"
-                )
-            made = refilm(reader, Geometry.parse(options.geometry), Store(options.into))
-            print(f"{options.into}: {one_line(options.repo)} filmed at {options.geometry}, {made.steps:,} steps")
-            print(f"next: python -m pipeline.warehouse build --warehouse {options.into}")
-            return 0
-        for ordinal in options.episode or ():
-            if not 0 <= ordinal < reader.manifest.episodes:
-                raise ConfigError(
-                    f"--episode {ordinal}: {options.repo} has episodes 0 to {reader.manifest.episodes - 1}"
-                )
-        episodes = steps = wrong = 0
-        for episode, differing in compare(reader, options.episode):
-            episodes, steps, wrong = episodes + 1, steps + episode.steps, wrong + differing
-            if differing:
-                print(f"episode {episode.episode} ({episode.commit[:12]}): {differing} of {episode.steps} steps differ")
-        print(
-            f"{one_line(options.repo)}: {episodes:,} episodes, {steps:,} steps redrawn from keys alone, {wrong} differ"
-        )
-        return 2 if wrong else 0
-    except GitreelError as error:
-        print(one_line(error), file=sys.stderr)
-        return 2
+    store = Store(options.warehouse)
+    reader = StreamReader(store, open_stream(store, options.repo))
+    if options.geometry or options.into:
+        if not (options.geometry and options.into):
+            raise ConfigError("redraw: --geometry and --into go together, for example: --geometry 48x160 --into big")
+        made = refilm(reader, Geometry.parse(options.geometry), Store(options.into))
+        print(f"{options.into}: {one_line(options.repo)} filmed at {options.geometry}, {made.steps:,} steps")
+        print(f"next: python -m pipeline.warehouse build --warehouse {options.into}")
+        return 0
+    for ordinal in options.episode or ():
+        if not 0 <= ordinal < reader.manifest.episodes:
+            raise ConfigError(f"--episode {ordinal}: {options.repo} has episodes 0 to {reader.manifest.episodes - 1}")
+    episodes = steps = wrong = 0
+    for episode, differing in compare(reader, options.episode):
+        episodes, steps, wrong = episodes + 1, steps + episode.steps, wrong + differing
+        if differing:
+            print(f"episode {episode.episode} ({episode.commit[:12]}): {differing} of {episode.steps} steps differ")
+    print(f"{one_line(options.repo)}: {episodes:,} episodes, {steps:,} steps redrawn from keys alone, {wrong} differ")
+    return 2 if wrong else 0

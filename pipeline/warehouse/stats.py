@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.shards.store import Store, one_line
+from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
+from schema.errors import one_line
 
 WIDE = 6  # columns
 UNCUT = 10_000  # cells; names are to be pasted, so a line may be longer than the terminal is wide

@@ -27,3 +27,12 @@ def test_any_other_end_is_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError):
         main(1, broken=True)
     assert capsys.readouterr().err == ""
+
+
+def test_a_name_with_control_characters_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @clear_errors
+    def main() -> int:
+        raise GitreelError("repository a\n\x1b[31mb: gone")
+
+    assert main() == 2
+    assert capsys.readouterr().err == "gitreel: repository a\\n\\x1b[31mb: gone\n"

@@ -40,7 +40,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from schema.errors import GitreelError
+from schema.errors import clear_errors
 from training.model.backbones import BACKBONES, Backbone, State, make_backbone
 
 KNOWN_SCANS = {
@@ -317,6 +317,7 @@ def report(name: str, layers: int, feedback: bool, width: int, lengths: Sequence
     return "\n".join(lines)
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: depth against sequence length and the verdict for one backbone."""
     parser = argparse.ArgumentParser(prog="python -m training.analysis.depth", description=__doc__.split("\n\n")[0])
@@ -331,11 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, low in (("layers", options.layers), ("width", options.width), ("lengths", min(options.lengths))):
         if low < 1:
             parser.error(f"--{name} {low}: at least 1")
-    try:
-        print(report(options.model, options.layers, options.feedback, options.width, options.lengths))
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
+    print(report(options.model, options.layers, options.feedback, options.width, options.lengths))
     return 0
 
 

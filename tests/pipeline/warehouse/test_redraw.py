@@ -160,4 +160,4 @@ def test_an_episode_that_is_not_there_is_one_line(
     filmed: Path, episode: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([REPO, "--warehouse", str(filmed), "--episode", episode]) == 2
-    assert capsys.readouterr().err == f"--episode {episode}: {REPO} has episodes 0 to 6\n"
+    assert capsys.readouterr().err == f"gitreel: --episode {episode}: {REPO} has episodes 0 to 6\n"
