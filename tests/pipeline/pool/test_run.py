@@ -83,7 +83,7 @@ def test_after_a_stop_what_never_began_has_no_outcome_and_leaves_nothing(reposit
 
 def test_a_stop_assigns_no_split_and_the_next_run_does(repositories, tmp_path, monkeypatch):
     board, config = Board(), configured(tmp_path)
-    monkeypatch.setattr(Board, "tell", lambda self, place, progress: progress.done < progress.total or self.stop())
+    monkeypatch.setattr(Board, "report", lambda self, place, progress: progress.done < progress.total or self.stop())
     outcomes = film_all(repositories, config, board, runner="threads", workers=1)
     assert [outcome.status for outcome in outcomes] == ["complete"]
     monkeypatch.undo()
