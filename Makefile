@@ -26,7 +26,7 @@ $(ENV): $(BASE)
 demo: $(BASE)  ## film this repository's history (REPO=path or URL for another), train on it, draw the loss
 	@.venv/bin/python -m flows.demo --repo "$(REPO)"
 
-test: $(ENV)  ## the whole test suite; exactness tests need vim and say how to get it
+test: $(ENV)  ## the whole test suite; exactness tests need vim and nano and say how to get them
 	@.venv/bin/python -m pytest
 
 lint: $(ENV)  ## ruff, mypy --strict, import-linter

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.oracle.compare import compare_film
-from benchmarks.oracle.machine import Oracle, OracleError, find_vim
+from benchmarks.oracle.machine import EDITORS, Oracle, OracleError, find_editor
 from benchmarks.oracle.vims import version_here
 from pipeline.git.changes import Commit
 from pipeline.git.checkout import Scratch, make_scratch
@@ -36,9 +36,9 @@ from pipeline.replay import play_commit
 from pipeline.script.commit import SkippedCommit, Workspace
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
+from schema.editors import EDITOR_VERSIONS
 from schema.errors import GitreelError
 from schema.geometry import Geometry
-from schema.widths import VIM_VERSION
 
 RUN = 10  # consecutive commits of a sample
 TABLE_ROWS = 200_000
@@ -198,9 +198,10 @@ def _check_commit(verdict: Verdict, scratch: Scratch, commit: Commit, subject: s
             verdict.shown.append(f"commit {commit.sha}: message {message!r}, typed {subject!r}")
 
 
-def vim_release() -> str:
-    """First lines of what the installed vim says of itself."""
-    lines = subprocess.run([find_vim(), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()
+def release(editor: str) -> str:
+    """First lines of what the installed editor says of itself."""
+    command = [find_editor(editor), "--version"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return " ".join(line.strip() for line in lines[:2])
 
 
@@ -217,6 +218,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--cols", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--editor", choices=EDITORS, default="vim")
+    parser.add_argument("--motion", choices=("jumps", "arrows"), default="jumps", help="how nano's cursor goes")
     parser.add_argument(
         "--frames",
         type=int,
@@ -230,11 +233,12 @@ def main() -> int:
     load: list[subprocess.Popen[bytes]] = []
     try:
         geometry = Geometry(options.rows, options.cols).check()
-        config = ReplayConfig(rows=options.rows, cols=options.cols)
+        config = ReplayConfig(rows=options.rows, cols=options.cols, editor=options.editor, motion=options.motion)
         total = len(order(options.repo))
         runs = sample(total, options.commits, options.seed)
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}")
-        print(f"Python {platform.python_version()}, model of vim {VIM_VERSION}, here {vim_release()}")
+        modelled = f"model of {config.editor} {EDITOR_VERSIONS[config.editor]}"
+        print(f"Python {platform.python_version()}, {modelled}, here {release(config.editor)}")
         print(f"{datetime.now():%Y-%m-%d %H:%M}, {geometry}, seed {options.seed}, load {options.load}")
         load = start_load(options.load)
         limit = min(options.frames, 20_000) if options.quick else options.frames
@@ -258,7 +262,8 @@ def main() -> int:
     print(f"files brought by checkout: {not_typed}")
     print(f"{verdict.frames} frames, {verdict.mismatched_frames} mismatched")
     if verdict.otherwise:
-        print(f"frames that vim {version_here()} draws otherwise than vim {VIM_VERSION}: {verdict.otherwise}")
+        modelled = EDITOR_VERSIONS["vim"]
+        print(f"frames that vim {version_here()} draws otherwise than vim {modelled}: {verdict.otherwise}")
     print(f"trees that differ {verdict.tree_mismatches}, subjects {verdict.subject_mismatches}")
     if verdict.late:
         print(f"screens that had to be waited for twice: {verdict.late}")

@@ -107,7 +107,7 @@ def replay(
 
 
 def play_commit(commit: Commit, workspace: Workspace, terminal: Terminal) -> tuple[Script, Film]:
-    """What is typed for one commit, and its film; a file whose vim is not drawn is brought by checkout instead.
+    """What is typed for one commit, and its film; a file whose editor is not drawn is brought by checkout instead.
 
     Raises SkippedCommit for a commit to be stepped over; the terminal is then as before.
     """
@@ -121,7 +121,7 @@ def play_commit(commit: Commit, workspace: Workspace, terminal: Terminal) -> tup
 
 
 def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Film | None, set[bytes]]:
-    """The film; or None and the files whose vim is not drawn, all of them, the terminal as before.
+    """The film; or None and the files whose editor is not drawn, all of them, the terminal as before.
 
     Raises SkippedCommit where it is the shell that is not drawn.
     """
@@ -131,9 +131,9 @@ def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Fil
         try:
             film = terminal.play(keys, [file.content for file in files], poll=workspace.poll)
         except UnsupportedKeyError as error:
-            in_vim, number = terminal.vim is not None, terminal.opened
+            in_editor, number = terminal.in_editor, terminal.opened
             terminal.stand_at(before)
-            if not in_vim:
+            if not in_editor:
                 raise SkippedCommit("unsupported-key", script.lines) from error
             refused.add(files[number - 1].path)
             keys, files = script.keys[files[number - 1].stop :], files[number:]
@@ -149,7 +149,7 @@ def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Fil
 def _shows_mask(film: Film, terminal: Terminal, file: OpenedFile) -> bool:
     """Whether a row of the screen while the file is open may be a private line."""
     rows = np.unique(film.rows_TR[file.start : file.stop])
-    return any(is_masked(terminal.table.row(number)[0]) for number in rows.tolist())
+    return any(is_masked(*terminal.table.row(number)) for number in rows.tolist())
 
 
 def shown_path(path: bytes) -> str:

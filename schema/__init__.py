@@ -7,6 +7,7 @@ schema.actions   the 256 actions (bytes) and their readable names; phases
 schema.columns   every column of every table: name, Arrow type, unit, nullability, meaning
 schema.records   one frozen pydantic model a table row
 schema.config    what decides the film's bytes
+schema.editors   the editors that film is made in, and their versions
 schema.widths    cells per character, as vim draws them
 schema.decode    Arrow columns -> numpy grids
 """

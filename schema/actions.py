@@ -20,10 +20,10 @@ def action_name(action: int) -> str:
 
 
 class Phase(IntEnum):
-    """What kind of key a step holds."""
+    """What kind of key a step holds. Nano has no modes: there a key's phase is by what it does."""
 
     SHELL = 0  # typed at the shell's prompt
-    COMMAND_LINE = 1  # from ':' to Enter in vim
-    MOTION = 2  # vim's Normal mode: motions, operators, counts, the key that enters Insert mode
-    INSERT = 3  # vim's Insert mode, with the Esc that leaves it
+    COMMAND_LINE = 1  # from ':' to Enter in vim; in nano from ^_ (go to a line) to Enter, ^S (save) and ^X (leave)
+    MOTION = 2  # vim's Normal mode: motions, operators, counts, the key that enters Insert mode; nano: moves, deletions
+    INSERT = 3  # vim's Insert mode, with the Esc that leaves it; nano: what puts text in, ^Q (verbatim) included
     MESSAGE = 4  # the commit's subject, typed at the shell

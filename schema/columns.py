@@ -67,7 +67,7 @@ EPISODES = (
     Column("first_step", pa.int64(), "steps", False, "stream_step of its first step"),
     Column("steps", pa.int64(), "steps", False, "number of steps; 0 for a dropped commit"),
     Column("tree", pa.string(), "sha", False, "tree in the terminal's folder after it"),
-    Column("opened", OPENED, "", False, "files in the order vim opened them; blob is null for a new file"),
+    Column("opened", OPENED, "", False, "files in the order they were opened; blob is null for a new file"),
     Column("final_frame", SCREEN, "rows", False, "the screen after its last key"),
     Column("final_style", STYLE, "cells", False, "that screen's style runs"),
     Column("final_cursor_row", pa.int16(), "cells", False, "that screen's cursor row"),
@@ -76,7 +76,7 @@ EPISODES = (
 BLOBS = (
     Column("blob", pa.string(), "sha", False, "git's object id of the content"),
     Column("size", pa.int64(), "bytes", False, "length of the content"),
-    Column("content", pa.binary(), "bytes", False, "the file's bytes when vim opened it"),
+    Column("content", pa.binary(), "bytes", False, "the file's bytes when it was opened"),
 )
 DROPS = (
     Column("repo_id", pa.string(), "", False, "the repository"),
@@ -87,7 +87,7 @@ DROPS = (
     Column("rule", pa.string(), "", False, "the reason, a fixed word: binary, too-large, generated, secret, ..."),
 )
 REPOSITORIES = (
-    Column("repo_id", pa.string(), "", False, "owner/name, or a local folder's name"),
+    Column("repo_id", pa.string(), "", False, "owner/name, or a local folder's name; behind it @EDITOR, but for vim"),
     Column("source", pa.string(), "", False, "URL or folder name it was cloned from, without credentials"),
     Column("head", pa.string(), "sha", True, "newest commit filmed"),
     Column("family", pa.string(), "sha", True, "oldest root commit: forks share it"),
@@ -100,6 +100,9 @@ REPOSITORIES = (
     Column("steps", pa.int64(), "steps", False, "length of its stream"),
     Column("rows", pa.int16(), "cells", True, "screen height"),
     Column("cols", pa.int16(), "cells", True, "screen width"),
+    Column("editor", pa.string(), "", False, "the editor that files are edited in: vim or nano"),
+    Column("motion", pa.string(), "", False, "how its cursor goes: jumps, or arrows (nano alone)"),
+    Column("repository", pa.string(), "", False, "repo_id without @EDITOR: the same for its film in every editor"),
     Column("tool_version", pa.string(), "", False, "gitreel's version"),
     Column("config_hash", pa.string(), "", False, "schema.config.ReplayConfig.digest"),
 )
@@ -119,8 +122,10 @@ SHARDS = (
     Column("config_hash", pa.string(), "", False, "schema.config.ReplayConfig.digest"),
     Column("rows", pa.int16(), "cells", False, "screen height"),
     Column("cols", pa.int16(), "cells", False, "screen width"),
-    Column("vim_version", pa.string(), "", False, "the vim whose screen is drawn"),
+    Column("vim_version", pa.string(), "", False, "the vim whose widths, and in its own film screen, are drawn"),
     Column("width_hash", pa.string(), "", False, "schema.widths.WIDTH_HASH"),
+    Column("editor", pa.string(), "", False, "the editor that files are edited in: vim or nano"),
+    Column("editor_version", pa.string(), "", False, "the version of it whose screen is drawn"),
 )
 TABLES = {
     "steps": STEPS,

@@ -2,9 +2,19 @@
 
 import hashlib
 import json
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
+from schema.editors import Editor, Motion
 from schema.geometry import Geometry
 from schema.version import SCHEMA_VERSION
 
@@ -27,7 +37,11 @@ def complaints(error: ValidationError, prefix: str = "") -> str:
 
 
 class ReplayConfig(FrozenModel):
-    """How a history becomes film. Every field changes the stored bytes."""
+    """How a history becomes film. Every field changes the stored bytes.
+
+    `editor` and `motion` are left out of what is stored and hashed where they are the default: film of the time before
+    there were two editors keeps its bytes and its hash.
+    """
 
     rows: int = Field(24, ge=4, le=500, description="screen height, cells")
     cols: int = Field(80, ge=24, le=1000, description="screen width, cells")
@@ -44,6 +58,24 @@ class ReplayConfig(FrozenModel):
     author_key_hash: str | None = Field(
         None, description="sha256 of the key that hashes author ids; the key itself is never stored"
     )
+    editor: Editor = Field("vim", description="the editor that files are edited in")
+    motion: Motion = Field(
+        "jumps", description="how nano's cursor goes: by words, lines and line numbers too, or one place at a time"
+    )
+
+    @model_validator(mode="after")
+    def _check_motion(self) -> "ReplayConfig":
+        if self.motion == "arrows" and self.editor != "nano":
+            raise ValueError(f"motion=arrows: {self.editor} is not moved by arrow keys alone; add editor=nano")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        for name in ("editor", "motion"):
+            if fields.get(name) == type(self).model_fields[name].default:
+                del fields[name]
+        return fields
 
     @property
     def geometry(self) -> Geometry:

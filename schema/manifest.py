@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 from urllib.parse import quote
 
-from pydantic import ValidationError
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from schema.config import FrozenModel, ReplayConfig
+from schema.editors import EDITOR_VERSIONS, Editor
 from schema.errors import CorruptError
 from schema.records import Episode, Repository, Shard
 from schema.version import SCHEMA_VERSION, check_version
@@ -50,7 +52,15 @@ class ShardEntry(FrozenModel):
     tool_version: str
     vim_version: str
     width_hash: str
+    editor_version: str | None = None  # None: the editor is vim, and its version above
     files: dict[str, FileRef]
+
+    @model_serializer(mode="wrap")
+    def _leave_out_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if fields.get("editor_version") is None:
+            fields.pop("editor_version", None)
+        return fields
 
 
 class Manifest(FrozenModel):
@@ -81,6 +91,11 @@ class Manifest(FrozenModel):
         return sum(s.episodes for s in self.shards)
 
     @property
+    def repository_id(self) -> str:
+        """The repository that it films; `repo_id` names the editor, too, where it is not vim."""
+        return repository_of(self.repo_id)
+
+    @property
     def folder(self) -> str:
         """Where its files lie, relative to the warehouse."""
         folder = stream_folder(self.repo_id)
@@ -107,6 +122,9 @@ class Manifest(FrozenModel):
                 "steps": self.steps,
                 "rows": self.config.rows,
                 "cols": self.config.cols,
+                "editor": self.config.editor,
+                "motion": self.config.motion,
+                "repository": self.repository_id,
                 "tool_version": self.tool_version,
                 "config_hash": self.config.digest,
             }
@@ -126,8 +144,28 @@ class Manifest(FrozenModel):
                 config_hash=self.config.digest,
                 rows=self.config.rows,
                 cols=self.config.cols,
-                **entry.model_dump(exclude={"filmed", "files"}),
+                **{"editor_version": entry.vim_version, **entry.model_dump(exclude={"filmed", "files"})},
+                editor=self.config.editor,
             )
+
+
+def stream_id(repository: str, editor: Editor) -> str:
+    """The `repo_id` of a repository's film in an editor: a warehouse may hold one of each.
+
+    >>> stream_id("pallets/click", "vim"), stream_id("pallets/click", "nano")
+    ('pallets/click', 'pallets/click@nano')
+    """
+    return repository if editor == "vim" else f"{repository}@{editor}"
+
+
+def repository_of(repo_id: str) -> str:
+    """The repository of a stream's id: what stands before an editor's name.
+
+    >>> repository_of("pallets/click@nano"), repository_of("pallets/click")
+    ('pallets/click', 'pallets/click')
+    """
+    repository, _, editor = repo_id.rpartition("@")
+    return repository if repository and editor in EDITOR_VERSIONS and editor != "vim" else repo_id
 
 
 def slug(repo_id: str) -> str:
@@ -170,8 +208,8 @@ def _check_said_version(data: bytes, where: str) -> None:
 
 
 def file_metadata(config: ReplayConfig, table: str) -> dict[str, str]:
-    """Key-value metadata of every Parquet file."""
-    return {
+    """Key-value metadata of every Parquet file; film in vim names no other editor."""
+    fields = {
         "table": table,
         "schema_version": SCHEMA_VERSION,
         "tool_version": TOOL_VERSION,
@@ -181,3 +219,10 @@ def file_metadata(config: ReplayConfig, table: str) -> dict[str, str]:
         "vim_version": VIM_VERSION,
         "width_hash": WIDTH_HASH,
     }
+    version = editor_version(config)
+    return fields if version is None else {**fields, "editor": config.editor, "editor_version": version}
+
+
+def editor_version(config: ReplayConfig) -> str | None:
+    """The version of the editor whose screen is drawn; None for vim, which is named beside the width table."""
+    return None if config.editor == "vim" else EDITOR_VERSIONS[config.editor]

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schema.config import FrozenModel
+from schema.editors import Editor, Motion
 from schema.screen import Screen, StyleRun, runs_by_row, style_runs
 
 
 class Opened(FrozenModel):
-    """A file that vim opened; `blob` is None when it did not exist."""
+    """A file that the editor opened; `blob` is None when it did not exist."""
 
     path: str
     blob: str | None
@@ -84,6 +85,9 @@ class Repository(FrozenModel):
     steps: int
     rows: int | None
     cols: int | None
+    editor: Editor
+    motion: Motion
+    repository: str
     tool_version: str
     config_hash: str
 
@@ -108,3 +112,5 @@ class Shard(FrozenModel):
     cols: int
     vim_version: str
     width_hash: str
+    editor: Editor
+    editor_version: str

@@ -3,10 +3,13 @@
 import random
 from typing import NamedTuple
 
-from pipeline.script.edit import Untypable, edit
+from pipeline.script.edit import Untypable
+from pipeline.script.typists import Typist, typist
 from pipeline.terminal.terminal import Terminal
 from pipeline.text.clusters import is_drawable
 from pipeline.text.quoting import operands, quote
+from schema.config import ReplayConfig
+from schema.editors import Editor
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
 from schema.widths import CLASS, COMPOSING, SHELL_SAFE
@@ -37,7 +40,7 @@ _MARKS = [chr(point) for point in range(0x110000) if CLASS[point] == COMPOSING]
 
 
 class Case(NamedTuple):
-    """One file edited in one run of vim: `keys` from the shell's prompt back to it."""
+    """One file edited in one run of an editor: `keys` from the shell's prompt back to it."""
 
     path: bytes
     old: bytes | None
@@ -46,14 +49,24 @@ class Case(NamedTuple):
 
 
 class Maker:
-    """Makes cases from a random number generator; `flavours` are kinds of text to draw from."""
+    """Makes cases in vim from a random number generator; `flavours` are kinds of text to draw from.
+
+    `typist` says how a file is opened, edited and left.
+    """
+
+    EDITOR: Editor = "vim"
 
     FLAVOURS = ("plain", "code", "tabs", "wide", "latin", "control", "odd", "invalid", "long", "blank", "any")
 
     def __init__(self, rng: random.Random, geometry: Geometry, *, composing: bool = False) -> None:
         self.rng = rng
         self.geometry = geometry
+        self.typist = self.choose_typist()
         self.flavours = self.FLAVOURS + ("composing",) * (8 * composing)
+
+    def choose_typist(self) -> Typist:
+        """Who types this case."""
+        return typist(ReplayConfig(editor=self.EDITOR))
 
     # -- text
 
@@ -167,18 +180,18 @@ class Maker:
         while True:
             path = self.path()
             old = None if rng.random() < 0.1 else self.content()
-            start = b"vim " + operands([path]) + b"\r"
+            start, leave = self.typist.program + b" " + operands([path]) + b"\r", self.typist.save_and_leave
             if rng.random() < 0.5:
                 new = self.changed(old or b"") if rng.random() < 0.9 else self.content()
                 try:
-                    return Case(path, old, new, start + edit(old, new) + b":w\r:q\r")
+                    return Case(path, old, new, start + self.typist.edit(old, new) + leave)
                 except Untypable:
                     continue
             try:
-                edit(old, old or b"")
-            except Untypable:
+                self.typist.edit(old, old or b"")
+                return Case(path, old, None, self.random_keys(start, old) + leave)
+            except (Untypable, UnsupportedKeyError):
                 continue
-            return Case(path, old, None, self.random_keys(start, old) + b":w\r:q\r")
 
     def random_keys(self, start: bytes, old: bytes | None) -> bytes:
         """Random commands that the model draws (one that it refuses is left out)."""
@@ -196,7 +209,7 @@ class Maker:
         return keys
 
     def command(self) -> bytes:
-        """One Normal-mode command, with what it inserts."""
+        """One command, with what it puts in."""
         rng = self.rng
         count = rng.choice([0, 0, 1, 2, 3, 5, 9, 10, 20, 24, 40, 100, 160])
         number = b"%d" % count if count else b""

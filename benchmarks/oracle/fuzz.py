@@ -1,6 +1,7 @@
 """Look for a frame that the terminal model draws wrong: random files, edits and keys against the real programs.
 
     python -m benchmarks.oracle.fuzz --cases 200 --seed 0 --rows 24 --cols 80
+    python -m benchmarks.oracle.fuzz --cases 200 --editor nano
 
 All cases play in one unbroken terminal. A mismatch is drawn as two screens, its case is printed, and the search goes
 on in a fresh terminal. Exit code 1 when one was found.
@@ -20,9 +21,13 @@ from typing import NamedTuple
 from benchmarks.oracle.cases import Case, Maker
 from benchmarks.oracle.compare import Comparison, play_both
 from benchmarks.oracle.machine import Oracle
+from benchmarks.oracle.nano_cases import NanoMaker
 from pipeline.terminal.terminal import Terminal
+from schema.editors import Editor
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
+
+MAKERS: dict[Editor, type[Maker]] = {"vim": Maker, "nano": NanoMaker}
 
 
 class Finding(NamedTuple):
@@ -93,7 +98,12 @@ class Session:
 
 
 def search(
-    geometry: Geometry, seeds: range, *, composing: bool = False, seconds: float = float("inf")
+    geometry: Geometry,
+    seeds: range,
+    *,
+    editor: Editor = "vim",
+    composing: bool = False,
+    seconds: float = float("inf"),
 ) -> Iterator[tuple[int, int, Finding | None]]:
     """(seed, frames so far, finding or None) for each seed's case, with a shell line before it."""
     deadline = time.monotonic() + seconds
@@ -101,7 +111,7 @@ def search(
         for seed in seeds:
             if time.monotonic() > deadline:
                 return
-            maker = Maker(random.Random(seed), geometry, composing=composing)
+            maker = MAKERS[editor](random.Random(seed), geometry, composing=composing)
             case = maker.case()
             line = maker.shell_line()
             finding = None
@@ -124,6 +134,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first case")
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--cols", type=int, default=80)
+    parser.add_argument("--editor", choices=tuple(MAKERS), default="vim")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--show", type=int, default=3, help="findings to draw")
     parser.add_argument("--composing", action="store_true", help="combining marks too")
@@ -134,7 +145,8 @@ def main() -> int:
     frames, cases = 0, 0
     wrong: list[int] = []
     seeds = range(options.seed, options.seed + options.cases)
-    for seed, total, finding in search(geometry, seeds, composing=options.composing, seconds=options.seconds):
+    found = search(geometry, seeds, editor=options.editor, composing=options.composing, seconds=options.seconds)
+    for seed, total, finding in found:
         cases += 1
         frames = total
         if finding:

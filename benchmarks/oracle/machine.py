@@ -1,9 +1,10 @@
-"""A real bash in a pseudo-terminal, and in it a real vim and git: keys in, screens out, never a sleep.
+"""A real bash in a pseudo-terminal, and in it a real vim, nano and git: keys in, screens out, never a sleep.
 
 When is a screen finished? After each key, three things hold, in this order:
 
 1. the program in the foreground has read the key (its /proc/PID/io `rchar` grew since it was last seen waiting);
-2. it waits for the next one: /proc/PID/syscall is a select, with no timeout or one of a second or more;
+2. it waits for the next one: /proc/PID/syscall is a select, with no timeout or one of a second or more; nano's is a
+   read of the terminal, which it looks at with a poll first where it would not wait;
 3. all that was written has arrived: a private sequence, written to the slave's side after 2, comes out of the master;
 4. it has not run since 2: /proc/PID/status counts as many context switches as then.
 
@@ -33,19 +34,20 @@ HERE = Path(__file__).resolve().parent
 MARK = b"\x1b]777;film\x07"
 TIMEOUT = 60.0  # seconds without an answer before the programs are called dead
 REST = 0.2  # seconds
-_WAIT = {"x86_64": b"270", "aarch64": b"72"}.get(platform.machine(), b"270")  # pselect6
-INSTALL = "install it (Debian: apt-get install vim) and run again"
+_WAIT, _READ = {"x86_64": (b"270", b"0"), "aarch64": (b"72", b"63")}.get(platform.machine(), (b"270", b"0"))  # pselect6
+EDITORS = ("vim", "nano")
+INSTALL = "install it (Debian: apt-get install {}) and run again"
 
 
 class OracleError(RuntimeError):
     """The real programs could not be started, or stopped answering."""
 
 
-def find_vim() -> str:
-    """The path of the real vim. Raises OracleError when there is none."""
-    found = shutil.which("vim")
+def find_editor(editor: str = "vim") -> str:
+    """The path of a real editor. Raises OracleError when there is none."""
+    found = shutil.which(editor)
     if not found:
-        raise OracleError(f"vim is not on PATH; {INSTALL}")
+        raise OracleError(f"{editor} is not on PATH; {INSTALL.format(editor)}")
     return found
 
 
@@ -75,12 +77,15 @@ def shell_environment(bin_folder: Path, home: Path) -> dict[str, str]:
     }
 
 
-def write_wrapper(bin_folder: Path) -> None:
-    """Make `vim` on PATH the real one under film.vim."""
+def write_wrappers(bin_folder: Path) -> None:
+    """Make `vim` and `nano` on PATH the real ones under film.vim and film.nanorc, as far as they are installed."""
     bin_folder.mkdir(parents=True, exist_ok=True)
-    wrapper = bin_folder / "vim"
-    wrapper.write_text(f"#!/bin/sh\nexec '{find_vim()}' -u '{HERE / 'film.vim'}' -i NONE -N -n -b \"$@\"\n")
-    wrapper.chmod(0o755)
+    settings = {"vim": f"-u '{HERE / 'film.vim'}' -i NONE -N -n -b", "nano": f"--rcfile='{HERE / 'film.nanorc'}'"}
+    for editor in EDITORS:
+        if real := shutil.which(editor):
+            wrapper = bin_folder / editor
+            wrapper.write_text(f"#!/bin/sh\nexec '{real}' {settings[editor]} \"$@\"\n")
+            wrapper.chmod(0o755)
 
 
 class Oracle:
@@ -102,12 +107,13 @@ class Oracle:
         self.geometry = geometry
         home = support / "home"
         home.mkdir(parents=True, exist_ok=True)
-        write_wrapper(support / "bin")
+        write_wrappers(support / "bin")
         environment = shell_environment(support / "bin", home)
         environment.update(env or {})
         environment["PATH"] = f"{support / 'bin'}:{environment['PATH']}"
         self.decoder = Decoder(geometry) if decode else None
         self.received = 0  # bytes of output
+        self.editor = ""  # the last one that had the keyboard
         self.late = 0  # times that a program ran on after it seemed to wait; its screen was then waited for again
         self._process = ptyprocess.PtyProcess.spawn(
             ["bash", "--norc", "--noprofile"],
@@ -146,8 +152,8 @@ class Oracle:
     # -- keys and screens
 
     @property
-    def in_vim(self) -> bool:
-        """Whether vim has the keyboard."""
+    def in_editor(self) -> bool:
+        """Whether an editor has the keyboard."""
         return bool(self._foreground != self._shell)
 
     def screen(self) -> Screen:
@@ -225,12 +231,13 @@ class Oracle:
     def _waits(self, process: int) -> bool:
         """Whether it waits for input, and not just looks whether there is some."""
         words = os.pread(self._proc(process)[1], 256, 0).split()
-        if bytes(words[0]) != _WAIT:
+        reads = bytes(words[0]) == _READ and words[1] == b"0x0" and process != self._shell
+        if bytes(words[0]) != _WAIT and not reads:
             return False
         switches = self._switch_count(process)
         if os.pread(self._proc(process)[1], 256, 0).split() != words:
             return False
-        timeout = int(words[5], 16)
+        timeout = 0 if reads else int(words[5], 16)
         if timeout:
             with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
                 memory.seek(timeout)
@@ -246,7 +253,7 @@ class Oracle:
         try:
             if group == self._foreground:
                 return self._read_count(group) > self._read_before and self._waits(group)
-            if group == self._shell:  # vim has ended
+            if group == self._shell:  # the editor has ended
                 if self._waits(group):
                     self._forget(self._foreground)
                     self._foreground, self._read_before = group, -1
@@ -255,7 +262,8 @@ class Oracle:
             with open(f"/proc/{group}/comm") as comm:
                 name = comm.read()
             echo = termios.tcgetattr(self._master)[3] & termios.ECHO
-            if name.startswith("vim") and not echo and self._waits(group):
+            if name.startswith(EDITORS) and not echo and self._waits(group):
+                self.editor = name.strip()
                 self._foreground, self._read_before = group, -1
                 return True
         except (OSError, ValueError, IndexError):

@@ -7,7 +7,7 @@ differ between versions are pinned in film.vim; these two cannot be. The film is
 import subprocess
 from functools import cache
 
-from benchmarks.oracle.machine import find_vim
+from benchmarks.oracle.machine import find_editor
 from benchmarks.oracle.widths import vim_version
 from schema.screen import Screen
 from schema.widths import VIM_VERSION
@@ -29,7 +29,7 @@ _ANOTHER_WIDTH = frozenset(chr(point) for first, last in ANOTHER_WIDTH for point
 @cache
 def version_here() -> str:
     """The installed vim's version, '9.0.1378'. Raises OracleError without vim."""
-    told = subprocess.run([find_vim(), "--version"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([find_editor("vim"), "--version"], capture_output=True, text=True, check=True).stdout
     return vim_version(told)
 
 

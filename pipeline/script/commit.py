@@ -2,8 +2,8 @@
 commit. After its keys the folder holds the commit's tree, byte for byte and mode for mode.
 
 Typed in this order: `git checkout -q` of the parent (or `git switch --orphan` for a later root), `git rm`, `rm`,
-`mkdir -p` and `git mv`, `rmdir -p`, `mkdir -p`, `ln -sfn`, `vim`, `chmod`, `git checkout -q SHA -- PATHS` for what is
-not typed, `git add -Af && git commit -qm SUBJECT`.
+`mkdir -p` and `git mv`, `rmdir -p`, `mkdir -p`, `ln -sfn`, the editor, `chmod`, `git checkout -q SHA -- PATHS` for what
+is not typed, `git add -Af && git commit -qm SUBJECT`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,6 +16,7 @@ from pipeline.git.entries import EXECUTABLE, GITLINK, REGULAR, SYMLINK, blob_id,
 from pipeline.script.renames import find_renames, folder_of
 from pipeline.script.selection import Selection, Selector, Verdicts
 from pipeline.script.subject import reads_as_empty, subject_line
+from pipeline.script.typists import typist
 from pipeline.text.quoting import arguments, operands, quote
 from schema.config import ReplayConfig
 
@@ -24,7 +25,6 @@ from schema.config import ReplayConfig
 # typed the same whatever is added to its repository later.
 SHA_DIGITS = 16
 COMMAND_BYTES = 1_000  # longer lists of paths become several commands
-SAVE = b":w\r:q\r"
 _COUNTED_FILES = 5_000  # of a commit that has too many; a few seconds
 
 
@@ -88,7 +88,7 @@ class Workspace:
 def write_script(commit: Commit, workspace: Workspace, undrawn: Collection[bytes] = ()) -> Script:
     """The score of one commit, played where `desk.tree` stands; the caller then sets `desk.tree` to the commit's.
 
-    `undrawn` are paths of files that the terminal model cannot show in vim: they come by checkout.
+    `undrawn` are paths of files that the terminal model cannot show in the editor: they come by checkout.
     Raises SkippedCommit for a commit to be stepped over, SourceError when git cannot read on.
     """
     subject = subject_line(commit.subject, mask=workspace.config.mask_emails)
@@ -199,7 +199,7 @@ class _ScriptWriter:
                 self.type(b"ln -sfn " + operands([choice.target, choice.change.path]))
         for number, choice in enumerate(self.choices):
             if choice.keys is not None:
-                self.choices[number] = self._vim(choice)
+                self.choices[number] = self._type_file(choice)
         typed = [c.change for c in self.choices if not c.reason and c.change.new]
         typed += self.modes
         for mode, letter in ((EXECUTABLE, b"+x"), (REGULAR, b"-x")):
@@ -224,8 +224,8 @@ class _ScriptWriter:
     def script(self, subject: str) -> Script:
         """What was typed. Raises SkippedCommit when the shell's part alone is too long."""
         files = len(self.story.changes)
-        in_vim = sum(file.stop - file.start for file in self.opened)
-        if len(self.keys) - in_vim > self.workspace.config.max_episode_keys:
+        in_editor = sum(file.stop - file.start for file in self.opened)
+        if len(self.keys) - in_editor > self.workspace.config.max_episode_keys:
             raise SkippedCommit("episode-too-long", self.lines)
         return Script(
             bytes(self.keys),
@@ -238,12 +238,13 @@ class _ScriptWriter:
             subject,
         )
 
-    def _vim(self, choice: Selection) -> Selection:
+    def _type_file(self, choice: Selection) -> Selection:
         """Open, edit, save and leave; by checkout instead if the episode would get too long."""
         assert choice.keys is not None
         change = choice.change
-        line = b"vim " + operands([change.path]) + b"\r"
-        section = choice.keys + SAVE
+        typing = typist(self.workspace.config)
+        line = typing.program + b" " + operands([change.path]) + b"\r"
+        section = choice.keys + typing.save_and_leave
         if len(self.keys) + len(line) + len(section) > self.workspace.config.max_episode_keys:
             return choice._replace(reason=choice.reason or "episode-too-long", keys=None)
         start = len(self.keys) + len(line)
@@ -255,7 +256,7 @@ class _ScriptWriter:
         return choice
 
     def _replaced(self, choice: Selection) -> bool:
-        """Whether what was there is removed first: vim would follow a link, `ln` refuses to link a file to itself."""
+        """Whether what was there is removed first: editors follow a link, `ln` refuses to link a file to itself."""
         old_mode, target = choice.change.old_mode, choice.target
         if target is None or old_mode not in (REGULAR, EXECUTABLE):
             return choice.keys is not None and old_mode == SYMLINK

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from pipeline.script.edit import blocks
 from pipeline.script.secrets.credentials import looks_random
+from schema.geometry import Style
+from schema.screen import Runs
 
 MASK = "x." * 5_000  # as long as a line is drawn; no row of it stands by chance in a file
 _SEEN = 4  # cells of a masked line that count: fewer of its end tell nothing
@@ -56,8 +58,13 @@ def open_part(old: bytes | None, new: bytes, private: Collection[bytes]) -> Open
     return OpenPart(_joined(masked), _joined(written)) if written != masked else None
 
 
-def is_masked(text: str) -> bool:
-    """Whether a screen row may show a masked line."""
+def is_masked(text: str, runs: Runs = ()) -> bool:
+    """Whether a screen row may show a masked line; reversed cells at its ends say that the line goes on there."""
+    for start, length, style in runs:
+        if style == Style.REVERSE and start == 0:
+            text = text[length:]
+        elif style == Style.REVERSE and start + length >= len(text):
+            text = text[:-length]
     return len(text) >= _SEEN and text in MASK
 
 

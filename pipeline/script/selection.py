@@ -1,7 +1,7 @@
 """Which of a commit's files are typed, and which come by checkout, with one fixed word for why; lines are counted.
 
 Reasons: gitlink, symlink, missing, too-large, path-too-long, secret, email, those of `pipeline.script.filters` and of
-`pipeline.script.edit`; the script adds episode-too-long and unsupported-key. A file that holds a secret or an address
+the editor's typist; the script adds episode-too-long and unsupported-key. A file that holds a secret or an address
 not to be shown is typed in part (`pipeline.script.private`), and listed among the drops for its other lines.
 """
 
@@ -17,14 +17,15 @@ from pipeline.git.changes import Commit, FileChange
 from pipeline.git.entries import GITLINK, SYMLINK
 from pipeline.git.tree import FileVersion, Tree
 from pipeline.script import filters
-from pipeline.script.edit import Untypable, edit
+from pipeline.script.edit import Untypable
 from pipeline.script.filters import UNMARKED, Marks
 from pipeline.script.private import open_part
 from pipeline.script.secrets import BLOCKS, find_secrets, is_config_file
+from pipeline.script.typists import typist
 from schema.config import ReplayConfig
 
 COUNT_BYTES = 16 << 20  # a larger file's lines are not counted: nobody wrote them by hand
-PATH_BYTES = 1_000  # vim and the shell get no longer names than this
+PATH_BYTES = 1_000  # the editor and the shell get no longer names than this
 TARGET_BYTES = 1_000
 _STRIDE = 4_096
 _JUDGED = 1 << 14  # contents whose verdict is remembered: an old one was mostly judged when it was new
@@ -69,6 +70,7 @@ class Selector:
         self.config = config
         self.verdicts = verdicts
         self.poll = poll
+        self._edit = typist(config).edit
         self._verdicts: dict[tuple[str, bytes, Marks], str] = {}  # content, path, marks -> why its file is not typed
         self._private: dict[tuple[str, bool], Private] = {}  # (content, in a configuration file?)
 
@@ -132,7 +134,7 @@ class Selector:
         """A regular file within the size limit, whose blobs are there."""
         assert change.new is not None
         new = change.new.content
-        # vim never opens a symlink: it is removed, and the file is new
+        # no editor opens a symlink: it is removed, and the file is new
         old = change.old.content if change.old and change.old_mode != SYMLINK else None
         middles = without_shared_ends(old or b"", new)
         for version, content in ((change.old, old), (change.new, new)):
@@ -152,7 +154,7 @@ class Selector:
                 typed = part
             if old is None and len(typed[1]) > self.config.max_episode_keys:
                 return Selection(change, why or "episode-too-long", lines=lines)  # every byte is a key or more
-            keys = edit(*typed)
+            keys = self._edit(*typed)
         except Untypable as untypable:
             return Selection(change, why or untypable.reason, lines=lines)
         lines_typed = count_changed(typed[0] or b"", typed[1]) if private else lines
@@ -170,7 +172,7 @@ class Selector:
     def _private_of_change(
         self, change: FileChange, old: bytes | None, new: bytes, middles: tuple[bytes, bytes]
     ) -> Private:
-        """The private lines of what vim would show or write."""
+        """The private lines of what the editor would show or write."""
         kind = is_config_file(change.path)
         assert change.new is not None
         before = _NOTHING

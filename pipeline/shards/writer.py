@@ -24,7 +24,15 @@ from pipeline.shards.shard_file import ShardFile
 from pipeline.shards.store import TEMPORARY, Store, errno_of
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, CorruptError, WarehouseError
-from schema.manifest import MANIFEST, PENDING, TOOL_VERSION, Manifest, ShardEntry, stream_folder
+from schema.manifest import (
+    MANIFEST,
+    PENDING,
+    TOOL_VERSION,
+    Manifest,
+    ShardEntry,
+    editor_version,
+    stream_folder,
+)
 from schema.records import Drop, Episode
 from schema.version import SCHEMA_VERSION
 from schema.widths import VIM_VERSION, WIDTH_HASH
@@ -275,6 +283,7 @@ class StreamWriter:
             tool_version=TOOL_VERSION,
             vim_version=VIM_VERSION,
             width_hash=WIDTH_HASH,
+            editor_version=editor_version(self.config),
             files=files,
         )
         self.manifest = self.manifest.model_copy(

@@ -5,13 +5,14 @@
         screen = env.step(key)
     print("\\n".join(screen.texts))
 
-The screen is a model of bash and vim; nothing is executed. It knows what a replay types: the commands in SILENT, `vim`
-with one file, and the keys that pipeline.terminal.vim draws. For anything else `step` raises instead of guessing.
+The screen is a model of bash, vim and nano; nothing is executed. It knows what a replay types: the commands in SILENT,
+`vim` or `nano` with one file, and the keys that are drawn in them. For anything else `step` raises instead of guessing.
 """
 
 import shlex
 from collections.abc import Mapping
 
+from pipeline.terminal.editors import PROGRAMS, program_of
 from pipeline.terminal.terminal import Terminal
 from schema.actions import action_name
 from schema.errors import UnsupportedKeyError
@@ -19,7 +20,7 @@ from schema.geometry import Geometry
 from schema.screen import Screen
 
 ENTER = 0x0D
-# what a replay types at the prompt besides vim; none of it prints anything
+# what a replay types at the prompt besides an editor's name; none of it prints anything
 SILENT = (
     "git checkout -q ", "git switch -q --orphan ", "git rm -q ", "git mv ", "git add -Af && git commit -qm ",
     "mkdir -p ", "rmdir ", "ln -sfn ", "rm ", "chmod +x ", "chmod -x ",
@@ -27,10 +28,10 @@ SILENT = (
 
 
 class TerminalEnv:
-    """A terminal and the files that its vim opens and writes.
+    """A terminal and the files that its editors open and write.
 
-    `files`: contents by path, None for a file that does not exist yet; vim writes back to it. A path that is not named
-    is a new file, unless `closed`: then opening it raises. `start` is the screen to begin on, at an empty prompt
+    `files`: contents by path, None for a file that does not exist yet; an editor writes back to it. A path that is not
+    named is a new file, unless `closed`: then opening it raises. `start` is the screen to begin on, at an empty prompt
     (default: a blank screen). Raises ConfigError for a size at which the screen model does not hold.
     """
 
@@ -61,8 +62,8 @@ class TerminalEnv:
 
     @property
     def at_prompt(self) -> bool:
-        """Whether bash reads the next key, not vim."""
-        return self.terminal.vim is None
+        """Whether bash reads the next key, not an editor."""
+        return self.terminal.editor is None
 
     def step(self, key: int) -> Screen:
         """Press one key, a byte, and return the screen then.
@@ -72,40 +73,42 @@ class TerminalEnv:
         """
         if not 0 <= key < 256:
             raise ValueError(f"key {key}: a key is one byte, 0 to 255")
-        terminal, vim = self.terminal, self.terminal.vim
+        terminal, editor = self.terminal, self.terminal.editor
         contents: list[bytes | None] = []
-        if vim is None and key == ENTER:
+        if editor is None and key == ENTER:
             line = terminal.shell.line
             _check_line(line)
-            if line.startswith(b"vim "):
+            if program_of(line) is not None:
                 contents = [self._content(line)]
         try:
             terminal.play(bytes([key]), contents)
         except UnsupportedKeyError as error:
             raise UnsupportedKeyError(f"{action_name(key)} is not drawn here: {error}") from error
-        if vim is not None and terminal.vim is None:  # :q, with nothing unsaved
-            self.files[_path(vim.name)] = None if vim.is_new else vim.content
+        if editor is not None and terminal.editor is None:  # it was left, with nothing unsaved
+            self.files[_path(editor.name)] = None if editor.is_new else editor.content
         return self.screen
 
     def _content(self, line: bytes) -> bytes | None:
-        """What the line's vim opens."""
+        """What the line's editor opens."""
         probe = Terminal(self.geometry)
         probe.shell.line = line
         try:
             probe.play(b"\r", [None])
+        except UnsupportedKeyError:
+            raise
         except ValueError as error:
             raise UnsupportedKeyError(
                 f"{line.decode('utf-8', 'replace')!r} is not quoted as a replay quotes"
             ) from error
-        assert probe.vim is not None
-        path = _path(probe.vim.name)
+        assert probe.editor is not None
+        path = _path(probe.editor.name)
         if self.closed and path not in self.files:
-            raise UnsupportedKeyError(f"vim was started on {path!r}, whose content is not held here")
+            raise UnsupportedKeyError(f"an editor was started on {path!r}, whose content is not held here")
         return self.files.get(path)
 
 
 def _path(name: str) -> str:
-    """A name as vim shows it -> a path as `episodes.opened` stores it."""
+    """A name as an editor holds it -> a path as `episodes.opened` stores it."""
     return name.replace("\0", "\n").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -119,8 +122,8 @@ def _check_line(line: bytes) -> None:
         raise UnsupportedKeyError(f"{shown} is not a whole line of shell") from error
     if not words:
         return
-    if words[0] == "vim":
-        if len([word for word in words[1:] if word != "--"]) != 1 or not text.startswith("vim "):
+    if words[0].encode("utf-8", "surrogateescape") in PROGRAMS:
+        if len([word for word in words[1:] if word != "--"]) != 1 or program_of(line) is None:
             raise UnsupportedKeyError(f"{shown} does not open one file")
     elif not text.startswith(SILENT):
         raise UnsupportedKeyError(f"{shown} is no command that a replay types: what it would print is not known")

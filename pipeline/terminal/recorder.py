@@ -5,6 +5,7 @@ frames at once. The frame of step t is the screen *before* key t, so a key's eff
 """
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -97,6 +98,21 @@ class Recorder:
         self.now[row] = number + count - 1
         self.x = column + count
         self.t = t + count
+
+    def moves(self, phase: int, rows: Sequence[int], columns: Sequence[int]) -> None:
+        """len(rows) keys that move the cursor alone: key k to row rows[k], column columns[k]."""
+        self._cursor_y += array("h", (self.y, *rows[:-1]))
+        self._cursor_x += array("h", (self.x, *columns[:-1]))
+        self.phase += bytes((phase,)) * len(rows)
+        self.y, self.x = rows[-1], columns[-1]
+        self.t += len(rows)
+
+    def redraws(self, phase: int, row: int, texts: list[str]) -> None:
+        """len(texts) keys, each of which changes only row `row`, to plain text texts[k]; the cursor stays."""
+        column = self.x
+        self.run(phase, row, texts, column)
+        self._cursor_x[-len(texts) :] = array("h", (column,)) * len(texts)
+        self.x = column
 
     def scroll(self, number: int) -> None:
         """The whole screen moves up by one; the last row shows `number`."""

@@ -1,4 +1,4 @@
-"""The terminal world: one screen, bash at its prompt, vim when it is started. Keys in, film out.
+"""The terminal world: one screen, bash at its prompt, an editor when it is started. Keys in, film out.
 
 The screen is what the real programs would show in a real terminal, cell for cell; nothing is executed.
 """
@@ -6,10 +6,9 @@ The screen is what the real programs would show in a real terminal, cell for cel
 from collections.abc import Callable, Sequence
 
 from pipeline.film.frames import Film, RowTable
+from pipeline.terminal.editors import Editor, program_of, start
 from pipeline.terminal.recorder import Recorder
 from pipeline.terminal.shell import PROMPT, Shell
-from pipeline.terminal.vim.normal import Vim
-from pipeline.text.quoting import unquote
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
 from schema.screen import Screen
@@ -25,14 +24,20 @@ class Terminal:
             blank = ("",) * (geometry.rows - 1)
             screen = Screen((PROMPT.rstrip(" "), *blank), ((),) * geometry.rows, 0, len(PROMPT))
         self.geometry = geometry
-        self.opened = 0  # vims that the last call of `play` started
+        self.opened = 0  # editors that the last call of `play` started
         self.stand_at(screen)
 
     def stand_at(self, screen: Screen) -> None:
         """Go to an empty prompt on `screen`, whatever the terminal is in the middle of. The RowTable starts anew."""
         self.recorder = Recorder(self.geometry, screen)
         self.shell = Shell(self.recorder)
-        self.vim: Vim | None = None
+        self.editor: Editor | None = None
+        self._starting = False
+
+    @property
+    def in_editor(self) -> bool:
+        """Whether an editor has the keyboard, or was being started when `play` raised: the last one `opened`."""
+        return self.editor is not None or self._starting
 
     @property
     def table(self) -> RowTable:
@@ -44,7 +49,7 @@ class Terminal:
     ) -> Film:
         """The film of `keys`: len(keys) steps.
 
-        `contents[i]` is the file that the i-th vim opens, None where there is none yet. Keys may stop anywhere, and
+        `contents[i]` is the file that the i-th editor opens, None where there is none yet. Keys may stop anywhere, and
         go on in the next call. Raises UnsupportedKeyError for a key that is not drawn, and what `poll`, called every
         POLL_KEYS keys, raises to end it.
         """
@@ -57,19 +62,20 @@ class Terminal:
     def _feed(self, keys: bytes, contents: Sequence[bytes | None]) -> None:
         at = 0
         while at < len(keys):
-            if self.vim is not None:
-                at = self.vim.feed(keys, at)
-                if self.vim.done:
-                    self.vim = None
+            if self.editor is not None:
+                at = self.editor.feed(keys, at)
+                if self.editor.done:
+                    self.editor = None
                     self.shell.prompt()
                 continue
             at, line = self.shell.feed(keys, at)
-            if line is not None and line.startswith(b"vim "):
+            if line is not None and (program := program_of(line)) is not None:
                 if self.opened >= len(contents):
                     raise UnsupportedKeyError(f"{line!r}: no content was given for the file it opens")
-                name = unquote(line)[-1].decode("utf-8", "surrogateescape")
-                self.vim = Vim(self.recorder, name, contents[self.opened])
                 self.opened += 1
+                self._starting = True
+                self.editor = start(program, self.recorder, line, contents[self.opened - 1])
+                self._starting = False
 
     def screen(self) -> Screen:
         """The screen as it is now."""
@@ -77,5 +83,5 @@ class Terminal:
 
     def forget_rows(self) -> None:
         """Start a new RowTable; only at the shell's prompt, between two calls of `play`."""
-        assert self.vim is None
+        assert self.editor is None
         self.recorder.forget_rows()

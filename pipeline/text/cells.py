@@ -87,6 +87,7 @@ class Ruler:
     """
 
     __slots__ = ("_column", "_head")
+    _columns = staticmethod(display_column)  # cells of a part of a line that starts in a cell
 
     def __init__(self) -> None:
         self._head = ""
@@ -97,7 +98,7 @@ class Ruler:
         at = self._start(line)
         if at > end:
             at = self._column = 0
-        self._column += display_column(line[at:end], end - at, self._column)
+        self._column += self._columns(line[at:end], end - at, self._column)
         self._head = line[:end]
         return self._column
 
@@ -108,7 +109,7 @@ class Ruler:
             at = self._column = 0
         start = at
         while at < len(line):
-            width = unit_cells(line, at, self._column)
+            width = self._columns(line[at], 1, self._column)
             if self._column + width > column:
                 break
             self._column += width

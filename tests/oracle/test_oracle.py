@@ -49,7 +49,7 @@ def test_vim_opens_types_saves_and_leaves(oracle: Oracle, tmp_path: Path) -> Non
     assert press(oracle, b":w\r")[7] == '"a" [New] 1L, 6B'
     assert press(oracle, b":q\r")[6:] == ("a                          1/1", "$")
     assert (tmp_path / "work" / "a").read_text() == "é漢\n"
-    assert not oracle.in_vim
+    assert not oracle.in_editor
 
 
 def test_pending_keys_are_waited_for(oracle: Oracle) -> None:

@@ -55,8 +55,8 @@ def test_keys_make_the_new_bytes_whatever_the_old_were(
     except UnsupportedKeyError as refusal:  # the one screen the model knows it cannot draw; the commit is stepped over
         assert "wide text behind a control character cut at the left edge" in str(refusal)
         return
-    assert terminal.vim is not None
-    assert terminal.vim.content == new
+    assert terminal.editor is not None
+    assert terminal.editor.content == new
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
@@ -69,8 +69,8 @@ def test_any_bytes_are_typed_right_or_refused_with_a_word(old: bytes, new: bytes
         return
     terminal = Terminal(Geometry())
     terminal.play(b"vim f\r" + keys, [old])
-    assert terminal.vim is not None
-    assert terminal.vim.content == new
+    assert terminal.editor is not None
+    assert terminal.editor.content == new
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_latin1_that_stays_is_kept_byte_for_byte() -> None:
     old, new = b"caf\xe9 one\nx\n", b"caf\xe9 one\ny\n"
     terminal = Terminal(Geometry())
     terminal.play(b"vim f\r" + edit(old, new), [old])
-    assert terminal.vim is not None
-    assert terminal.vim.content == new
+    assert terminal.editor is not None
+    assert terminal.editor.content == new
 
 
 def test_blocks_name_what_changed() -> None:
