@@ -27,6 +27,8 @@ from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sou
 from pipeline.pool import interruption
 from pipeline.pool.board import Board
 from pipeline.pool.run import pause
+from schema.config import ReplayConfig
+from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
@@ -104,6 +106,8 @@ def harvest_github(
     limit: Count = 100,
     warehouse: str = "warehouse",
     geometry: Screen = "24x80",
+    editor: Editor = "vim",
+    motion: Motion = "jumps",
     api_url: str = API,
     max_wait_seconds: Seconds = 900.0,
     retries: Number = 2,
@@ -127,7 +131,9 @@ def harvest_github(
         api = ApiConfig(base_url=api_url, max_wait_seconds=max_wait_seconds)
         wanted, chosen = agreed(
             GitHubQuery.model_validate(said | (query.model_dump(exclude_unset=True) if query else {})),
-            harvest_config(config, warehouse, geometry).model_copy(update={"token_origins": (api.clone_origin,)}),
+            harvest_config(config, warehouse, geometry, editor, motion).model_copy(
+                update={"token_origins": (api.clone_origin,)}
+            ),
         )
         try:
             finding = find_repositories(wanted, api, chosen, str(board.folder))
@@ -151,6 +157,8 @@ def harvest_local(
     repositories: list[str] | None = None,
     warehouse: str = "warehouse",
     geometry: Screen = "24x80",
+    editor: Editor = "vim",
+    motion: Motion = "jumps",
     retries: Number = 2,
     board: str = "",
     config: HarvestConfig | None = None,
@@ -158,7 +166,7 @@ def harvest_local(
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
 
     def run(status: Board) -> list[Outcome]:
-        chosen = harvest_config(config, warehouse, geometry)
+        chosen = harvest_config(config, warehouse, geometry, editor, motion)
         named = list(check_sources(repositories or ["."], chosen))
         return _film(named, chosen, status, retries)
 
@@ -229,14 +237,18 @@ def _film(
     return outcomes
 
 
-def harvest_config(config: HarvestConfig | None, warehouse: str, geometry: str) -> HarvestConfig:
-    """`config`, with the warehouse and the screen that are named beside it wherever it says nothing about them.
+def harvest_config(
+    config: HarvestConfig | None, warehouse: str, geometry: str, editor: Editor = "vim", motion: Motion = "jumps"
+) -> HarvestConfig:
+    """`config`, with the warehouse, screen and editor that are named beside it wherever it says nothing about them.
 
     Raises ConfigError, ValidationError.
     """
     rows, cols = Geometry.parse(geometry)
     said = config.model_dump(exclude_unset=True) if config else {}
-    replay = {"rows": rows, "cols": cols} | author_setting() | said.get("replay", {})
+    own = config.replay if config and "replay" in config.model_fields_set else ReplayConfig.model_validate({})
+    replay = {"rows": rows, "cols": cols, "editor": editor, "motion": motion} | author_setting()
+    replay |= {name: getattr(own, name) for name in own.model_fields_set}
     return HarvestConfig.model_validate({"warehouse": warehouse} | said | {"replay": replay})
 
 

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -31,6 +31,7 @@ from pipeline.pool import interruption, process
 from pipeline.pool.board import Board
 from pipeline.pool.run import Kind, film_all
 from schema.config import ReplayConfig
+from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
@@ -68,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--warehouse", default="warehouse", help="folder, or s3://bucket/prefix")
     add("--geometry", default="24x80", metavar="ROWSxCOLS", help="screen size, cells")
+    add("--editor", choices=get_args(Editor), default="vim", help="editor that files are edited in")
+    add("--motion", choices=get_args(Motion), default="jumps",
+        help="how nano's cursor goes: by words, lines and line numbers too, or one place at a time")  # fmt: skip
     add("--workers", type=number, default=0, help="repositories at a time; 0: one a core")
     add("--runner", choices=("auto", "threads", "processes", "dask"), default="auto",
         help="where workers run; auto: processes when there are several")  # fmt: skip
@@ -105,6 +109,7 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
         raise ConfigError(f"--report {options.report}: no file can be made there; name one in a folder that exists")
     geometry = Geometry.parse(options.geometry)
     replay: dict[str, Any] = {"rows": geometry.rows, "cols": geometry.cols}
+    replay |= {"editor": options.editor, "motion": options.motion}
     for text in options.set:
         name, equals, value = text.partition("=")
         if not equals:
@@ -128,7 +133,9 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise ConfigError(f"{name}: {first['msg']}; see: python -m flows.harvest --help") from None
+        raise ConfigError(
+            f"{name}: {first['msg'].removeprefix('Value error, ')}; see: python -m flows.harvest --help"
+        ) from None
 
 
 def named_repositories(options: argparse.Namespace) -> list[str]:

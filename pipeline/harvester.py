@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -29,12 +29,13 @@ from pipeline.messages import printable
 from pipeline.replay import replay
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
-from pipeline.shards.writer import StreamWriter, refuse
+from pipeline.shards.writer import WITHDRAWN, StreamWriter, refuse
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.views import DATABASE
 from schema.config import FrozenModel, ReplayConfig
+from schema.editors import EDITOR_VERSIONS
 from schema.errors import ConfigError, GitreelError, SourceError
-from schema.manifest import MANIFEST, TOOL_VERSION, Manifest, stream_folder
+from schema.manifest import MANIFEST, TOOL_VERSION, Manifest, repository_of, stream_folder, stream_id
 
 REPORT_SECONDS = 0.2
 AUTHOR_KEY = "GITREEL_AUTHOR_KEY"  # environment variable; never a flag, a parameter or a stored value
@@ -116,7 +117,7 @@ def harvest_repository(
     need_git()
     source = source_of(named, config)
     listed = (*config.opt_out, *opt_out_list(Store(config.warehouse)))
-    by_name = opted_out(source.repo_id, listed)
+    by_name = opted_out(repository_of(source.repo_id), listed)
     if by_name or opted_out(parse_named(named, config).repo_id, listed):
         return _refused(source, config, RULE, anyones=by_name)
     token, waiting = _token_for(source, config, token), Waiting(stop, notify)
@@ -188,7 +189,7 @@ def _writer(present: Present, config: HarvestConfig, licence: str | None) -> Str
     clone, store = present.clone, Store(config.warehouse)
 
     def outdated(stream: Manifest, in_place: bool) -> str:
-        asked = not in_place or clone.repo_id in config.replace
+        asked = not in_place or not {clone.repo_id, repository_of(clone.repo_id)}.isdisjoint(config.replace)
         return growth.outdated(store, stream, present, config.replay, replace=asked)
 
     return StreamWriter(
@@ -269,17 +270,25 @@ def _refused(
     family: str | None = None,
     anyones: bool = False,
 ) -> Outcome:
-    refuse(
-        config.warehouse, source.repo_id, config.replay, rule,
-        source=source.shown, family=family, licence=licence, anyones=anyones,
-    )  # fmt: skip
+    _refuse(config, source.repo_id, rule, source=source.shown, family=family, licence=licence, anyones=anyones)
     return Outcome(repo_id=source.repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
+
+
+def _refuse(config: HarvestConfig, repo_id: str, rule: str, **facts: Any) -> None:
+    """Refuse a repository's film; one that is withdrawn goes in every editor. Raises as `refuse` does."""
+    refuse(config.warehouse, repo_id, config.replay, rule, **facts)
+    store = Store(config.warehouse)
+    for editor in EDITOR_VERSIONS if rule in WITHDRAWN else ():
+        other = stream_id(repository_of(repo_id), editor)
+        if other != repo_id and (stream := load(store, f"{stream_folder(other)}/{MANIFEST}")) is not None:
+            refuse(store, other, stream.config, rule, **facts)
 
 
 def refuse_found(repo_id: str, rule: str, config: HarvestConfig, *, source: str = "") -> Outcome:
     """Register a repository that was found at `source` and is not filmed; 'failed' where that cannot be done."""
+    repo_id = stream_id(repo_id, config.replay.editor)
     try:
-        refuse(config.warehouse, repo_id, config.replay, rule, source=source)
+        _refuse(config, repo_id, rule, source=source)
     except GitreelError as error:  # its stream is being written, say: no reason to film no other one
         return Outcome(repo_id=repo_id, status="failed", reason=str(error))
     return Outcome(repo_id=repo_id, status="refused", reason=rule, drops={f"repository {rule}": 1})
@@ -291,9 +300,10 @@ def parse_named(named: str, config: HarvestConfig) -> Source:
 
 
 def source_of(named: str, config: HarvestConfig) -> Source:
-    """The source that `named` is, under the id that the config gives it. Raises SourceError, ConfigError."""
+    """The source that `named` is, under the id that the config gives its film. Raises SourceError, ConfigError."""
     source, name = parse_named(named, config), config.names.get(named)
-    return source if name is None else source._replace(repo_id=checked_name(name))
+    repository = source.repo_id if name is None else checked_name(name)
+    return source._replace(repo_id=stream_id(repository, config.replay.editor))
 
 
 def check_sources(named: Sequence[str], config: HarvestConfig) -> dict[str, Source]:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from schema.editors import Editor
 from schema.errors import ConfigError
 from schema.folders import real_folder
 from training.analysis.evaluate import evaluate as evaluate_models
@@ -45,6 +46,7 @@ def windows(
     limit: int | None = None,
     split: Split = "train",
     repos: Sequence[str] = (),
+    editor: Editor | None = None,
     max_code_point: int = 256,
 ) -> Iterator[Batch]:
     """The windows of a split, one behind the other in each stream, `batch` at a time: at most `limit` batches.
@@ -52,7 +54,8 @@ def windows(
     Of each batch, cells_BTRC: cell ids (training.model.frame_head says what they mean), int16, or int32 where code
     points past 4,095 are kept; actions_BT: the byte pressed at each screen, int64; phases_BT: what kind of key it is
     (schema.actions.Phase), uint8; step: the batch's number, from 0. `length` is in steps; what is left over at a
-    stream's end is not given, and the last batch may hold fewer windows. `repos`: these repositories alone.
+    stream's end is not given, and the last batch may hold fewer windows. `repos`: these repositories alone; `editor`:
+    film in this editor alone.
 
     Raises ConfigError (no film, no stream of that length), WarehouseError (no such folder), CorruptError,
     SchemaVersionError.
@@ -60,7 +63,7 @@ def windows(
     for name, number in (("length", length), ("batch", batch), ("limit", limit)):
         if number is not None and number < 1:
             raise ConfigError(f"{name} {number}: at least 1")
-    reader = FilmReader(Warehouse(shards, repos), max_code_point)
+    reader = FilmReader(Warehouse(shards, repos, editor), max_code_point)
     places = consecutive_places(reader, split, length)
     return islice(_batches(reader, places, length, batch), limit)
 
@@ -102,12 +105,15 @@ class FittedRun:
         split: Split = "validation",
         window: int | None = None,
         count: int = 64,
+        editor: Editor | None = None,
     ) -> dict[str, Any]:
         """Every table of `python -m training.evaluate`, on `count` windows of `window` steps of held-out film.
 
-        The film and the window are by default those of training. Raises ConfigError, WarehouseError, CorruptError.
+        The film, its editor and the window are by default those of training.
+        Raises ConfigError, WarehouseError, CorruptError.
         """
-        reader = open_film(self.models, str(shards or self.settings["shards"]), self.settings["repo"])
+        editor = editor or self.settings.get("editor")
+        reader = open_film(self.models, str(shards or self.settings["shards"]), self.settings["repo"], editor)
         trained = int(self.settings["window"])
         return evaluate_models(self.models, reader, split, window or trained, count, trained)
 
@@ -119,12 +125,13 @@ def evaluate(
     split: Split = "validation",
     window: int | None = None,
     count: int = 64,
+    editor: Editor | None = None,
 ) -> dict[str, float]:
     """The mean loss of each model of a run, nats a key, on held-out film: {"lstm": 2.71, "frame_only": 2.93}.
 
     Arguments, errors and the losses by place, phase and lag: FittedRun.tables.
     """
-    found = run.tables(shards, split=split, window=window, count=count)
+    found = run.tables(shards, split=split, window=window, count=count, editor=editor)
     return {name: model["loss"] for name, model in found["models"].items()}
 
 

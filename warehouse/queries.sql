@@ -26,7 +26,7 @@ SELECT s.repo_id, s.stream_step, action_name(s.action) AS key, phase_name(s.phas
 FROM steps s JOIN episodes e USING (repo_id, episode) JOIN repositories r USING (repo_id)
 ORDER BY s.repo_id, s.stream_step LIMIT 10;
 
--- Files as vim opened them (a content is stored once in a stream, forks may hold the same one)
+-- Files as they were opened (a content is stored once in a stream, forks may hold the same one)
 SELECT DISTINCT ON (o.blob) e.repo_id, e.episode, o.path, b.size, left(b.content::VARCHAR, 40) AS starts_with
 FROM (SELECT repo_id, episode, unnest(opened) AS o FROM episodes) e JOIN blobs b ON b.blob = o.blob
 ORDER BY ALL LIMIT 5;

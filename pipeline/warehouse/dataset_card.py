@@ -42,9 +42,9 @@ NATURE = """## How this differs from recorded keystrokes
 The edits are real; the typing is synthetic. Each commit is replayed as one developer at one terminal would have typed
 it: top to bottom through the changed lines of each file, without pauses, mistakes, searches or reading. Order inside a
 commit, the choice of commands and the absence of timing come from the script, not from a person. What is real: the
-text, the order of commits, which lines change together, and the subjects. The frames are those of real `bash` and `vim`
-(see gitreel's fidelity benchmark), so that a policy learned here can act in a real terminal. *When* or *how hesitantly*
-people type cannot be learned from it."""
+text, the order of commits, which lines change together, and the subjects. The frames are those of real `bash`, `vim`
+and `nano` (see gitreel's fidelity benchmark), so that a policy learned here can act in a real terminal. *When* or *how
+hesitantly* people type cannot be learned from it."""
 
 
 def card(store: Store) -> str:

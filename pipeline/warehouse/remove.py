@@ -32,14 +32,14 @@ def remove(store: Store, names: Iterable[str], *, future: bool = False) -> Remov
     streams = list(manifests(store))
     if not future:
         for name in wanted:
-            if name.lower() not in known and not any(opted_out(stream.repo_id, [name]) for stream in streams):
+            if name.lower() not in known and not any(opted_out(stream.repository_id, [name]) for stream in streams):
                 raise _slip(store, name, [stream.repo_id for stream in streams])
     new = [name for name in dict.fromkeys(wanted) if name.lower() not in known]
     if new:
         before = store.read(OPT_OUT) if store.exists(OPT_OUT) else b""
         separator = b"" if not before or before.endswith(b"\n") else b"\n"
         store.write(OPT_OUT, before + separator + "".join(f"{name}\n" for name in new).encode())
-    gone = [stream for stream in streams if stream.shards and opted_out(stream.repo_id, wanted)]
+    gone = [stream for stream in streams if stream.shards and opted_out(stream.repository_id, wanted)]
     for stream in gone:
         refuse(
             store, stream.repo_id, stream.config, RULE,

@@ -42,15 +42,18 @@ def natural_split(family: str) -> str:
 
 
 def duplicates(streams: Sequence[Manifest], first_commit: Mapping[str, datetime | None]) -> dict[str, str]:
-    """repo_id -> canonical repo_id, for every member of a family but the canonical one, streams without steps apart."""
-    canonical: dict[str, str] = {}
+    """repo_id -> canonical repo_id, for every member of a family but the canonical one, streams without steps apart.
+
+    Film of one history in two editors is no duplicate: each editor has a canonical member.
+    """
+    canonical: dict[tuple[str, str], str] = {}
     ordered = sorted(
         (s for s in streams if s.steps),
         key=lambda s: (first_commit.get(s.repo_id) or _LATE, s.repo_id),
     )
     found = {}
     for stream in ordered:
-        first = canonical.setdefault(family_of(stream), stream.repo_id)
+        first = canonical.setdefault((family_of(stream), stream.config.editor), stream.repo_id)
         if first != stream.repo_id:
             found[stream.repo_id] = first
     return found

@@ -25,8 +25,8 @@ QUESTIONS = {
                sum(open)::BIGINT AS open_shards, string_agg(DISTINCT versions, ', ') AS versions
         FROM (SELECT rows, cols, path, any_value(bytes) AS bytes, sum(steps) AS steps, count(*) AS shards,
                      count(*) FILTER (NOT closed) AS open,
-                     any_value('schema ' || schema_version || ', gitreel ' || tool_version || ', vim ' || vim_version)
-                         AS versions
+                     any_value('schema ' || schema_version || ', gitreel ' || tool_version || ', ' || editor || ' '
+                               || editor_version) AS versions
               FROM shards GROUP BY rows, cols, path)
         GROUP BY ALL ORDER BY steps DESC""",
     "Files on disk": """

@@ -1,7 +1,7 @@
 """Screens as the escape sequences that draw them, and nothing else: cells can hold no control character.
 
-Whatever a repository contains, vim has already shown it as `^X` or `<xx>`; `paint` refuses to pass on anything that
-a terminal could take for a command.
+Whatever a repository contains, the editor has already shown it as `^X` or `<xx>`; `paint` refuses to pass on anything
+that a terminal could take for a command.
 """
 
 import unicodedata

@@ -81,8 +81,12 @@ def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path | str) -> 
         return which, 0
     if re.fullmatch(r"[0-9a-f]{4,64}", which):
         found = db.execute(
-            'SELECT repo_id, episode FROM episodes WHERE starts_with("commit", ?) ORDER BY ALL LIMIT 2', [which]
+            'SELECT repo_id, episode, "commit" FROM episodes WHERE starts_with("commit", ?) ORDER BY ALL LIMIT 2',
+            [which],
         ).fetchall()
+        if len({commit for _, _, commit in found}) == 1 < len(found):
+            films = " and ".join(f"{repo_id}:{episode}" for repo_id, episode, _ in found)
+            raise WarehouseError(f"{which}: {films} film this commit; name one of them")
         if len(found) > 1:
             raise WarehouseError(f"{which}: more than one commit begins so; give more digits of it")
         if found:

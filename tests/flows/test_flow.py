@@ -116,6 +116,18 @@ def test_a_config_beside_other_parameters_keeps_them(monkeypatch):
     assert (config.warehouse, config.replay.rows, config.replay.cols) == ("/its/own", 12, 160)
 
 
+def test_the_editor_is_a_parameter_and_a_config_that_names_one_wins():
+    assert harvest_config(None, "w", "24x80").replay.editor == "vim"
+    replay = harvest_config(None, "w", "24x80", "nano", "arrows").replay
+    assert (replay.editor, replay.motion) == ("nano", "arrows")
+    for editor in ("vim", "nano"):
+        own = HarvestConfig.model_validate({"replay": {"editor": editor}})
+        assert harvest_config(own, "w", "24x80", "nano").replay.editor == editor
+    parameters = harvest_local.parameters.properties
+    assert parameters["editor"]["enum"] == ["vim", "nano"]
+    assert parameters["motion"]["default"] == "jumps"
+
+
 def test_licences_and_owners_hold_for_the_query_and_the_harvest():
     query, config = agreed(
         GitHubQuery.model_validate({"licences": ["GPL-3.0"], "opt_out": ["a"]}),

@@ -37,6 +37,15 @@ def test_flags_become_a_config():
     assert "MIT" in config.licences
 
 
+def test_the_editor_and_its_motion_are_flags():
+    assert configured(flags()).replay.editor == "vim"
+    config = configured(flags("--editor", "nano", "--motion", "arrows"))
+    assert (config.replay.editor, config.replay.motion) == ("nano", "arrows")
+    assert configured(flags("--set", "editor=nano")).replay.editor == "nano"
+    with pytest.raises(ConfigError, match="motion=arrows: vim is not moved by arrow keys alone; add editor=nano"):
+        configured(flags("--motion", "arrows"))
+
+
 def test_names_belong_to_the_repository_before_them():
     given = (
         "--repo",

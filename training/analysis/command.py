@@ -16,8 +16,9 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from schema.editors import Editor
 from schema.errors import ConfigError, clear_errors
 from schema.folders import real_folder
 from training.analysis.adapting import AdaptConfig
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("runs", nargs="*", type=Path, default=[LATEST], help=f"folders of finished runs ({LATEST})")
     parser.add_argument("--shards", help="the warehouse; the first run's by default")
+    parser.add_argument("--editor", choices=get_args(Editor), help="film in this editor alone; the run's by default")
     parser.add_argument("--split", choices=["train", "validation", "test"], default="validation")
     parser.add_argument("--window", type=int, help="steps; the first run's by default")
     parser.add_argument("--windows", type=int, default=64, help="windows at most")
@@ -96,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
     models, settings = load_runs(options.runs)
-    reader = open_film(models, options.shards or settings["shards"], settings["repo"])
+    editor = options.editor or settings.get("editor")
+    reader = open_film(models, options.shards or settings["shards"], settings["repo"], editor)
     window = options.window or settings["window"]
     if window < 1 or options.windows < 1:
         raise ConfigError("--window and --windows: at least 1")

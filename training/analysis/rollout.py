@@ -38,8 +38,8 @@ SHORT_RUN = (
 class RolloutEpisode(NamedTuple):
     """A recorded episode: where it starts, what was typed, and the screen it ends on.
 
-    `key_before`: the key pressed just before the first, if any. `files`: what vim may open, by path as stored; None for
-    a file that does not exist yet.
+    `key_before`: the key pressed just before the first, if any. `files`: what the editor may open, by path as stored;
+    None for a file that does not exist yet.
     """
 
     stream: int
@@ -111,7 +111,7 @@ def _final_screen(row: dict[str, Any]) -> Screen:
 
 
 def start_terminal(geometry: Geometry, episode: RolloutEpisode) -> TerminalEnv:
-    """The terminal where the episode begins; its vim opens the episode's files alone."""
+    """The terminal where the episode begins; its editor opens the episode's files alone."""
     return TerminalEnv(*geometry, files=episode.files, start=episode.start, closed=True)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from schema.actions import VOCABULARY
+from schema.editors import Editor
 from schema.errors import ConfigError
 from schema.folders import real_folder
 from schema.geometry import Geometry
@@ -52,9 +53,14 @@ def _unfinished(folder: Path) -> str:
     return f"no finished run; train one: python -m training.fit{named}"
 
 
-def open_film(models: Mapping[str, FrameModel], shards: str, repos: Sequence[str] = ()) -> FilmReader:
-    """The film that all the models read, keys unmerged. Raises ConfigError (another size, tokens), and Warehouse's."""
-    warehouse = Warehouse(shards, repos)
+def open_film(
+    models: Mapping[str, FrameModel], shards: str, repos: Sequence[str] = (), editor: Editor | None = None
+) -> FilmReader:
+    """The film that all the models read, keys unmerged, in `editor` alone where one is named.
+
+    Raises ConfigError (another size, tokens), and Warehouse's.
+    """
+    warehouse = Warehouse(shards, repos, editor)
     for name, model in models.items():
         size = Geometry(model.config.rows, model.config.cols)
         if warehouse.geometry != size:

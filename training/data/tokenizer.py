@@ -3,8 +3,9 @@
     tokenizer = Tokenizer.fit(keys, size=1024)
     ids, starts = tokenizer.encode(b"import os")
 
-Ids 0-255 are the bytes themselves. Longer tokens are runs of printable keys that byte-pair encoding found frequent;
-control keys are never merged, so that every change of mode keeps a frame of its own.
+Ids 0-255 are the bytes themselves. Longer tokens are runs of printable keys that byte-pair encoding found frequent, and
+runs of one arrow key, which nano's film is full of; other control keys are never merged, so that every change of mode
+keeps a frame of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy.typing as npt
 from schema.errors import ConfigError
 from training.files import write_atomically
 
-_RUNS = re.compile(rb"[^\x00-\x20\x7f]+ ?|[\x00-\x20\x7f]")
+# ^B ^F ^N ^P move nano's cursor; vim's film has no two of one of them side by side
+_RUNS = re.compile(rb"[^\x00-\x20\x7f]+ ?|\x02+|\x06+|\x0e+|\x10+|[\x00-\x20\x7f]")
 LONGEST = 24  # keys of the longest token
 
 
@@ -44,7 +46,7 @@ class Tokenizer:
 
     @classmethod
     def fit(cls, keys: Iterable[bytes], size: int) -> Tokenizer:
-        """Byte-pair encoding of the printable runs of `keys`, up to `size` tokens."""
+        """Byte-pair encoding of the printable runs and the arrow runs of `keys`, up to `size` tokens."""
         if size < 256:
             raise ConfigError(f"--tokens {size}: at least 256, one for every byte; 0 for plain bytes")
         from tokenizers import Tokenizer as Bpe

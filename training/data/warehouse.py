@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from schema.actions import Phase
 from schema.bucket import S3Files, s3_filesystem
 from schema.columns import arrow_schema
+from schema.editors import Editor
 from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.geometry import Geometry, Style
 from schema.manifest import MANIFEST, Manifest, parse_manifest
@@ -41,7 +42,10 @@ class RowGroup(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """One repository's film. `split` is None where `actions.db` does not know it; `digest` identifies the film."""
+    """One repository's film in one editor.
+
+    `split` is None where `actions.db` does not know it; `digest` identifies the film.
+    """
 
     repo_id: str
     split: str | None
@@ -49,15 +53,17 @@ class Stream(NamedTuple):
     groups: tuple[RowGroup, ...]
     steps: int
     digest: str
+    editor: Editor = "vim"
 
 
 class Warehouse:
-    """Reads which files a warehouse has; `only` these repositories, if any are named.
+    """Reads which files a warehouse has: of `only` these repositories, if any are named, and of film in `editor`.
 
+    With an editor a repository is named as such (pallets/click), or by its film's id (pallets/click@nano).
     Raises WarehouseError (no folder), ConfigError (no shards), CorruptError, SchemaVersionError.
     """
 
-    def __init__(self, root: str | Path, only: Sequence[str] = ()) -> None:
+    def __init__(self, root: str | Path, only: Sequence[str] = (), editor: Editor | None = None) -> None:
         self.root = str(root).rstrip("/")
         self.verify = f"run: python -m pipeline.warehouse verify {self.root}"
         try:
@@ -76,8 +82,10 @@ class Warehouse:
         self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
         self.episodes = self.bytes = self.steps = 0  # of the streams kept
         streams = []
+        filmed = set[str]()
         for manifest in self._manifests():
-            if only and manifest.repo_id not in only:
+            names = {manifest.repo_id, manifest.repository_id} if editor else {manifest.repo_id}
+            if editor not in (None, manifest.config.editor) or (only and names.isdisjoint(only)):
                 continue
             row = known.get(manifest.repo_id, {})
             if row.get("duplicate_of"):
@@ -86,16 +94,16 @@ class Warehouse:
             stream = self._stream(manifest, row.get("split"))
             if stream.steps:
                 streams.append(stream)
+                filmed |= names
                 self.steps += stream.steps
                 self.episodes += sum(shard.filmed for shard in manifest.shards)
                 self.bytes += sum(ref.bytes for shard in manifest.shards if (ref := shard.files.get("steps")))
-        missing = set(only) - {stream.repo_id for stream in streams}
-        if missing:
-            raise ConfigError(
-                f"{self.root}: no film of {', '.join(sorted(missing))}; {HARVEST} --warehouse {self.root}"
-            )
+        harvest = f"{HARVEST} --warehouse {self.root}" + (f" --editor {editor}" if editor else "")
+        where = f" in {editor}" if editor else ""
+        if missing := set(only) - filmed:
+            raise ConfigError(f"{self.root}: no film of {', '.join(sorted(missing))}{where}; {harvest}")
         if not streams:
-            raise ConfigError(f"{self.root}: no shards; {HARVEST} --warehouse {self.root}")
+            raise ConfigError(f"{self.root}: no shards{where}; {harvest}")
         self.streams: tuple[Stream, ...] = tuple(streams)
         self.geometry = self._one_geometry()
 
@@ -210,7 +218,8 @@ class Warehouse:
                 raise CorruptError(f"{self.root}/{ref.path}: steps missing; {self.verify}")
         steps = sum(group.steps for group in groups)
         size = manifest.config.geometry
-        return Stream(manifest.repo_id, split, size, tuple(groups), steps, digest.hexdigest()[:12])
+        editor = manifest.config.editor
+        return Stream(manifest.repo_id, split, size, tuple(groups), steps, digest.hexdigest()[:12], editor)
 
     def _check_geometry(self, file: pq.ParquetFile, path: str, size: Geometry) -> None:
         """A shard of another size would be padded or cut without a word. Raises CorruptError."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, field_serializer, model_validator
 
 from schema.config import FrozenModel, complaints
+from schema.editors import Editor
 from schema.errors import ConfigError
 
 # model settings that come from elsewhere
@@ -48,6 +49,7 @@ class FitConfig(FrozenModel):
 
     shards: str = Field("warehouse", min_length=1, description="the warehouse: a folder or a URL")
     repo: tuple[str, ...] = Field((), description="train on these repositories alone; repeatable")
+    editor: Editor | None = Field(None, description="train on film in this editor alone: vim or nano")
     run: str | None = Field(
         None, min_length=1, description="folder for everything this run writes; by default a new one, runs/DATE"
     )

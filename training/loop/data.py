@@ -80,7 +80,7 @@ def open_data(config: FitConfig, process: Process, saved_tokenizer: Path | None 
     `saved_tokenizer`: a resumed run's own. Raises ConfigError where there is too little film, and what reading a
     warehouse raises.
     """
-    warehouse = Warehouse(config.shards, config.repo)
+    warehouse = Warehouse(config.shards, config.repo, config.editor)
     points, cache = int(config.model.get("max_code_point", 256)), config.cache_megabytes << 20
     reader = FilmReader(warehouse, points, cache)
     if config.tokens:

@@ -35,6 +35,15 @@ def test_longest_match_is_greedy_and_keeps_control_keys_single() -> None:
     assert any(len(t) > 2 for t in fitted.tokens)
 
 
+def test_runs_of_one_arrow_key_become_tokens_and_no_other_control_keys() -> None:
+    film = b"\x0e\x0e\x0e\x0e\x06\x06\x05\x05x\x04\x04\x04\x04\x02\x02\x10\x10\x10" * 50
+    fitted = Tokenizer.fit([film], 300)
+    longer = {token for token in fitted.tokens if len(token) > 1}
+    assert {b"\x0e\x0e\x0e\x0e", b"\x06\x06", b"\x02\x02", b"\x10\x10\x10"} <= longer
+    assert all(len(set(token)) == 1 and token[0] in b"\x02\x06\x0e\x10" for token in longer)
+    assert fitted.decode(fitted.encode(film)[0]) == film
+
+
 def test_a_tokenizer_file_is_read_back(tmp_path: Path) -> None:
     tokenizer = Tokenizer([*(bytes([b]) for b in range(256)), b"caf\xc3\xa9"])
     tokenizer.save(tmp_path / "t.jsonl")
