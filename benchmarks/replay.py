@@ -2,8 +2,9 @@
 
     python -m benchmarks.replay --repo PATH                 both sizes, a few minutes
     python -m benchmarks.replay --repo PATH --quick --json  one size, within a minute
+    python -m benchmarks.replay --repo PATH --editor nano   in nano
 
-Peers, synchronised key by key: the real vim, bash and git with pyte and the whole screen read out of it after each
+Peers, synchronised key by key: the real editor, bash and git with pyte and the whole screen read out of it after each
 key; the same with only the rows that changed read out; the same with the output drained and not decoded. Ours, on one
 thread: keys -> film (row numbers and a dictionary of rows, what is stored); keys -> film -> full grids of code points
 and styles; and the whole path, commit -> keys -> film -> Parquet. Peers and ours take turns, and the best round of each
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.oracle.machine import Oracle, OracleError
+from benchmarks.oracle.machine import EDITORS, Oracle, OracleError
 from benchmarks.report import finish, header, parser, table
 from pipeline.film.frames import Film, RowTable
 from pipeline.git.checkout import make_scratch
@@ -136,9 +137,9 @@ def whole(repo: Path, config: ReplayConfig, commits: int) -> tuple[float, int]:
         return time.perf_counter() - started, manifest.steps
 
 
-def measure(repo: Path, geometry: Geometry, options: "Options") -> dict[str, float]:
+def measure(repo: Path, config: ReplayConfig, options: "Options") -> dict[str, float]:
     """Frames a second of every way, best of the rounds."""
-    config = ReplayConfig(rows=geometry.rows, cols=geometry.cols)
+    geometry, editor = config.geometry, config.editor
     first = options.first if options.first is not None else len(order(repo)) // 3
     sample = take_sample(repo, config, first, options.keys)
     print(
@@ -152,11 +153,11 @@ def measure(repo: Path, geometry: Geometry, options: "Options") -> dict[str, flo
         best[name] = max(best.get(name, 0.0), frames / seconds)
 
     for _ in range(options.rounds):
-        note("vim + pyte, screen read out", sample.keys, real(repo, sample, geometry, "all"))
+        note(f"{editor} + pyte, screen read out", sample.keys, real(repo, sample, geometry, "all"))
         note("keys -> film", *film(sample.scripts, geometry, grids=False)[::-1])
-        note("vim + pyte, changed rows", sample.keys, real(repo, sample, geometry, "dirty"))
+        note(f"{editor} + pyte, changed rows", sample.keys, real(repo, sample, geometry, "dirty"))
         note("keys -> film -> grids", *film(sample.scripts, geometry, grids=True)[::-1])
-        note("vim, not decoded", sample.keys, real(repo, sample, geometry, "none"))
+        note(f"{editor}, not decoded", sample.keys, real(repo, sample, geometry, "none"))
         seconds, steps = whole(repo, config, options.commits)
         note("commit -> keys -> film -> Parquet", steps, seconds)
     return best
@@ -201,19 +202,31 @@ def main() -> int:
     flags.add_argument("--repo", type=Path, default=Path("."), help="a repository with its whole history")
     flags.add_argument("--first", type=int, help="ordinal of the first commit (default: a third in)")
     flags.add_argument("--profile", action="store_true", help="also show where the whole path's time goes")
+    flags.add_argument("--editor", choices=EDITORS, default="vim")
+    flags.add_argument("--motion", choices=("jumps", "arrows"), default="jumps", help="how nano's cursor goes")
     chosen = flags.parse_args()
     options = Options(chosen.first, 3_000, 150, 1) if chosen.quick else Options(chosen.first, 8_000, 600, 3)
     sizes = [Geometry(24, 80)] if chosen.quick else [Geometry(24, 80), Geometry(48, 160)]
     figures: dict[str, object] = {}
     print(
         header(
-            "benchmarks.replay", ["pyte", "pyarrow", "numpy", "rapidfuzz"], repo=chosen.repo.name, rounds=options.rounds
+            "benchmarks.replay",
+            ["pyte", "pyarrow", "numpy", "rapidfuzz"],
+            repo=chosen.repo.name,
+            rounds=options.rounds,
+            editor=chosen.editor,
+            motion=chosen.motion,
         )
     )
     try:
         for geometry in sizes:
-            best = measure(chosen.repo, geometry, options)
-            peers = ["vim + pyte, screen read out", "vim + pyte, changed rows", "vim, not decoded"]
+            config = ReplayConfig(rows=geometry.rows, cols=geometry.cols, editor=chosen.editor, motion=chosen.motion)
+            best = measure(chosen.repo, config, options)
+            peers = [
+                f"{config.editor} + pyte, screen read out",
+                f"{config.editor} + pyte, changed rows",
+                f"{config.editor}, not decoded",
+            ]
             rows = [[name, best[name], *(best[name] / best[peer] for peer in peers)] for name in best]
             print(table(["way", "frames/s", *(f"x {peer}" for peer in peers)], rows), flush=True)
             peer = best[peers[0]]
@@ -227,7 +240,9 @@ def main() -> int:
             }
         if chosen.profile:
             print(f"\nWhere the whole path's time goes, {sizes[0]}:")
-            print(profile(chosen.repo, ReplayConfig(rows=sizes[0].rows, cols=sizes[0].cols), options.commits))
+            rows, cols = sizes[0]
+            config = ReplayConfig(rows=rows, cols=cols, editor=chosen.editor, motion=chosen.motion)
+            print(profile(chosen.repo, config, options.commits))
     except (GitreelError, OracleError) as error:
         print(f"gitreel: {error}", file=sys.stderr)
         return 2
