@@ -86,19 +86,19 @@ class Workspace:
 
 
 def write_script(commit: Commit, workspace: Workspace, undrawn: Collection[bytes] = ()) -> Script:
-    """The score of one commit, played where `desk.tree` stands; the caller then sets `desk.tree` to the commit's.
+    """The script of one commit, for a folder that holds `workspace.tree`, which the caller then sets to the commit's.
 
     `undrawn` are paths of files that the terminal model cannot show in the editor: they come by checkout.
     Raises SkippedCommit for a commit to be stepped over, SourceError when git cannot read on.
     """
     subject = subject_line(commit.subject, mask=workspace.config.mask_emails)
     _refuse(commit, workspace, subject)
-    told = _ScriptWriter(commit, workspace, undrawn)
-    told.arrive()
-    told.rearrange()
-    told.edit()
-    told.commit(subject)
-    return told.script(subject)
+    writer = _ScriptWriter(commit, workspace, undrawn)
+    writer.arrive()
+    writer.rearrange()
+    writer.edit()
+    writer.commit(subject)
+    return writer.script(subject)
 
 
 def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
@@ -132,7 +132,7 @@ class _ScriptWriter:
     """The keys of one commit as they grow."""
 
     def __init__(self, commit: Commit, workspace: Workspace, undrawn: Collection[bytes]) -> None:
-        self.story = commit
+        self.source = commit
         self.workspace = workspace
         self.undrawn = undrawn
         self.sha = commit.sha[:SHA_DIGITS].encode()
@@ -142,7 +142,7 @@ class _ScriptWriter:
         self.lines = self.lines_typed = 0
         self.gone: set[bytes] = set()  # paths of the parent's tree that are no longer in the folder
         self.added: list[bytes] = []  # paths moved into place
-        self.choices: list[Selection] = []
+        self.selections: list[Selection] = []
         self.modes: list[FileChange] = []  # moved as they are, but to another mode
 
     def type(self, *lines: bytes) -> None:
@@ -152,7 +152,7 @@ class _ScriptWriter:
 
     def arrive(self) -> None:
         """Bring the folder to the parent's tree."""
-        commit, tree = self.story, self.workspace.tree
+        commit, tree = self.source, self.workspace.tree
         if commit.parent_tree.oid == (tree or empty_tree(len(commit.sha))):
             return
         if commit.parent is None:
@@ -161,69 +161,69 @@ class _ScriptWriter:
             self.type(b"git checkout -q " + commit.parent[:SHA_DIGITS].encode())
 
     def rearrange(self) -> None:
-        """Remove, move, make folders."""
+        """Remove, rename, make folders."""
         selector = self.workspace.selector
-        moves, rest = find_renames(self.story, selector)
+        renames, rest = find_renames(self.source, selector)
         removed = [c for c in rest if c.old_mode and _removed_first(c)]
-        self.choices = [selector.choose(change, self.story.tree) for change in rest] + [
-            m.edited for m in moves if m.edited
+        self.selections = [selector.choose(change, self.source.tree) for change in rest] + [
+            rename.edited for rename in renames if rename.edited
         ]
-        self.choices.sort(key=lambda choice: choice.change.path)
-        for number, choice in enumerate(self.choices):
-            if choice.keys is not None and choice.change.path in self.undrawn:
-                self.choices[number] = choice._replace(reason=choice.reason or "unsupported-key", keys=None)
+        self.selections.sort(key=lambda selection: selection.change.path)
+        for number, selection in enumerate(self.selections):
+            if selection.keys is not None and selection.change.path in self.undrawn:
+                self.selections[number] = selection._replace(reason=selection.reason or "unsupported-key", keys=None)
         self.type(*command_lines(b"git rm -q ", (c.path for c in removed if c.old_mode != GITLINK)))
         self.gone.update(c.path for c in removed)
         for change in removed:
             if change.old_mode == GITLINK:
                 self._remove_gitlink(change.path)
-        self.type(*command_lines(b"rm ", (c.change.path for c in self.choices if self._replaced(c))))
-        self.make_folders(move.target.path for move in moves)
-        for move in moves:
-            self.type(b"git mv " + operands([move.source.path, move.target.path]))
-        self.gone.update(move.source.path for move in moves)
-        self.added += [move.target.path for move in moves]
-        emptied = dict.fromkeys(folder_of(move.source.path) for move in moves)
+        self.type(*command_lines(b"rm ", (c.change.path for c in self.selections if self._replaced(c))))
+        self.make_folders(rename.target.path for rename in renames)
+        for rename in renames:
+            self.type(b"git mv " + operands([rename.source.path, rename.target.path]))
+        self.gone.update(rename.source.path for rename in renames)
+        self.added += [rename.target.path for rename in renames]
+        emptied = dict.fromkeys(folder_of(rename.source.path) for rename in renames)
         left = [folder for folder in emptied if folder and not self.alive(folder)]
         self.type(*command_lines(b"rmdir -p --ignore-fail-on-non-empty ", _deepest(left)))
-        exact = [move for move in moves if not move.edited]
+        exact = [rename for rename in renames if not rename.edited]
         self.modes = [m.target for m in exact if m.source.old_mode != m.target.new_mode]
 
     def edit(self) -> None:
         """Links, files and modes; what is not typed comes by checkout."""
-        written = [c for c in self.choices if not c.reason or c.keys is not None]
+        written = [c for c in self.selections if not c.reason or c.keys is not None]
         added = [c.change.path for c in written if c.change.new and not c.change.old]
         self.make_folders(added)
-        for choice in self.choices:
-            if choice.target is not None:
-                self.type(b"ln -sfn " + operands([choice.target, choice.change.path]))
-        for number, choice in enumerate(self.choices):
-            if choice.keys is not None:
-                self.choices[number] = self._type_file(choice)
-        typed = [c.change for c in self.choices if not c.reason and c.change.new]
+        for selection in self.selections:
+            if selection.target is not None:
+                self.type(b"ln -sfn " + operands([selection.target, selection.change.path]))
+        for number, selection in enumerate(self.selections):
+            if selection.keys is not None:
+                self.selections[number] = self._type_file(selection)
+        typed = [c.change for c in self.selections if not c.reason and c.change.new]
         typed += self.modes
         for mode, letter in ((EXECUTABLE, b"+x"), (REGULAR, b"-x")):
             before = REGULAR if mode == EXECUTABLE else EXECUTABLE
             paths = [c.path for c in typed if c.new_mode == mode and self._mode_now(c) == before]
             self.type(*command_lines(b"chmod " + letter + b" ", paths))
-        for choice in self.choices:
-            self.lines += choice.lines
-            if choice.reason:
-                self.drops.append((choice.change.path, choice.reason))
-            if choice.keys is not None:
-                self.lines_typed += choice.lines_typed
-            elif not choice.reason:
-                self.lines_typed += choice.lines
+        for selection in self.selections:
+            self.lines += selection.lines
+            if selection.reason:
+                self.drops.append((selection.change.path, selection.reason))
+            if selection.keys is not None:
+                self.lines_typed += selection.lines_typed
+            elif not selection.reason:
+                self.lines_typed += selection.lines
         fetched = [path for path, _ in self.drops]
         self.type(*command_lines(b"git checkout -q " + self.sha + b" -- ", fetched, dashes=False))
 
     def commit(self, subject: str) -> None:
         """Record it."""
-        self.type(commit_line(subject, changes=bool(self.story.changes)))
+        self.type(commit_line(subject, changes=bool(self.source.changes)))
 
     def script(self, subject: str) -> Script:
         """What was typed. Raises SkippedCommit when the shell's part alone is too long."""
-        files = len(self.story.changes)
+        files = len(self.source.changes)
         in_editor = sum(file.stop - file.start for file in self.opened)
         if len(self.keys) - in_editor > self.workspace.config.max_episode_keys:
             raise SkippedCommit("episode-too-long", self.lines)
@@ -238,32 +238,32 @@ class _ScriptWriter:
             subject,
         )
 
-    def _type_file(self, choice: Selection) -> Selection:
+    def _type_file(self, selection: Selection) -> Selection:
         """Open, edit, save and leave; by checkout instead if the episode would get too long."""
-        assert choice.keys is not None
-        change = choice.change
+        assert selection.keys is not None
+        change = selection.change
         typing = typist(self.workspace.config)
         line = typing.program + b" " + operands([change.path]) + b"\r"
-        section = choice.keys + typing.save_and_leave
+        section = selection.keys + typing.save_and_leave
         if len(self.keys) + len(line) + len(section) > self.workspace.config.max_episode_keys:
-            return choice._replace(reason=choice.reason or "episode-too-long", keys=None)
+            return selection._replace(reason=selection.reason or "episode-too-long", keys=None)
         start = len(self.keys) + len(line)
         self.keys += line + section
-        blob = change.old.oid if change.old and choice.old is not None else None
-        if choice.masked and choice.old is not None:
-            blob = blob_id(choice.old, len(self.story.sha))
-        self.opened.append(OpenedFile(change.path, blob, choice.old, start, len(self.keys), choice.masked))
-        return choice
+        blob = change.old.oid if change.old and selection.old is not None else None
+        if selection.masked and selection.old is not None:
+            blob = blob_id(selection.old, len(self.source.sha))
+        self.opened.append(OpenedFile(change.path, blob, selection.old, start, len(self.keys), selection.masked))
+        return selection
 
-    def _replaced(self, choice: Selection) -> bool:
+    def _replaced(self, selection: Selection) -> bool:
         """Whether what was there is removed first: editors follow a link, `ln` refuses to link a file to itself."""
-        old_mode, target = choice.change.old_mode, choice.target
+        old_mode, target = selection.change.old_mode, selection.target
         if target is None or old_mode not in (REGULAR, EXECUTABLE):
-            return choice.keys is not None and old_mode == SYMLINK
+            return selection.keys is not None and old_mode == SYMLINK
         seen = normpath(target)  # `ln` looks from the top folder
-        if seen == choice.change.path:
+        if seen == selection.change.path:
             return True
-        return self.story.parent_tree.meets_link(seen)
+        return self.source.parent_tree.meets_link(seen)
 
     def make_folders(self, paths: Iterable[bytes]) -> None:
         """`mkdir -p` for the folders of `paths` that are not there."""
@@ -276,7 +276,7 @@ class _ScriptWriter:
         inside = folder + b"/"
         if any(path.startswith(inside) for path in self.added):
             return True
-        return self.story.parent_tree.keeps(folder, self.gone)
+        return self.source.parent_tree.keeps(folder, self.gone)
 
     def _remove_gitlink(self, path: bytes) -> None:
         """Git would edit .gitmodules too, so only the index entry and the empty folder go."""
