@@ -1,7 +1,7 @@
 # Everything from a fresh machine with Python 3.11+, git and make. `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint figures clean
+.PHONY: help demo test lint figures picture clean
 PYTHON ?= python3
 REPO ?= .
 BASE := .venv/base-installed
@@ -37,6 +37,10 @@ lint: $(ENV)  ## ruff, mypy --strict, import-linter
 
 figures: $(BASE)  ## redraw every figure from its committed CSV, offline
 	@.venv/bin/python -m figures
+
+# A commit of this repository, so that anybody with its history gets the same picture.
+picture: $(BASE)  ## film README's moving picture anew (figures/watch.gif)
+	@.venv/bin/python -m pipeline.watch --repo . --name gitreel --commit 62b0288 --gif figures/watch.gif --seconds 12 --colour
 
 clean:  ## remove what was built: .venv, runs, the warehouse's data, caches
 	@rm -rf .venv runs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -23,11 +23,11 @@ from typing import Any
 from pipeline.example import make_example
 from pipeline.git.repository import open_repository
 from pipeline.pool import interruption
-from pipeline.watch.ansi import safe
 from pipeline.watch.recording import RecordedStep, find_recording, screens
 from schema.actions import action_name
 from schema.errors import SourceError, clear_errors
 from schema.folders import make_dated_folder
+from schema.screen import safe
 
 RUNS, PREFIX = Path("runs"), "demo-"
 # Weights trained on seven other repositories: two minutes are too few for a model that begins with nothing.

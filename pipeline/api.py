@@ -8,7 +8,7 @@ from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.shards.store import Store
 from pipeline.terminal.env import TerminalEnv
 from pipeline.warehouse.build import build
-from pipeline.watch.recording import Chapter, Recording, find_recording, screens
+from pipeline.watch.recording import Chapter, StoredRecording, find_recording, screens
 from schema.config import ReplayConfig
 from schema.geometry import Geometry
 from schema.screen import Screen
@@ -41,7 +41,7 @@ class RecordedEpisode:
     Iterating gives (screen before the key, key) for each of its `len()` steps, any number of times.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: StoredRecording) -> None:
         self._recording = recording
 
     @property
@@ -68,15 +68,14 @@ class RecordedEpisode:
         return self._chapter.steps
 
     def __iter__(self) -> Iterator[tuple[Screen, int]]:
-        for screen, action, _ in screens(self._recording):
-            if action >= 0:
-                yield screen, action
+        for step in screens(self._recording):
+            if step.action >= 0:
+                yield step.screen, step.action
 
     @property
     def final_screen(self) -> Screen:
         """The screen that the last key left."""
-        *_, last = screens(self._recording, self._chapter.first_step + self._chapter.steps)
-        return last.screen
+        return self._recording.film(0).final
 
     @property
     def _chapter(self) -> Chapter:

@@ -1,7 +1,10 @@
 """One screen: its rows as text, what is not plain, and the cursor. Style runs are grouped by row here alone."""
 
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from schema.widths import CLASS, COMPOSING, WIDE
 
 # style runs of one row, plain cells left out: (start, length, style), cells, by start
 Runs = tuple[tuple[int, int, int], ...]
@@ -40,3 +43,32 @@ def runs_by_row(runs: Iterable[StyleRun], rows: int) -> tuple[Runs, ...]:
     for run in runs:
         grouped[run.row].append((run.start, run.length, run.style))
     return tuple(tuple(of_row) for of_row in grouped)
+
+
+def safe(text: str) -> str:
+    """`text` with every control, format, surrogate and private character replaced by U+FFFD.
+
+    Nothing that a terminal, or a page, could take for a command or a change of direction is left.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in text)
+
+
+def row_cells(text: str) -> list[str]:
+    """What each cell of a row shows: a character with the marks on it; the second cell of a wide one shows "".
+
+    >>> row_cells("e\\u0301漢x")
+    ['é', '漢', '', 'x']
+    """
+    if text.isascii():
+        return list(text)
+    cells: list[str] = []
+    for unit in text:
+        if not unit.isascii() and CLASS[ord(unit)] == COMPOSING and cells:
+            cells[-1 if cells[-1] else -2] += unit
+            continue
+        cells.append(unit)
+        if not unit.isascii() and CLASS[ord(unit)] == WIDE:
+            cells.append("")
+    return cells

@@ -9,6 +9,7 @@ then keeps its own order: `continued`.
 Memory: about 250 bytes a commit of the repository for the graph, 200 more where the order is a stream's own.
 """
 
+import tempfile
 from array import array
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -93,6 +94,50 @@ def read_graph(reader: Reader, tip: str | None) -> Graph:
             if len(those) > 2:
                 more[those[0]] = tuple(those[2:])
     return Graph(shas, trees, first, more, numbers[bytes.fromhex(tip_sha)])
+
+
+def listed_graph(reader: Reader, commits: Sequence[str]) -> Graph:
+    """These commits, numbered as they are listed, and their first parents, without what these descend from.
+
+    Raises SourceError where one of them is not there.
+    """
+    facts = _facts(reader, commits)
+    parents = _facts(reader, [ids[2] for ids in facts if len(ids) > 2])
+    shas = [bytes.fromhex(ids[0]) for ids in (*facts, *parents)]
+    numbers = {sha: number for number, sha in enumerate(shas)}
+    first = array("i", [numbers[bytes.fromhex(ids[2])] if len(ids) > 2 else -1 for ids in facts])
+    first.extend([-1] * len(parents))
+    return Graph(shas, [bytes.fromhex(ids[1]) for ids in (*facts, *parents)], first, {}, 0)
+
+
+def _facts(reader: Reader, commits: Sequence[str]) -> list[list[str]]:
+    """Id, tree and parents of each commit."""
+    if not commits:
+        return []
+    with tempfile.TemporaryFile() as wanted:
+        wanted.write("".join(f"{commit}\n" for commit in commits).encode())
+        wanted.seek(0)
+        arguments = ("log", "--no-walk=unsorted", "--format=%H %T %P", "--stdin")
+        with reader.stream(*arguments, stdin=wanted) as lines:
+            found = {ids[0]: ids for ids in (line.decode().split() for line in lines)}
+    return [found[commit] for commit in commits]
+
+
+def chosen(
+    git_dir: Location, tip: str, *, since: str | None = None, filters: Sequence[str] = (), path: str = ""
+) -> list[str]:
+    """Commit ids of a history up to `tip`, in the film's order, of which git's `filters` are true.
+
+    `since`: only commits that are not part of its history. `filters` are options of `git rev-list`, such as
+    `--author=NAME`; `path` is a file or folder that they changed. Merges are left out: they add nothing of their own.
+    Raises SourceError.
+    """
+    with reading(opened(git_dir)) as reader:
+        graph = read_graph(reader, tip)
+        arguments = ["rev-list", "--no-merges", *filters, tip, *([f"^{since}"] if since else []), "--"]
+        with reader.stream(*arguments, *([path] if path else [])) as lines:
+            wanted = {line.strip().decode() for line in lines}
+        return [sha for number in ordered(graph) if (sha := graph.shas[number].hex()) in wanted]
 
 
 def ordered(graph: Graph) -> "array[int]":

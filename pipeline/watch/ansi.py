@@ -4,50 +4,59 @@ Whatever a repository contains, the editor has already shown it as `^X` or `<xx>
 that a terminal could take for a command.
 """
 
-import unicodedata
+from functools import lru_cache
 
+from pipeline.watch.colours import Hue, Theme
 from schema.geometry import Style
-from schema.screen import Runs, Screen
-from schema.widths import CLASS, COMPOSING, WIDE
+from schema.screen import Runs, Screen, row_cells, safe
 
 _SGR = {Style.PLAIN: "0", Style.BOLD: "0;1", Style.REVERSE: "0;7", Style.BOLD_REVERSE: "0;1;7"}
+# of the terminal's own sixteen colours, where no theme says which
+_OWN = {
+    Hue.KEYWORD: "35", Hue.STRING: "32", Hue.COMMENT: "90", Hue.NUMBER: "33", Hue.NAME: "34", Hue.BUILTIN: "36",
+    Hue.OPERATOR: "39",
+}  # fmt: skip
 
 
-def safe(text: str) -> str:
-    """`text` with every control, format, surrogate and private character replaced by U+FFFD."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in text)
+@lru_cache(256)
+def _style(style: int, theme: Theme | None) -> str:
+    """The sequence that begins a run of this style (a hue above its two lowest bits)."""
+    hue, plain = Hue(style >> 2), Style(style & 3)
+    words = [_SGR[plain]]
+    if theme is not None:
+        ink = theme.bold if plain & Style.BOLD else theme.hues[hue]
+        words += [f"38;2;{_rgb(ink)}", f"48;2;{_rgb(theme.paper)}"]
+    elif hue:
+        words.append(_OWN[hue])
+    return f"\x1b[{';'.join(words)}m"
 
 
-def row_sequence(text: str, runs: Runs, cols: int) -> str:
+def _rgb(colour: str) -> str:
+    return ";".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+
+
+def row_sequence(text: str, runs: Runs, cols: int, theme: Theme | None = None) -> str:
     """One row from its left edge on, styled; the rest of it is blanked. Cells, not characters, are counted."""
-    cells: list[str] = []
-    for unit in safe(text):
-        if not unit.isascii() and CLASS[ord(unit)] == COMPOSING and cells:
-            cells[-1 if cells[-1] else -2] += unit
-            continue
-        cells.append(unit)
-        if not unit.isascii() and CLASS[ord(unit)] == WIDE:
-            cells.append("")
+    plain = _style(Style.PLAIN, theme)
+    cells = row_cells(safe(text))
     filled = max([len(cells), *(start + length for start, length, _ in runs)])
     cells += [" "] * (filled - len(cells))
     out, at = [], 0
     for start, length, style in runs:
         out.append("".join(cells[at:start]))
-        out.append(f"\x1b[{_SGR[Style(style)]}m{''.join(cells[start : start + length])}\x1b[0m")
+        out.append(f"{_style(style, theme)}{''.join(cells[start : start + length])}{plain}")
         at = start + length
     out.append("".join(cells[at:]))
     # A full row leaves the terminal's cursor on the last cell: erasing from there would take that cell.
-    return "\x1b[0m" + "".join(out) + ("\x1b[K" if filled < cols else "")
+    return plain + "".join(out) + ("\x1b[K" if filled < cols else "")
 
 
-def paint(before: Screen | None, now: Screen, cols: int) -> str:
+def paint(before: Screen | None, now: Screen, cols: int, theme: Theme | None = None) -> str:
     """What turns screen `before` (None: unknown) into `now`: changed rows, then the cursor."""
-    out = ["\x1b[0m\x1b[2J"] if before is None else []
+    out = [f"{_style(Style.PLAIN, theme)}\x1b[2J"] if before is None else []
     for y, (text, runs) in enumerate(zip(now.texts, now.runs, strict=True)):
         if before is None or (text, runs) != (before.texts[y], before.runs[y]):
-            out.append(f"\x1b[{y + 1};1H{row_sequence(text, runs, cols)}")
+            out.append(f"\x1b[{y + 1};1H{row_sequence(text, runs, cols, theme)}")
     if out or before is None or now[2:] != before[2:]:  # the cursor
         out.append(f"\x1b[{now.cursor_row + 1};{now.cursor_col + 1}H")
     return "".join(out)

@@ -1,27 +1,29 @@
-"""Stored episodes as scenes to show: the screens of consecutive commits, row by row, read from the warehouse."""
+"""Film to show: the commits of one repository in order, each with its screens and keys, read from the warehouse."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import duckdb
+import numpy as np
 
+from pipeline.film.frames import Film, RowTable
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
+from schema.decode import style_ids, text_ids
 from schema.errors import WarehouseError
 from schema.geometry import Geometry
 from schema.screen import Screen, StyleRun, runs_by_row
 
-BATCH = 4096  # steps read at a time
-
 
 class RecordedStep(NamedTuple):
-    """One screen and the key pressed next (-1 at the end), in episode number `episode`."""
+    """One screen, the key pressed next and its phase (both -1 at the end), in episode number `episode`."""
 
     screen: Screen
     action: int
     episode: int
+    phase: int
 
 
 class Chapter(NamedTuple):
@@ -34,8 +36,53 @@ class Chapter(NamedTuple):
     steps: int
 
 
-class Recording(NamedTuple):
-    """Consecutive filmed episodes of one repository."""
+class ChapterFilm(NamedTuple):
+    """One commit's film in memory. `film.rows_TR` counts in `table`; `final` is the screen that the last key left."""
+
+    chapter: Chapter
+    table: RowTable
+    film: Film
+    final: Screen
+
+    def __len__(self) -> int:
+        return len(self.film.action_T)
+
+    def step(self, at: int) -> RecordedStep:
+        """Step `at`; the final screen at `len()`."""
+        if at == len(self):
+            return RecordedStep(self.final, -1, self.chapter.episode, -1)
+        rows = [self.table.row(number) for number in self.film.rows_TR[at].tolist()]
+        film = self.film
+        screen = Screen(
+            tuple(text for text, _ in rows),
+            tuple(runs for _, runs in rows),
+            int(film.cursor_row_T[at]),
+            int(film.cursor_col_T[at]),
+        )
+        return RecordedStep(screen, int(film.action_T[at]), self.chapter.episode, int(film.phase_T[at]))
+
+
+class Recording(Protocol):
+    """Commits of one repository to be shown one after the other. Film is made, or read, when it is asked for."""
+
+    @property
+    def repo_id(self) -> str:
+        """The repository's name."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """The screen's size, cells."""
+
+    @property
+    def chapters(self) -> Sequence[Chapter]:
+        """The commits, in order."""
+
+    def film(self, index: int) -> ChapterFilm | None:
+        """The film of the `index`-th chapter; None where that commit cannot be filmed."""
+
+
+class StoredRecording(NamedTuple):
+    """Consecutive filmed episodes of one repository in a warehouse."""
 
     warehouse: Store
     repo_id: str
@@ -47,8 +94,33 @@ class Recording(NamedTuple):
         """Steps in all chapters."""
         return sum(chapter.steps for chapter in self.chapters)
 
+    def film(self, index: int) -> ChapterFilm:
+        """The film of the `index`-th chapter. Raises WarehouseError, CorruptError."""
+        with open_database(self.warehouse) as db:
+            return _read(db, self, self.chapters[index])
 
-def find_recording(warehouse: Path | str, which: str, count: int = 1) -> Recording:
+
+def films(recording: Recording) -> Iterator[ChapterFilm]:
+    """The film of every chapter that has one. Raises WarehouseError, CorruptError, SourceError."""
+    if isinstance(recording, StoredRecording):
+        with open_database(recording.warehouse) as db:  # opened once
+            yield from (_read(db, recording, chapter) for chapter in recording.chapters)
+        return
+    for index in range(len(recording.chapters)):
+        if film := recording.film(index):
+            yield film
+
+
+def screens(recording: Recording) -> Iterator[RecordedStep]:
+    """Every step of the recording, and last the screen that its last key left."""
+    last: ChapterFilm | None = None
+    for last in films(recording):
+        yield from map(last.step, range(len(last)))
+    if last is not None:
+        yield last.step(len(last))
+
+
+def find_recording(warehouse: Path | str, which: str, count: int = 1) -> StoredRecording:
     """`count` filmed episodes (0: all) from `which` on.
 
     `which` is REPO_ID:ORDINAL, REPO_ID (its first episode) or a commit's sha or a prefix of it.
@@ -66,7 +138,7 @@ def find_recording(warehouse: Path | str, which: str, count: int = 1) -> Recordi
         size = db.execute("SELECT rows, cols FROM repositories WHERE repo_id = ?", [repo_id]).fetchone()
     if not rows or size is None:
         raise WarehouseError(f"{which}: no filmed episode there; list them: {_listing(warehouse)}")
-    return Recording(store, repo_id, Geometry(*size), tuple(Chapter(*row) for row in rows))
+    return StoredRecording(store, repo_id, Geometry(*size), tuple(Chapter(*row) for row in rows))
 
 
 def _listing(warehouse: Path | str) -> str:
@@ -96,29 +168,24 @@ def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path | str) -> 
     )
 
 
-def screens(recording: Recording, first_step: int | None = None) -> Iterator[RecordedStep]:
-    """Every screen of the reel from stream step `first_step` on (default: its first), and last the final screen."""
-    last = recording.chapters[-1]
-    start = recording.chapters[0].first_step if first_step is None else first_step
-    with open_database(recording.warehouse) as db:
-        while start < last.first_step + last.steps:
-            table = db.execute(
-                "SELECT frame, style, cursor_row, cursor_col, action, episode FROM steps"
-                " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
-                [recording.repo_id, start, min(start + BATCH, last.first_step + last.steps)],
-            ).fetchall()
-            yield from (_step(*row) for row in table)
-            start += BATCH
-        final = db.execute(
-            "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
-            " WHERE repo_id = ? AND episode = ?",
-            [recording.repo_id, last.episode],
-        ).fetchone()
-        assert final is not None
-        frame, style, row, col = final
-        yield _step(frame, style, row, col, -1, last.episode)
-
-
-def _step(frame: list[str], style: list[dict[str, int]], row: int, col: int, action: int, episode: int) -> RecordedStep:
-    runs = runs_by_row((StyleRun(**run) for run in style), len(frame))
-    return RecordedStep(Screen(tuple(frame), runs, row, col), action, episode)
+def _read(db: duckdb.DuckDBPyConnection, recording: StoredRecording, chapter: Chapter) -> ChapterFilm:
+    found = db.sql(
+        "SELECT frame, style, cursor_row, cursor_col, action, phase FROM steps"
+        " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
+        params=[recording.repo_id, chapter.first_step, chapter.first_step + chapter.steps],
+    ).to_arrow_table()
+    frame, style, *others = (column.combine_chunks() for column in found.columns)
+    rows = recording.geometry.rows
+    text_TR, texts = text_ids(frame, rows)
+    style_TR, meanings = style_ids(style, rows)
+    pairs, number_TR = np.unique(text_TR.astype(np.int64) * len(meanings) + style_TR, return_inverse=True)
+    words, table = texts.to_pylist(), RowTable()
+    number = [table.intern(words[pair // len(meanings)], meanings[pair % len(meanings)]) for pair in pairs.tolist()]
+    film = Film(np.array(number, np.int32)[number_TR.reshape(text_TR.shape)], *(each.to_numpy() for each in others))
+    [(final_frame, final_style, row, col)] = db.execute(
+        "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
+        " WHERE repo_id = ? AND episode = ?",
+        [recording.repo_id, chapter.episode],
+    ).fetchall()
+    runs = runs_by_row((StyleRun(**run) for run in final_style), len(final_frame))
+    return ChapterFilm(chapter, table, film, Screen(tuple(final_frame), runs, row, col))

@@ -14,13 +14,14 @@ import pytest
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.warehouse.build import build
 from pipeline.watch.__main__ import main
-from pipeline.watch.ansi import paint, row_sequence, safe
+from pipeline.watch.ansi import paint, row_sequence
 from pipeline.watch.asciicast import write_asciicast
+from pipeline.watch.pace import Pace
 from pipeline.watch.player import Player
-from pipeline.watch.recording import find_recording, screens
+from pipeline.watch.recording import films, find_recording, screens
 from schema.errors import CorruptError, WarehouseError
 from schema.geometry import Style
-from schema.screen import Screen
+from schema.screen import Screen, safe
 from tests.repositories import make_repository
 
 HOSTILE = b"tab\there \x1b]0;owned\x07 \xc2\x9b31m \xe2\x80\xae rtl\nnext\n"
@@ -56,7 +57,7 @@ def test_painting_differences_draws_every_stored_screen(warehouse: Path) -> None
     screen = pyte.Screen(cols, rows)
     stream = pyte.Stream(screen)
     before: Screen | None = None
-    for now, _, _ in screens(recording):
+    for now, *_ in screens(recording):
         stream.feed(paint(before, now, cols))
         assert tuple(line.rstrip(" ") for line in screen.display) == now.texts
         assert (screen.cursor.y, min(screen.cursor.x, cols - 1)) == (now.cursor_row, now.cursor_col)
@@ -129,8 +130,8 @@ def test_the_rate_shown_changes_while_the_film_is_paused(
         out.write("ready")
         out.flush()
         monkeypatch.setattr(sys, "stdin", stdin)
-        Player(find_recording(warehouse, "story", 0), 10, True).play()
-    bars = re.findall(r"(\d+)/\d+ [0-9a-f]{8} (\S+)/s", capsys.readouterr().out)
+        Player(find_recording(warehouse, "story", 0), Pace(10)).play()
+    bars = re.findall(r"(\d+)/\d+ (\S+)/s", capsys.readouterr().out)
     assert bars == [("0", "10"), ("0", "10"), ("0", "15"), ("0", "10"), ("20", "10"), ("40", "10")]
 
 
@@ -222,5 +223,5 @@ def test_film_that_cannot_be_read_leaves_no_half_of_an_asciicast(warehouse: Path
     for path in (tmp_path / "w/shards").rglob("*.steps.parquet"):
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CorruptError, match=r"pipeline\.warehouse build"):
-        write_asciicast(recording, tmp_path / "film.cast")
+        write_asciicast(recording, films(recording), tmp_path / "film.cast")
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
