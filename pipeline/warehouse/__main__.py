@@ -1,9 +1,11 @@
-"""The warehouse as a whole: `python -m pipeline.warehouse {build,verify,compact,stats,remove} [--warehouse FOLDER]`.
+"""The warehouse as a whole: `python -m pipeline.warehouse COMMAND [--warehouse FOLDER]`.
 
     build    register every stream (families, duplicates, splits) and swap in a new actions.db
     verify   checksums, counts, lineage; redraw a sample of episodes from their keys
     compact  pack small streams into shared files, without changing a row
     stats    what is in it
+    export   write film as a dataset folder to be sent or published
+    import   take such a folder's film in, equal to the byte
     remove   take out an owner's film, or one repository's, for good
 
 A warehouse is a folder or s3://bucket/prefix. Errors are one line and exit code 2.
@@ -19,7 +21,9 @@ from pipeline.shards.store import Store, one_line
 from pipeline.shards.writer import SHARD_STEPS
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
+from pipeline.warehouse.export import Moved, export, import_folder
 from pipeline.warehouse.remove import remove
+from pipeline.warehouse.splits import SPLITS
 from pipeline.warehouse.stats import stats
 from pipeline.warehouse.verify import verify
 from pipeline.warehouse.views import DATABASE
@@ -30,6 +34,8 @@ COMMANDS = {
     "verify": "checksums, counts, lineage, and a sample redrawn from its keys",
     "compact": "pack small streams into shared files, then build",
     "stats": "what is in it",
+    "export": "write film as a dataset folder, which Hugging Face's datasets and others open",
+    "import": "take the film of an exported folder in",
     "remove": "take out an owner's film, or one repository's; no later harvest films it again",
 }
 
@@ -43,9 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == "remove":
             command.add_argument("names", nargs="+", metavar="OWNER[/NAME]", help="whose film goes")
             command.add_argument("--future", action="store_true", help="also names of which there is no film yet")
+        elif name in ("export", "import"):
+            command.add_argument("place", metavar="FOLDER", help="the dataset folder")
         else:
             command.add_argument("folder", nargs="?", help="the same as --warehouse")
         command.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
+        if name == "export":
+            command.add_argument("--split", choices=[split for split, _ in SPLITS], default="", help="this split alone")
+            command.add_argument("--repo", action="append", default=[], metavar="REPO_ID", help="these alone")
         if name == "verify":
             command.add_argument("--sample", type=int, default=3, help="episodes redrawn of each stream; 0: all")
             command.add_argument("--seed", type=int, default=0, help="which ones")
@@ -60,7 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "compact" and options.small < 1:
             raise ConfigError(f"--small {options.small}: write a number of steps, 1 or more")
         store = Store(getattr(options, "folder", None) or options.warehouse)
+        if options.command == "import":
+            moved = import_folder(Store(options.place), store)
+            print(f"{options.place}: {_moved(moved)} checked and taken in")
         store.need()
+        if options.command == "export":
+            moved = export(store, Store(options.place), split=options.split, repos=options.repo)
+            print(
+                f"{options.place}: {_moved(moved)} written; take it in with: python -m pipeline.warehouse import FOLDER"
+            )
+            return 0
         if options.command == "verify":
             return _verify(store, options.sample, options.seed)
         if options.command == "stats":
@@ -84,6 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(one_line(error), file=sys.stderr)
         return 2
     return 0
+
+
+def _moved(moved: Moved) -> str:
+    return f"{moved.streams} streams, {moved.steps:,} steps, {moved.files} files ({moved.bytes:,} bytes)"
 
 
 def _verify(store: Store, sample: int, seed: int) -> int:

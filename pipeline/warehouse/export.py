@@ -1,0 +1,225 @@
+"""Film that travels: a warehouse's streams as a Hugging Face dataset folder, and back.
+
+    FOLDER/README.md                                      the card: `configs:` by table and split
+    FOLDER/LICENCES.md                                    each repository's licence and source
+    FOLDER/data/steps/{train,validation,test}/….parquet   a file a shard, as the warehouse has it
+    FOLDER/data/{episodes,blobs,drops}/…                  likewise
+    FOLDER/data/repositories/repositories.parquet
+    FOLDER/manifests/OWNER+NAME.json                      what `import` needs: each stream's manifest and split
+
+Files are copied byte for byte, so that the checksums of the manifests hold on both sides: a stream that was exported
+and imported has the manifest that it had, to the byte. Rows of packed streams are copied out of their packs.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.shards.manifest import check, load, manifests
+from pipeline.shards.shard_file import TableFile
+from pipeline.shards.store import Store
+from pipeline.warehouse.compact import is_packed
+from pipeline.warehouse.database import open_database
+from pipeline.warehouse.dataset import places
+from pipeline.warehouse.splits import SPLITS, read_registry, write_registry
+from schema.columns import arrow_schema
+from schema.errors import ConfigError, CorruptError, WarehouseError
+from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, parse_manifest, slug, stream_folder
+
+REPOSITORIES = "data/repositories/repositories.parquet"
+LISTS = "manifests"
+
+
+class Moved(NamedTuple):
+    """What was exported or imported."""
+
+    streams: int
+    steps: int
+    files: int
+    bytes: int
+
+
+def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str] = ()) -> Moved:
+    """Write the streams of a split, or of these repositories, or all, as a dataset folder; copies of others stay out.
+
+    Raises ConfigError (nothing to export, a folder that is in use), WarehouseError, CorruptError.
+    """
+    if target.names("", recursive=True):
+        raise ConfigError(f"{target}: is not empty; export into a new folder")
+    with open_database(store) as db:
+        table = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
+    place = places(table)
+    if unknown := [repo for repo in repos if repo not in place]:
+        raise ConfigError(f"--repo {unknown[0]}: there is none of that name; see: python -m pipeline.warehouse stats")
+    known = [name for name, _ in SPLITS]
+    streams = [
+        stream
+        for stream in manifests(store)
+        if stream.steps and place.get(stream.repo_id) in ([split] if split else known)
+        and (not repos or stream.repo_id in repos)
+    ]  # fmt: skip
+    if not streams:
+        raise ConfigError(f"{store}: no such film to export; see: python -m pipeline.warehouse stats")
+    files = size = 0
+    for stream in streams:
+        stored, names = _exported(store, target, stream, place[stream.repo_id])
+        files += len(names)
+        size += sum(ref.bytes for ref in stored.files())
+        listed = {"split": place[stream.repo_id], "files": names, "manifest": json.loads(stored.dump())}
+        target.write(_list_name(stream), json.dumps(listed, sort_keys=True, indent=1).encode() + b"\n")
+    _write_repositories(target, table, {stream.repo_id for stream in streams})
+    target.write("LICENCES.md", _licences(streams).encode())
+    target.write("README.md", _card(streams, place).encode())
+    return Moved(len(streams), sum(stream.steps for stream in streams), files, size)
+
+
+def _list_name(stream: Manifest) -> str:
+    return f"{LISTS}/{slug(stream.repo_id)}.json"
+
+
+def _exported(store: Store, target: Store, stream: Manifest, place: str) -> tuple[Manifest, list[str]]:
+    """Copy a stream's files; its manifest as a warehouse without packs has it, and the names of the copies in order."""
+    shards, names = [], []
+    for shard in stream.shards:
+        found: dict[str, FileRef] = {}
+        for kind, ref in shard.files.items():
+            name = f"data/{kind}/{place}/{slug(stream.repo_id)}-{shard.shard:05d}.parquet"
+            found[kind] = _copied(store, target, ref, name, kind, stream)
+            if is_packed(ref.path):
+                found[kind] = found[kind].model_copy(
+                    update={"path": f"{stream.folder}/{shard.shard:05d}.{kind}.parquet"}
+                )
+            names.append(name)
+        shards.append(shard.model_copy(update={"files": found}))
+    return stream.model_copy(update={"shards": tuple(shards)}), names
+
+
+def _copied(store: Store, target: Store, ref: FileRef, name: str, kind: str, stream: Manifest) -> FileRef:
+    """Copy one file: its bytes, or its rows where it shares a pack."""
+    check(store, ref)
+    if not is_packed(ref.path):
+        target.write(name, store.read(ref.path))
+        return ref
+    file = TableFile(target, name, kind, stream.config)
+    try:
+        with store.open(ref.path) as source:
+            pack = pq.ParquetFile(source)
+            for group in range(ref.row_groups[0], sum(ref.row_groups)):
+                file.write(pack.read_row_group(group).cast(file.schema))
+        written = file.publish(name)
+    finally:
+        file.discard()
+    assert written is not None, "a file that a manifest names has rows"
+    return written
+
+
+def _write_repositories(target: Store, table: pa.Table, wanted: set[str]) -> None:
+    rows = [row for row in table.to_pylist() if row["repo_id"] in wanted]
+    staged = target.stage(REPOSITORIES)
+    pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema("repositories")), staged, compression="zstd")
+    target.publish(staged, REPOSITORIES)
+
+
+def _licences(streams: Iterable[Manifest]) -> str:
+    rows = "\n".join(f"| {s.repo_id} | {s.licence or 'unknown'} | {s.source} |" for s in streams)
+    return (
+        "# Licences\n\nFilm inherits the licence of the repository that it was made from.\n\n"
+        f"| repository | licence (SPDX) | source |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def _card(streams: Sequence[Manifest], place: dict[str, str]) -> str:
+    """The card, whose head says to every reader which files are which table and split."""
+    configs = []
+    for kind in KINDS:
+        splits = [name for name, _ in SPLITS if any(place[s.repo_id] == name and _has(s, kind) for s in streams)]
+        lines = "".join(f"  - split: {name}\n    path: data/{kind}/{name}/*.parquet\n" for name in splits)
+        if splits:
+            default = "  default: true\n" if kind == "steps" else ""
+            configs.append(f"- config_name: {kind}\n{default}  data_files:\n{lines}")
+    configs.append(f"- config_name: repositories\n  data_files: {REPOSITORIES}\n")
+    licences = "".join(f"- {name}\n" for name in sorted({(s.licence or "unknown").lower() for s in streams}))
+    steps = sum(stream.steps for stream in streams)
+    return f"""---
+pretty_name: Git history as terminal film
+license:
+{licences}tags:
+- terminal
+- code
+configs:
+{"".join(configs)}---
+
+# Git history as terminal film
+
+{len(streams):,} repositories, {steps:,} steps. A step is a terminal's screen and the key pressed next.
+
+Stream it. A copy on disk, which `load_dataset` makes without `streaming=True`, has every row of every screen as text
+of its own and is more than a hundred times as large (16.6 MB of Parquet became 2.2 GB).
+
+```python
+from datasets import load_dataset
+
+for step in load_dataset("FOLDER", "steps", split="{place[streams[0].repo_id]}", streaming=True):
+    print(step["frame"], step["action"])
+```
+
+LICENCES.md names each repository's licence. To use it with gitreel: `python -m pipeline.warehouse import FOLDER`.
+"""
+
+
+def _has(stream: Manifest, kind: str) -> bool:
+    return any(kind in shard.files for shard in stream.shards)
+
+
+def import_folder(source: Store, store: Store) -> Moved:
+    """Take every stream of an exported folder into a warehouse, checked; those that it has already stay as they are.
+
+    Splits are those that they had. Raises ConfigError (no such folder; other film of that name), CorruptError,
+    WarehouseError.
+    """
+    names = [name for name in source.names(LISTS) if name.endswith(".json")]
+    if not names:
+        raise ConfigError(f"{source}: holds no {LISTS}/; name a folder that python -m pipeline.warehouse export wrote")
+    splits, streams, steps, files, size = read_registry(store), 0, 0, 0, 0
+    for name in names:
+        split, stream, copies = _read_list(source, name)
+        folder = stream_folder(stream.repo_id)
+        with store.lock(f"{folder}/.lock"):
+            present = load(store, f"{folder}/{MANIFEST}")
+            if present is not None and present.dump() != stream.dump():
+                raise WarehouseError(
+                    f"{store}/{folder}: other film of {stream.repo_id} is there; import into another --warehouse"
+                )
+            for copy, ref in zip(copies, stream.files(), strict=True):
+                check(source, ref.model_copy(update={"path": copy}))
+                if present is None:
+                    store.write(ref.path, source.read(copy))
+            store.write(f"{folder}/{MANIFEST}", stream.dump())  # last: what it names is there
+        splits.setdefault(stream.repo_id, split)
+        streams, steps = streams + 1, steps + stream.steps
+        files, size = files + len(copies), size + sum(ref.bytes for ref in stream.files())
+    write_registry(store, splits)
+    return Moved(streams, steps, files, size)
+
+
+def _read_list(source: Store, name: str) -> tuple[str, Manifest, list[str]]:
+    """A stream's split, its manifest, and the names of its files' copies. Raises CorruptError."""
+    wrong = CorruptError(f"{source}/{name}: not the list of a stream's files; copy the folder again")
+    try:
+        listed = json.loads(source.read(name))
+        split, copies = listed["split"], list(map(str, listed["files"]))
+        stream = parse_manifest(json.dumps(listed["manifest"]).encode(), f"{source}/{name}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise wrong from error
+    refs = list(stream.files())
+    inside = all(copy.startswith("data/") for copy in copies) and all(
+        ref.path.startswith(f"{stream_folder(stream.repo_id)}/") for ref in refs
+    )
+    outside = any(".." in path.split("/") for path in (*copies, *(ref.path for ref in refs)))
+    known = split in [known for known, _ in SPLITS] and name == _list_name(stream)
+    if not (inside and known) or outside or len(copies) != len(refs):
+        raise wrong
+    return split, stream, copies

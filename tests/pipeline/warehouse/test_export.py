@@ -1,0 +1,167 @@
+"""Film that travels: a dataset folder that others open without a list of files, and that comes back to the byte."""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import polars
+import pyarrow.dataset as pads
+import pytest
+
+from pipeline.harvester import HarvestConfig, harvest_repository
+from pipeline.shards.manifest import manifests
+from pipeline.shards.store import Store
+from pipeline.warehouse.__main__ import main
+from pipeline.warehouse.build import build
+from pipeline.warehouse.compact import compact
+from pipeline.watch.recording import RecordedStep, find_recording, screens
+from tests.repositories import make_repository
+
+REPOS = ("one", "two", "three", "four")
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four repositories, of every split."""
+    folder = tmp_path_factory.mktemp("export")
+    for number, name in enumerate(REPOS):
+        made = make_repository(folder / name, {"a.txt": b"%d\n" % number}, {"a.txt": b"x\n", "b.bin": b"\0"})
+        harvest_repository(str(made), HarvestConfig(warehouse=str(folder / "w")))
+    build(folder / "w")
+    return folder / "w"
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def lists(warehouse: Path) -> dict[str, bytes]:
+    return {stream.repo_id: stream.dump() for stream in manifests(Store(warehouse))}
+
+
+def film(warehouse: Path, repo: str) -> list[RecordedStep]:
+    return list(screens(find_recording(warehouse, repo, 0)))
+
+
+def test_film_comes_back_to_the_byte_with_its_splits(warehouse: Path, tmp_path: Path) -> None:
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    shutil.move(tmp_path / "out", tmp_path / "elsewhere")  # as sent to somebody
+    assert run("import", tmp_path / "elsewhere", "--warehouse", tmp_path / "w") == 0
+    assert lists(tmp_path / "w") == lists(warehouse)
+    for name in ("splits.json", *(f"shards/{repo}/stream.json" for repo in REPOS)):
+        assert (tmp_path / "w" / name).read_bytes() == (warehouse / name).read_bytes()
+    for repo in REPOS:
+        assert list(screens(find_recording(tmp_path / "w", repo, 0))) == list(
+            screens(find_recording(warehouse, repo, 0))
+        )
+    assert run("verify", "--sample", 0, "--warehouse", tmp_path / "w") == 0
+    assert run("import", tmp_path / "elsewhere", "--warehouse", tmp_path / "w") == 0  # again: nothing changes
+
+
+def test_every_reader_opens_the_folder_as_its_card_says(warehouse: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("export", out, "--warehouse", warehouse) == 0
+    yaml = pytest.importorskip("yaml")
+    head = yaml.safe_load((out / "README.md").read_text().split("---")[1])
+    steps = next(config for config in head["configs"] if config["config_name"] == "steps")
+    splits = {part["split"]: part["path"] for part in steps["data_files"]}
+    total = sum(stream.steps for stream in manifests(Store(warehouse)))
+    assert set(splits) == {"train", "validation", "test"}
+    assert sum(polars.scan_parquet(out / path).collect().height for path in splits.values()) == total
+    assert pads.dataset(out / "data/steps", format="parquet").count_rows() == total
+    assert duckdb.sql(f"SELECT count(*) FROM '{out}/data/steps/**/*.parquet'").fetchall() == [(total,)]
+    for repo in REPOS:
+        assert f"| {repo} |" in (out / "LICENCES.md").read_text()
+
+
+def test_hugging_faces_library_streams_it(warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    film = datasets.load_dataset(
+        str(tmp_path / "out"), "steps", split="train", streaming=True, cache_dir=tmp_path / "cache"
+    )
+    first = next(iter(film))
+    assert first["stream_step"] == 0
+    assert first["frame"][0] == "$"
+    assert len(first["frame"]) == 24
+
+
+def test_a_part_is_chosen_by_split_and_by_repository(warehouse: Path, tmp_path: Path) -> None:
+    splits = json.loads((warehouse / "splits.json").read_text())["splits"]
+    assert run("export", tmp_path / "a", "--split", "test", "--warehouse", warehouse) == 0
+    found = {path.stem for path in (tmp_path / "a/manifests").iterdir()}
+    assert found == {repo for repo, split in splits.items() if split == "test"}
+    assert run("export", tmp_path / "b", "--repo", "two", "--repo", "four", "--warehouse", warehouse) == 0
+    assert {path.stem for path in (tmp_path / "b/manifests").iterdir()} == {"two", "four"}
+
+
+def test_packed_film_travels_out_of_its_packs(warehouse: Path, tmp_path: Path) -> None:
+    shutil.copytree(warehouse, tmp_path / "packed")
+    compact(Store(tmp_path / "packed"), 1 << 20)
+    build(tmp_path / "packed")
+    assert any(
+        ref.path.startswith("packs/") for stream in manifests(Store(tmp_path / "packed")) for ref in stream.files()
+    )
+    assert run("export", tmp_path / "out", "--warehouse", tmp_path / "packed") == 0
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 0
+    for repo in REPOS:
+        assert list(screens(find_recording(tmp_path / "w", repo, 0))) == list(
+            screens(find_recording(warehouse, repo, 0))
+        )
+    assert run("verify", "--sample", 0, "--warehouse", tmp_path / "w") == 0
+
+
+def test_what_was_damaged_on_the_way_is_refused_whole(
+    warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", tmp_path / "out", "--repo", "one", "--warehouse", warehouse) == 0
+    file = next((tmp_path / "out/data/steps").rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    capsys.readouterr()
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not list((tmp_path / "w").rglob("stream.json"))
+
+
+@pytest.mark.parametrize("place", ["../../outside", "/etc/passwd", "data/../../outside", "shards/two/x.parquet"])
+def test_a_list_that_names_files_elsewhere_is_refused(
+    warehouse: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder from a stranger: neither what is read nor what is written lies outside."""
+    for where in ("files", "manifest"):
+        out = tmp_path / where
+        assert run("export", out, "--repo", "one", "--warehouse", warehouse) == 0
+        path = out / "manifests/one.json"
+        listed = json.loads(path.read_text())
+        if where == "files":
+            listed["files"][0] = place
+        else:
+            next(iter(listed["manifest"]["shards"][0]["files"].values()))["path"] = place
+        path.write_text(json.dumps(listed))
+        capsys.readouterr()
+        assert run("import", out, "--warehouse", tmp_path / "w") == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_other_film_of_that_name_stays(warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = make_repository(tmp_path / "one", {"a.txt": b"quite another\n"})
+    harvest_repository(str(made), HarvestConfig(warehouse=str(tmp_path / "w")))
+    before = lists(tmp_path / "w")
+    assert run("export", tmp_path / "out", "--repo", "one", "--warehouse", warehouse) == 0
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 2
+    assert "import into another" in capsys.readouterr().err
+    assert lists(tmp_path / "w") == before
+
+
+@pytest.mark.parametrize("arguments", [["export", "USED"], ["export", "new", "--repo", "none"], ["import", "new"]])
+def test_what_cannot_be_meant_is_one_line_and_writes_nothing(
+    warehouse: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "USED").mkdir()
+    (tmp_path / "USED/file").write_text("mine")
+    command, place, *others = arguments
+    assert run(command, tmp_path / place, *others, "--warehouse", warehouse) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["USED", "file"]
