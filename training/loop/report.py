@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from training.analysis.logs import read_log as read_log
+from training.analysis.logs import smooth
 
 MAIN, BASE, LINE = "#1f5fa8", "#c2571a", "#777777"
 
@@ -42,26 +43,6 @@ class Log:
     def __exit__(self, *error: object) -> None:
         self._file.close()
         self._board.close()
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Lines of log.jsonl; a last line cut short by a kill is left out."""
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return lines
-
-
-def smooth(values: Sequence[float], span: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Running mean over the last `span` values."""
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(0, ends - span)
-    result: np.ndarray[Any, np.dtype[np.float64]] = (sums[ends] - sums[starts]) / (ends - starts)
-    return result
 
 
 def draw_loss(folder: Path, names: Sequence[str], unigram: float, title: str) -> Path:

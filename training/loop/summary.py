@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -130,5 +131,6 @@ def _closing_words(run: Prepared, last: Mapping[str, float], compared: str, mixe
         f"\n  right       {last[f'{name}/accuracy']:.0%} of held-out keys ({phases})\n"
         f"  bits a key  {last[f'{name}/bits_per_key']:.2f}\n"
         f"  verdict     {compared}\n{mixed}"
-        f"  written     {run.folder}/loss.png, summary.json, best.safetensors, log.jsonl, tensorboard/"
+        f"  written     {run.folder}/loss.png, summary.json, best.safetensors, log.jsonl, tensorboard/\n"
+        f"  look        python -m training.report {shlex.quote(str(run.folder))}"
     )
