@@ -1,4 +1,6 @@
-"""Contracts only: what a step, an episode, a shard and a warehouse are. No I/O, imports nothing of ours.
+"""Contracts: what a step, an episode, a shard and a warehouse are; and the pages that pipeline and trainer fill alike.
+
+Only `schema.pages` writes a file; nothing here imports anything of ours from elsewhere.
 
 schema.version   the schema's version and what may be read with it
 schema.errors    the exception tree
@@ -10,4 +12,5 @@ schema.config    what decides the film's bytes
 schema.editors   the editors that film is made in, and their versions
 schema.widths    cells per character, as vim draws them
 schema.decode    Arrow columns -> numpy grids
+schema.pages     HTML pages of one file each: template, style, terminal screens, charts
 """

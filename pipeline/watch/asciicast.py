@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from pages.files import whole_file
 from pipeline.watch.ansi import paint
 from pipeline.watch.colours import Theme
 from pipeline.watch.pace import USUAL, Pace
 from pipeline.watch.recording import Chapter, ChapterFilm, Recording
+from schema.pages.files import whole_file
 from schema.screen import Screen, safe
 
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pages.page import Page, packed, write_page
-from pages.screens import screens_data
 from pipeline.watch.colours import Theme, offered
 from pipeline.watch.marks import marks
 from pipeline.watch.pace import CHAPTER_PAUSE, FAST, USUAL, Pace
 from pipeline.watch.recording import ChapterFilm, Recording
 from schema.actions import VOCABULARY, Phase, action_name
+from schema.pages.page import Page, packed, write_page
+from schema.pages.screens import screens_data
 from schema.screen import Screen, safe
 
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from pages.files import whole_file
 from pipeline.watch.colours import CONSOLE, Theme
 from pipeline.watch.pace import Pace
 from pipeline.watch.recording import ChapterFilm, Recording
 from schema.actions import action_name
 from schema.geometry import Style
+from schema.pages.files import whole_file
 from schema.screen import Runs, Screen, row_cells, safe
 
 FRAME_MS = 100  # a GIF counts hundredths of a second; browsers slow down what is faster than 20 ms

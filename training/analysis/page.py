@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pages.charts import Line, line_chart
-from pages.page import Page, write_page
-from pages.screens import screens_data
 from schema.actions import action_name
 from schema.errors import ConfigError
 from schema.folders import real_folder
+from schema.pages.charts import Line, line_chart
+from schema.pages.page import Page, write_page
+from schema.pages.screens import screens_data
 from schema.screen import Screen
 from schema.widths import CLASS, WIDE
 from training.analysis.display import TOP, Shown, show

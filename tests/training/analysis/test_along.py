@@ -94,7 +94,8 @@ def test_the_command_line_reads_streams_with_every_memory_and_adapting(
     assert main([str(tmp_path / "run"), "--windows", "2", "--steps", "0", "--json"]) == 0
     assert "along" not in json.loads(capsys.readouterr().out.splitlines()[-1])
     assert main([str(tmp_path / "run"), "--memory", "0"]) == 2
-    assert capsys.readouterr().err.startswith("gitreel: --steps and --scored-from: at least 0; --memory: at least 1")
+    words = "gitreel: --steps and --scored-from: at least 0; --memory and --context: at least 1"
+    assert capsys.readouterr().err.startswith(words)
 
 
 def test_streams_of_a_lone_repository_are_read_from_where_its_held_out_part_begins(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        (b"vim other.txt\r", r"vim was started on 'other.txt', whose content is not held here"),
+        (b"vim other.txt\r", r"an editor was started on 'other.txt', whose content is not held here"),
         (b"vim a.txt b.txt\r", "does not open one file"),
         (b"vim\r", "does not open one file"),
         (b"vim ${X}\r", "whose content is not held here|not quoted as a replay quotes"),

@@ -1,12 +1,12 @@
 "use strict";
-// Draws terminal screens: data made by pages/screens.py into elements of rows. Content becomes text, never markup.
+// Draws terminal screens: data made by schema/pages/screens.py into elements of rows. Content becomes text, never markup.
 
 // JSON that the page carries under a name.
 function pageData(name) {
   return JSON.parse(document.getElementById(name).textContent);
 }
 
-// A block that was packed by pages/page.py: base64 of a zlib stream of JSON.
+// A block that was packed by schema/pages/page.py: base64 of a zlib stream of JSON.
 async function unpackBlock(name) {
   const characters = atob(document.getElementById(name).textContent.trim());
   const bytes = new Uint8Array(characters.length);

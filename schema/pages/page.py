@@ -18,7 +18,7 @@ from jinja2 import ChoiceLoader, Environment, FunctionLoader, PackageLoader, Str
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from pages.files import whole_file
+from schema.pages.files import whole_file
 
 
 class Page(NamedTuple):
@@ -73,12 +73,12 @@ def packed(value: str) -> str:
 def _asset(page: Page, name: str) -> str:
     """A style or script: of the page's own package, or one that all pages share."""
     own = files(page.package) / name
-    found = own if own.is_file() else files("pages") / name
+    found = own if own.is_file() else files("schema.pages") / name
     return found.read_text(encoding="utf-8")
 
 
 def _environment(package: str) -> Environment:
-    shared = files("pages")
+    shared = files("schema.pages")
     return Environment(
         loader=ChoiceLoader(
             [PackageLoader(package, ""), FunctionLoader(lambda name: (shared / name).read_text(encoding="utf-8"))]
