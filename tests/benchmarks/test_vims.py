@@ -42,6 +42,8 @@ def test_the_ranges_are_in_order_and_apart() -> None:
 class Wrong:
     """An oracle that shows nothing at all."""
 
+    editor = "vim"
+
     def film(self, keys: bytes) -> list[Screen]:
         return [self.screen() for _ in keys]
 
