@@ -29,17 +29,16 @@ def line_chart(lines: Mapping[str, Line], x: str, y: str, *, logarithmic: bool =
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gitreel", "font.family": "sans-serif"}):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         figure.patch.set_alpha(0.0)
         axes = figure.add_subplot()
         axes.patch.set_alpha(0.0)
-        groups = list(dict.fromkeys(name.split(":")[0] for name in lines))
+        groups = list(dict.fromkeys(name.split(":")[0] for name, line in lines.items() if not line.dashed))
         for name, line in lines.items():
-            group = name.split(":")[0]
-            colour = _OF["--soft"] if line.dashed else _OF[LINES[groups.index(group) % len(LINES)]]
             if line.dashed:
-                axes.axhline(line.y[-1], color=colour, ls="--", lw=1.2, label=name)
+                axes.axhline(line.y[-1], color=_OF["--soft"], ls="--", lw=1.2, label=name)
             else:
+                colour = _OF[LINES[groups.index(name.split(":")[0]) % len(LINES)]]
                 label, width, size = ("_", 0.9, 0.0) if line.thin else (name, 1.8, 3.5)
                 axes.plot(line.x, line.y, color=colour, lw=width, label=label, marker="o", ms=size)
         axes.set(xlabel=x, ylabel=y)
@@ -51,8 +50,7 @@ def line_chart(lines: Mapping[str, Line], x: str, y: str, *, logarithmic: bool =
         axes.tick_params(colors=_OF["--soft"])
         axes.xaxis.label.set_color(_OF["--soft"])
         axes.yaxis.label.set_color(_OF["--soft"])
-        legend = axes.legend(fontsize=8, framealpha=0.0, labelcolor=_OF["--ink"])
-        legend.set_zorder(9)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False, labelcolor=_OF["--ink"])
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     return Markup(_themed(out.getvalue()))
