@@ -4,6 +4,7 @@
     verify   checksums, counts, lineage; redraw a sample of episodes from their keys
     compact  pack small streams into shared files, without changing a row
     stats    what is in it
+    report   the same as a page, with screens of some repositories
     export   write film as a dataset folder to be sent or published
     import   take such a folder's film in, equal to the byte
     remove   take out an owner's film, or one repository's, for good
@@ -14,6 +15,7 @@ A warehouse is a folder or s3://bucket/prefix. Errors are one line and exit code
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.crawl.opt_out import OPT_OUT
 from pipeline.shards.manifest import manifests
@@ -23,6 +25,7 @@ from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
 from pipeline.warehouse.export import Moved, export, import_folder
 from pipeline.warehouse.remove import remove
+from pipeline.warehouse.report import write_report
 from pipeline.warehouse.splits import SPLITS
 from pipeline.warehouse.stats import stats
 from pipeline.warehouse.verify import verify
@@ -34,6 +37,7 @@ COMMANDS = {
     "verify": "checksums, counts, lineage, and a sample redrawn from its keys",
     "compact": "pack small streams into shared files, then build",
     "stats": "what is in it",
+    "report": "what is in it, as a page for a browser",
     "export": "write film as a dataset folder, which Hugging Face's datasets and others open",
     "import": "take the film of an exported folder in",
     "remove": "take out an owner's film, or one repository's; no later harvest films it again",
@@ -57,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == "export":
             command.add_argument("--split", choices=[split for split, _ in SPLITS], default="", help="this split alone")
             command.add_argument("--repo", action="append", default=[], metavar="REPO_ID", help="these alone")
+        if name == "report":
+            command.add_argument("--html", type=Path, required=True, metavar="FILE", help="the page to write")
         if name == "verify":
             command.add_argument("--sample", type=int, default=3, help="episodes redrawn of each stream; 0: all")
             command.add_argument("--seed", type=int, default=0, help="which ones")
@@ -83,6 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "verify":
             return _verify(store, options.sample, options.seed)
+        if options.command == "report":
+            if options.html.suffix != ".html":
+                raise ConfigError(f"--html {options.html}: a page's name ends in .html, for example warehouse.html")
+            print(f"{options.html}: {write_report(store, options.html):,} bytes; open it in a browser")
+            return 0
         if options.command == "stats":
             stats(store)
             return 0
