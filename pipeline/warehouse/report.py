@@ -5,12 +5,12 @@ from typing import Any
 
 import duckdb
 
-from schema.pages.page import Page, write_page
-from schema.pages.screens import screens_data
 from pipeline.shards.store import Store, one_line
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.stats import QUESTIONS
 from schema.actions import Phase
+from schema.pages.page import Page, write_page
+from schema.pages.screens import screens_data
 from schema.screen import Screen, StyleRun, runs_by_row, safe
 
 SHOWN = 6  # repositories of which a screen is shown, the longest streams
