@@ -17,6 +17,7 @@ from training.data.windows import FilmReader
 from training.model.frame_model import FrameModel
 from training.model.weights import load_weights
 
+BASELINES = ("frame_only", "keys_only")  # trained beside another model, and told of after it
 LATEST = Path("runs/latest")  # a link to the last run whose folder was not named: what is evaluated by default
 
 
@@ -26,7 +27,7 @@ def load_runs(named: Sequence[Path]) -> tuple[dict[str, FrameModel], dict[str, A
     first: dict[str, Any] = {}
     folders = [real_folder(folder) for folder in named]
     for folder in folders:
-        files = sorted((folder / "models").glob("*.safetensors"))
+        files = sorted((folder / "models").glob("*.safetensors"), key=lambda file: (file.stem in BASELINES, file.stem))
         if not files:
             raise ConfigError(f"{folder}: {_unfinished(folder)}")
         for file in files:
