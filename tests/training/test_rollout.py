@@ -40,7 +40,7 @@ def test_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert {"teacher_forced", "on_path", "reached", "reason"} <= report.keys()
     for wrong, words in (
         (["--episode", "77"], "no episode 77"),
-        (["--model", "mamba2"], "no model mamba2; it has frame_only, lstm"),
+        (["--model", "mamba2"], "no model mamba2; it has lstm, frame_only"),
         (["--temperature", "-1"], "--temperature -1.0: a number, at least 0"),
         (["--temperature", "nan"], "--temperature nan: a number, at least 0"),
         (["--run", str(tmp_path)], "no finished run"),
