@@ -150,8 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(json.dumps(summary, indent=2))
     print(verdict(summary))
     print(
-        "\nFour things to try next:\n"
+        "\nFive things to try next:\n"
         f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5        # watch the film\n"
+        f"  .venv/bin/python -m training.report {run}                       # what the model expects, as a page\n"
         f"  .venv/bin/python -m training.evaluate {run}\n"
         "  make demo REPO=https://github.com/pallets/itsdangerous          # another history\n"
         f"  .venv/bin/python -m training.fit --shards {warehouse}/           # train longer"

@@ -1,8 +1,9 @@
 """One repository that holds what breaks replays: odd names, modes, swaps, links, shapes, messages and line ends."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Repository
+from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Repository, make_repository
 
 ODD_NAMES = [
     b"a b.txt", b"it's", b'say "hi"', b"$HOME", b"!!", b"back\\slash", b"`id`", b"*", b"?", b"[a]", b"~", b"#x",
@@ -190,3 +191,18 @@ def _shapes(r: Repository) -> None:
     r.commit("After the octopus", {"side": b"3\n"}, parents=[octopus])
     evil = r.commit("Evil merge", {"evil": b"only in the merge\n"}, parents=[r.head or "", side])
     r.commit("After the evil merge", {"evil": b"changed\n"}, parents=[evil])
+
+
+def edited_texts(path: Path, contents: Mapping[str, bytes]) -> Path:
+    """A repository of files that are added, changed in their middle and at their end, and halved or removed."""
+
+    def more(content: bytes) -> bytes:
+        half = len(content) // 2
+        return content[:half] + b"+" + content[half:] + b"\xe6\xbc\xa2 more\n"
+
+    return make_repository(
+        path,
+        contents,
+        {name: more(content) for name, content in contents.items()},
+        {name: content[::2] if content.isascii() else None for name, content in contents.items()},
+    )

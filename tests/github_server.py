@@ -315,7 +315,7 @@ def _within(found: int | str, wanted: str) -> bool:
     if ".." in wanted:
         low, high = wanted.split("..")
         return (low == "*" or number(low) <= value) and (high == "*" or value <= number(high))
-    operator, text = re.fullmatch(r"(>=|<=|>|<)?(.*)", wanted).groups()  # type: ignore[union-attr]
+    operator, text = re.fullmatch(r"(>=|<=|>|<)?(.*)", wanted).groups()
     bound = number(text)
     return {">=": value >= bound, "<=": value <= bound, ">": value > bound, "<": value < bound}.get(
         operator or "", value == bound

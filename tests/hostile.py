@@ -27,7 +27,7 @@ def named(*names: str | bytes) -> Build:
 def saying(message: str | bytes, **more: object) -> Build:
     def build(r: Repository) -> None:
         text = message.replace("TOUCH", touch(r)) if isinstance(message, str) else message
-        r.commit(text, {"a": b"1\n"}, **more)  # type: ignore[arg-type]
+        r.commit(text, {"a": b"1\n"}, **more)
 
     return build
 

@@ -5,7 +5,7 @@ frames at once. The frame of step t is the screen *before* key t, so a key's eff
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from pipeline.film.frames import Film, RowTable
 from schema.geometry import Geometry
 from schema.screen import Screen
 
+MEMORY = 1 << 24  # units of the lines whose drawing is remembered
 # an array takes a slice of another one much faster than a list or a range
 _RAMP = array("i", np.arange(1 << 19, dtype="i").tobytes())
 _RAMP_H = array("h", np.arange(1 << 15, dtype="h").tobytes())
@@ -20,6 +21,19 @@ _RAMP_H = array("h", np.arange(1 << 15, dtype="h").tobytes())
 
 def _ramp(start: int, stop: int) -> "array[int]":
     return _RAMP[start:stop] if stop < len(_RAMP) else array("i", range(start, stop))
+
+
+def typed_at_end(line: str, column: int, part: str) -> list[str]:
+    """What a row shows after each character of `part` is typed at the end of a line; `line` is the whole row then."""
+    rows = [line[:k] for k in range(column + 1, column + len(part) + 1)]
+    space = part.find(" ")
+    if space == 0:
+        rows[0] = rows[0].rstrip(" ")
+        space = part.find(" ", 1)
+    while space > 0:  # a space at the end of a row shows nothing new
+        rows[space] = rows[space - 1]
+        space = part.find(" ", space + 1)
+    return rows
 
 
 class Recorder:
@@ -113,6 +127,15 @@ class Recorder:
         self.run(phase, row, texts, column)
         self._cursor_x[-len(texts) :] = array("h", (column,)) * len(texts)
         self.x = column
+
+    def remember(self, lines: dict[str, int], text: str, number: int, every: Iterable[dict[str, int]]) -> None:
+        """Note in `lines` which row shows a line; `every` is emptied when the lines remembered get many or long."""
+        self.remembered += len(text)
+        if self.remembered > MEMORY:
+            self.remembered = len(text)
+            for each in every:
+                each.clear()
+        lines[text] = number
 
     def scroll(self, number: int) -> None:
         """The whole screen moves up by one; the last row shows `number`."""

@@ -5,7 +5,9 @@ lone surrogate U+DC80-DCFF for a byte that is not valid UTF-8 (Python's surrogat
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from pipeline.text.clusters import DRAWN, bases, is_drawable, is_stand_in, unfold
 from schema.geometry import Style
@@ -67,8 +69,11 @@ def is_simple(line: str) -> bool:
     return line.isascii() and (line.isprintable() or line.replace("\t", "").isprintable())
 
 
-def display_column(line: str, end: int, start: int = 0) -> int:
-    """Cells taken by the first `end` units of `line`, which starts in cell `start`."""
+def display_column(line: str, end: int, start: int = 0, drawn: Callable[[str], tuple[Any, ...]] = glyph) -> int:
+    """Cells taken by the first `end` units of `line`, which starts in cell `start`.
+
+    `drawn`: how an editor draws a unit that is no tab; the second item is its cells.
+    """
     head = line[:end]
     if head.isascii():
         if head.isprintable():
@@ -77,7 +82,7 @@ def display_column(line: str, end: int, start: int = 0) -> int:
             return len(head.expandtabs(TAB_STOP))
     column = start
     for unit in head:
-        column += TAB_STOP - column % TAB_STOP if unit == "\t" else glyph(unit)[1]
+        column += TAB_STOP - column % TAB_STOP if unit == "\t" else drawn(unit)[1]
     return column - start
 
 
@@ -86,10 +91,10 @@ class Ruler:
     and wide characters would otherwise measure all of it anew for every key.
     """
 
-    __slots__ = ("_column", "_head")
-    _columns = staticmethod(display_column)  # cells of a part of a line that starts in a cell
+    __slots__ = ("_column", "_drawn", "_head")
 
-    def __init__(self) -> None:
+    def __init__(self, drawn: Callable[[str], tuple[Any, ...]] = glyph) -> None:
+        self._drawn = drawn  # as `display_column` has it
         self._head = ""
         self._column = 0
 
@@ -98,7 +103,7 @@ class Ruler:
         at = self._start(line)
         if at > end:
             at = self._column = 0
-        self._column += self._columns(line[at:end], end - at, self._column)
+        self._column += display_column(line[at:end], end - at, self._column, self._drawn)
         self._head = line[:end]
         return self._column
 
@@ -109,7 +114,7 @@ class Ruler:
             at = self._column = 0
         start = at
         while at < len(line):
-            width = self._columns(line[at], 1, self._column)
+            width = display_column(line[at], 1, self._column, self._drawn)
             if self._column + width > column:
                 break
             self._column += width

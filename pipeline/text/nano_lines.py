@@ -11,7 +11,7 @@ depends on the cursor's column alone. Checked cell for cell against the real pro
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pipeline.text.cells import Ruler, is_simple
+from pipeline.text.cells import Ruler, display_column, is_simple
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Style
 from schema.screen import Runs
@@ -62,24 +62,17 @@ def glyph(unit: str) -> tuple[str, int]:
 
 
 def column_of(line: str, end: int, start: int = 0) -> int:
-    """Cells taken by the first `end` units of `line`, which starts in cell `start`."""
-    head = line[:end]
-    if head.isascii():
-        if head.isprintable():
-            return len(head)
-        if not start and head.replace("\t", "").isprintable():
-            return len(head.expandtabs(TAB_STOP))
-    column = start
-    for unit in head:
-        column += TAB_STOP - column % TAB_STOP if unit == "\t" else glyph(unit)[1]
-    return column - start
+    """As `cells.display_column`, in nano."""
+    return display_column(line, end, start, glyph)
 
 
 class NanoRuler(Ruler):
     """Measures nano's lines from where it measured last (pipeline.text.cells)."""
 
     __slots__ = ()
-    _columns = staticmethod(column_of)
+
+    def __init__(self) -> None:
+        super().__init__(glyph)
 
     def column(self, line: str, end: int) -> int:
         """Cells taken by the first `end` units of `line`.

@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+import pygments.style
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_for_filename
 from pygments.styles import get_all_styles, get_style_by_name
@@ -95,8 +96,8 @@ def theme_names() -> list[str]:
     return [CONSOLE.name, *sorted(get_all_styles())]
 
 
-def _colour(style: object, token: _TokenType) -> str | None:
-    found = style.style_for_token(token)["color"]  # type: ignore[attr-defined]
+def _colour(style: type[pygments.style.Style], token: _TokenType) -> str | None:
+    found = style.style_for_token(token)["color"]
     return f"#{found}" if found else None
 
 

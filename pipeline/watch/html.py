@@ -59,6 +59,7 @@ def write_film_page(
         title=safe(recording.repo_id),
         styles=("film.css",),
         scripts=("film.js",),
+        values={"summary": ""},  # the script counts
         data={
             "film": {
                 "rows": recording.geometry.rows,

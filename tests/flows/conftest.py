@@ -1,7 +1,10 @@
 """An environment for tests with a Prefect server: nothing of the user's."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +26,18 @@ def environment(tmp_path, empty_databases):
     }  # fmt: skip
     for made in home.glob("prefect-*.db"):
         shutil.copy(made, empty_databases)
+
+
+@pytest.fixture
+def told(tmp_path, environment):
+    """Run a script in a process of its own: what its last line, JSON, says."""
+
+    def run(script, *arguments, **variables):
+        path = tmp_path / "script.py"
+        path.write_text(script)
+        command = [sys.executable, str(path), *arguments]
+        done = subprocess.run(command, env=environment | variables, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run

@@ -1,9 +1,5 @@
 """Runs whose processes were killed, told to a real Prefect API."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 SCRIPT = """
@@ -59,12 +55,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.server
-def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(tmp_path, environment):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(told):
+    assert told(SCRIPT) == {
         "first": ["killed"],
         "again": [],
         "states": {"killed": "Crashed", "alive": "Running", "ended": "Completed", "elsewhere": "Running"},

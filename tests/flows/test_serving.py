@@ -1,6 +1,5 @@
 """Who may serve the deployments; and what somebody who watches a run of theirs gets to see."""
 
-import json
 import os
 import signal
 import subprocess
@@ -75,14 +74,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.server
-def test_a_living_one_and_a_work_pool_are_left_alone_and_a_dead_one_is_not_in_the_way(tmp_path, environment):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    living, far, pool = (told.pop(case) for case in ("another here", "one far away that polls", "a work pool"))
-    assert set(told.values()) == {True}, told
+def test_a_living_one_and_a_work_pool_are_left_alone_and_a_dead_one_is_not_in_the_way(told):
+    said = told(SCRIPT)
+    living, far, pool = (said.pop(case) for case in ("another here", "one far away that polls", "a work pool"))
+    assert set(said.values()) == {True}, said
     assert "are served already, by process " in living
     assert ", since then; end that one first" in living
     assert "by process 1 on far, since then" in far

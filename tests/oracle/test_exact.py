@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_combining_marks_are_drawn_as_vim_draws_them(vim_here: str, geometry: Ge
 
 
 @pytest.fixture(scope="module")
-def session(vim_here: str):  # type: ignore[no-untyped-def]
+def session(vim_here: str) -> Iterator[Session]:
     with Session(Geometry(12, 40)) as session:
         yield session
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.fidelity import Progress, Verdict, judge, sample
 from pipeline.git.order import order
 from schema.config import ReplayConfig
-from tests.edge_cases import edge_cases
+from tests.edge_cases import edge_cases, edited_texts
 from tests.repositories import EXECUTABLE, GITLINK, SYMLINK, File, Repository, make_repository
 
 pytestmark = pytest.mark.exact
@@ -61,16 +61,7 @@ def test_edge_cases(vim_here: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rows", "cols"), [(24, 80), (9, 33)])
 def test_all_text(vim_here: str, tmp_path: Path, rows: int, cols: int) -> None:
-    def more(content: bytes) -> bytes:
-        half = len(content) // 2
-        return content[:half] + b"+" + content[half:] + b"\xe6\xbc\xa2 more\n"
-
-    path = make_repository(
-        tmp_path / "r",
-        ODD,
-        {name: more(content) for name, content in ODD.items()},
-        {name: content[::2] if content.isascii() else None for name, content in ODD.items()},
-    )
+    path = edited_texts(tmp_path / "r", ODD)
     assert both_exact(path, ReplayConfig(rows=rows, cols=cols), vim_here, frames=10_000) > 500
 
 

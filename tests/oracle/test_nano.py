@@ -20,7 +20,7 @@ from pipeline.script.edit import Untypable
 from schema.config import ReplayConfig
 from schema.editors import Motion
 from schema.geometry import Geometry
-from tests.edge_cases import edge_cases
+from tests.edge_cases import edge_cases, edited_texts
 from tests.repositories import make_repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,16 +113,7 @@ def test_every_title_and_question(nano_here: str, cols: int, name: str) -> None:
 @pytest.mark.parametrize("motion", ["jumps", "arrows"])
 @pytest.mark.parametrize(("rows", "cols"), [(24, 80), (9, 33)])
 def test_all_text(nano_here: str, tmp_path: Path, rows: int, cols: int, motion: Motion) -> None:
-    def more(content: bytes) -> bytes:
-        half = len(content) // 2
-        return content[:half] + b"+" + content[half:] + b"\xe6\xbc\xa2 more\n"
-
-    path = make_repository(
-        tmp_path / "r",
-        TEXTS,
-        {name: more(content) for name, content in TEXTS.items()},
-        {name: content[::2] if content.isascii() else None for name, content in TEXTS.items()},
-    )
+    path = edited_texts(tmp_path / "r", TEXTS)
     verdict = judge(path, ReplayConfig(rows=rows, cols=cols, editor="nano", motion=motion), [(0, 3)])
     assert verdict.exact, f"{nano_here}\n" + "\n".join(verdict.shown)
     assert verdict.frames > 1_000

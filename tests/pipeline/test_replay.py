@@ -144,7 +144,7 @@ def test_a_key_that_cannot_be_drawn_drops_the_commit_only(
     play = Terminal.play
 
     def refuse(self: Terminal, keys: bytes, contents: object = (), **named: object) -> object:
-        film = play(self, keys, contents, **named)  # type: ignore[arg-type]
+        film = play(self, keys, contents, **named)
         if b"Commit 3" in keys:
             raise UnsupportedKeyError("a test's")
         return film

@@ -3,6 +3,7 @@
 import re
 
 from pipeline.terminal.nano.window import Window
+from pipeline.terminal.recorder import typed_at_end
 from pipeline.text.cells import is_simple
 from pipeline.text.nano_lines import TAB_STOP, broken, glyph, joined, mended, next_word
 from schema.actions import Phase
@@ -64,14 +65,7 @@ class Typing(Window):
             if tail[-1] == " ":
                 rows = [row.rstrip(" ") for row in rows]
         else:
-            rows = [line[:k] for k in range(x + 1, x + count + 1)]
-            space = part.find(" ")
-            if space == 0:
-                rows[0] = rows[0].rstrip(" ")
-                space = part.find(" ", 1)
-            while space > 0:  # a space at the end of a row shows nothing new
-                rows[space] = rows[space - 1]
-                space = part.find(" ", space + 1)
+            rows = typed_at_end(line, x, part)
         self.rec.run(INSERT, 1 + self.row, rows, x)
         whole = self.lines[self.line] = head + part + tail
         self._remember(whole, self.rec.now[1 + self.row])

@@ -14,8 +14,6 @@ from pipeline.terminal.recorder import Recorder
 from pipeline.text.nano_lines import NanoRuler, draw, page_start, split_units, unit_at
 from schema.errors import UnsupportedKeyError
 
-MEMORY = 1 << 24  # units of the lines whose drawing is remembered
-
 
 class Window:
     """A file just opened, and the screen that shows it.
@@ -85,12 +83,8 @@ class Window:
         return number
 
     def _remember(self, text: str, number: int) -> None:
-        """Note which row shows a line; all is forgotten when the lines remembered get many or long."""
-        self.rec.remembered += len(text)
-        if self.rec.remembered > MEMORY:
-            self.rec.remembered = len(text)
-            self.rec.lines.clear()
-        self.rec.lines[text] = number
+        """Note which row shows a line from its start on."""
+        self.rec.remember(self.rec.lines, text, number, (self.rec.lines,))
 
     def _draw_line(self, line: int) -> None:
         """One line, from its start on."""

@@ -2,6 +2,7 @@
 
 import re
 
+from pipeline.terminal.recorder import typed_at_end
 from pipeline.terminal.vim.window import Window
 from pipeline.text.cells import TAB_STOP, cell_count, draw, is_simple, letter
 from pipeline.text.clusters import is_mark, is_stand_in, stand_in, unfold
@@ -172,14 +173,7 @@ class InsertMode(Window):
                 rows = [row[:cols].rstrip(" ") for row in rows]
         else:
             line = before + part
-            rows = [line[:k] for k in range(x + 1, x + count + 1)]
-            space = part.find(" ")
-            if space == 0:
-                rows[0] = rows[0].rstrip(" ")
-                space = part.find(" ", 1)
-            while space > 0:  # a space at the end of a row shows nothing new
-                rows[space] = rows[space - 1]
-                space = part.find(" ", space + 1)
+            rows = typed_at_end(line, x, part)
         self.rec.run(INSERT, self.line - self.top, rows, x)
         line = self.lines[self.line] = head + part + tail
         if not self.left:

@@ -24,7 +24,6 @@ from schema.geometry import Style
 from schema.screen import Runs
 
 _TILDE = ("~", ((0, 1, int(Style.BOLD)),))
-MEMORY = 1 << 24  # units of the lines whose drawing is remembered
 
 
 def shortened(text: str, room: int) -> str:
@@ -80,13 +79,8 @@ class Window:
         return number
 
     def _remember(self, text: str, number: int) -> None:
-        """Note which row shows a line; all is forgotten when the lines remembered get many or long."""
-        self.rec.remembered += len(text)
-        if self.rec.remembered > MEMORY:
-            self.rec.remembered = len(text)
-            for lines in self._drawn_at.values():
-                lines.clear()
-        self._drawn[text] = number
+        """Note which row shows a line in the window as it is scrolled."""
+        self.rec.remember(self._drawn, text, number, self._drawn_at.values())
 
     def _cells(self, text: str) -> tuple[str, Runs]:
         """(text, style runs) of one buffer line in the window."""

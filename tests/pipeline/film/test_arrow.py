@@ -52,7 +52,7 @@ def reference(pieces: list[Piece], first_step: int) -> list[dict[str, object]]:
 
 @unhurried
 @given(st.lists(st.tuples(screens, st.booleans()), min_size=1, max_size=4), st.integers(0, 2**40))
-def test_row_group_is_the_reference(parts: list[tuple[list, bool]], first_step: int) -> None:  # type: ignore[type-arg]
+def test_row_group_is_the_reference(parts: list[tuple[list, bool]], first_step: int) -> None:
     table, pieces = RowTable(), []
     for number, (frames, fresh) in enumerate(parts):
         table = RowTable() if fresh else table
@@ -64,7 +64,7 @@ def test_row_group_is_the_reference(parts: list[tuple[list, bool]], first_step: 
 
 @unhurried
 @given(screens)
-def test_dictionary_stands_in_order_of_first_appearance(frames: list) -> None:  # type: ignore[type-arg]
+def test_dictionary_stands_in_order_of_first_appearance(frames: list) -> None:
     made = row_group("owner/name", 0, [piece(frames, RowTable(), 0)], SCHEMA)
     texts = [text for frame in frames for text, _ in frame]
     words = made.column("frame").chunk(0).values.dictionary.to_pylist()
@@ -73,7 +73,7 @@ def test_dictionary_stands_in_order_of_first_appearance(frames: list) -> None:  
 
 @unhurried
 @given(screens)
-def test_piece_of_is_the_inverse(frames: list) -> None:  # type: ignore[type-arg]
+def test_piece_of_is_the_inverse(frames: list) -> None:
     made = row_group("owner/name", 7, [piece(frames, RowTable(), 3)], SCHEMA)
     back = piece_of(made, ROWS)
     assert row_group("owner/name", 7, [back], SCHEMA).equals(made)
@@ -81,7 +81,7 @@ def test_piece_of_is_the_inverse(frames: list) -> None:  # type: ignore[type-arg
 
 @unhurried
 @given(screens, st.integers(0, 12))
-def test_a_cut_changes_nothing(frames: list, at: int) -> None:  # type: ignore[type-arg]
+def test_a_cut_changes_nothing(frames: list, at: int) -> None:
     whole = piece(frames, RowTable(), 0)
     halves = [part for part in (whole.cut(0, at), whole.cut(at, len(whole))) if len(part)]
     assert row_group("owner/name", 0, halves, SCHEMA).equals(row_group("owner/name", 0, [whole], SCHEMA))

@@ -320,7 +320,7 @@ class TestSteppedOver:
         fine = r.commit("fine", {"a": b"1\n"})
         bad_one = r.commit("bad", bad)
         r.commit("on it", {"a": b"2\n"})
-        r.commit("removed", dict.fromkeys(bad))  # type: ignore[arg-type]
+        r.commit("removed", dict.fromkeys(bad))
         good = r.commit("good again", {"a": b"3\n"})
         r.commit("side", {"b": b"1\n"}, parents=[fine])
         merge = r.commit("merge of bad", {"b": b"1\n"}, parents=[good, r.head or ""])

@@ -74,7 +74,7 @@ def test_a_content_is_judged_once_and_only_its_new_lines_are_scanned(tmp_path: P
         for commit in walk(blobs):
             assert not selector.choose(commit.changes[0], commit.tree).reason
     assert scanned == [[b"1", b"2", b"3"], [b"x"], [b"y"]]
-    assert judged == [commit["a"] for commit in commits]  # type: ignore[index]
+    assert judged == [commit["a"] for commit in commits]
 
 
 def reasons(tmp_path: Path, attributes: dict[str, bytes], path: str, content: bytes = b"x = 1\n") -> str:

@@ -40,7 +40,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(warehouse: Path, takes: Iterable[FilmedCommit], **options: object) -> Manifest:
-    with StreamWriter(warehouse, REPO, CONFIG, **options) as writer:  # type: ignore[arg-type]
+    with StreamWriter(warehouse, REPO, CONFIG, **options) as writer:
         for take in takes:
             writer.append(take)
     return writer.manifest

@@ -59,7 +59,7 @@ def test_forgetting_how_lines_were_drawn_changes_nothing(monkeypatch: pytest.Mon
     keys = b"vim a\r" + edit(None, (unit * 200 + "\nshort\n" + unit * 30 + "\n").encode()) + b":w\r:q\r"
     shown = []
     for memory in (1, 1 << 24):
-        monkeypatch.setattr("pipeline.terminal.vim.window.MEMORY", memory)
+        monkeypatch.setattr("pipeline.terminal.recorder.MEMORY", memory)
         terminal = Terminal(Geometry(12, 40))
         film = terminal.play(keys, [None])
         shown.append([[terminal.table.row(number) for number in step] for step in film.rows_TR.tolist()])

@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as pq
 import pytest
 
-from pipeline.replay import replay
 from pipeline.shards import writer as shards
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.store import Store
@@ -19,63 +17,16 @@ from pipeline.shards.writer import StreamWriter, refuse
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
-from pipeline.warehouse.compact import full_packs
-from pipeline.warehouse.redraw import open_stream
 from schema.actions import VOCABULARY, Phase, action_name
 from schema.columns import TABLES
 from schema.config import ReplayConfig
 from schema.errors import CorruptError, SchemaVersionError
-from schema.manifest import MANIFEST, Manifest, stream_folder
+from schema.manifest import MANIFEST, stream_folder
 from tests.disk import small_disk
-from tests.repositories import Repository
+from tests.pipeline.warehouse.films import CONFIG, REPO, ask, damaged, film
 from tests.takes import make_takes
 
 ROOT = Path(__file__).parents[3]
-CONFIG = ReplayConfig(rows=8, cols=40)
-REPO = "owner/name"
-
-
-def film(git_dir: Path, warehouse: Path, repo_id: str = REPO, *, upto: int | None = None) -> Manifest:
-    """Harvest without Prefect, clone or filters of repositories."""
-    with StreamWriter(warehouse, repo_id, CONFIG, source="a folder", licence="MIT", family=repo_id) as writer:
-        for take in replay(git_dir, repo_id, CONFIG, resume=writer.resume_point):
-            writer.append(take)
-            if upto is not None and take.episode.episode == upto:
-                break
-    return writer.manifest
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten commits: typed text, wide characters, a combining mark, a binary file, a deletion."""
-    repository = Repository(tmp_path_factory.mktemp("history") / "r")
-    text = b""
-    for number in range(8):
-        text += b"line %d: \xe6\xbc\xa2\xe5\xad\x97 e\xcc\x81 and a tab\there\n" % number
-        repository.commit(f"Commit {number}", {"a.txt": text, f"b{number}": b"one\ntwo\n" * number})
-    repository.commit("Add a picture", {"picture.png": b"\x89PNG\0\0" + bytes(range(256))})
-    repository.commit("Remove one", {"b3": None})
-    return repository.path
-
-
-@pytest.fixture(scope="module")
-def filmed(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds a built warehouse."""
-    folder = tmp_path_factory.mktemp("root")
-    film(history, folder / "warehouse")
-    build(folder / "warehouse")
-    return folder
-
-
-@pytest.fixture
-def copy(filmed: Path, tmp_path: Path) -> Path:
-    """The same, to be damaged."""
-    return Path(shutil.copytree(filmed, tmp_path / "copy"))
-
-
-def ask(folder: Path, query: str) -> list[tuple[object, ...]]:
-    with duckdb.connect(str(folder / "warehouse" / "actions.db"), read_only=True) as db:
-        return db.execute(query).fetchall()
 
 
 def test_tables_have_the_schema(filmed: Path) -> None:
@@ -151,7 +102,7 @@ def test_screen_shows_the_frame_with_its_cursor(filmed: Path) -> None:
 def test_keys_are_shown_as_typed(filmed: Path) -> None:
     typed = ask(filmed, f"SELECT string_agg(typed, '') FROM keys('{REPO}', 0)")[0][0]
     actions = ask(filmed, "SELECT action FROM steps WHERE episode = 0 ORDER BY stream_step")
-    assert typed == "".join(action_name(a) for (a,) in actions)  # type: ignore[arg-type]
+    assert typed == "".join(action_name(a) for (a,) in actions)
 
 
 def test_an_empty_warehouse_answers(tmp_path: Path) -> None:
@@ -236,48 +187,6 @@ def test_the_folder_may_stand_alone(filmed: Path) -> None:
     assert main(["stats", str(filmed / "warehouse")]) == 0
 
 
-def test_verify_redraws_everything_from_the_score(filmed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", "--warehouse", str(filmed / "warehouse"), "--sample", "0"]) == 0
-    assert "10 episodes" in capsys.readouterr().out
-
-
-def damaged(copy: Path, kind: str) -> Path:
-    manifest = open_stream(Store(copy / "warehouse"), REPO)
-    return copy / "warehouse" / manifest.shards[0].files[kind].path
-
-
-@pytest.mark.parametrize("kind", ["steps", "episodes", "blobs", "drops"])
-def test_verify_finds_a_changed_byte(copy: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = damaged(copy, kind)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    assert main(["verify", "--warehouse", str(copy / "warehouse")]) == 2
-    assert str(path.name) in capsys.readouterr().err
-
-
-def test_verify_finds_a_missing_file(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    damaged(copy, "steps").unlink()
-    assert main(["verify", "--warehouse", str(copy / "warehouse")]) == 2
-    assert "is missing" in capsys.readouterr().err
-
-
-def test_verify_finds_film_that_its_keys_do_not_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with StreamWriter(tmp_path, REPO, ReplayConfig(rows=6, cols=24)) as writer:
-        for take in make_takes(3):
-            writer.append(take)
-    build(tmp_path)
-    assert main(["verify", "--warehouse", str(tmp_path)]) == 2
-    assert REPO in capsys.readouterr().err
-
-
-def test_verify_finds_an_old_database(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with StreamWriter(copy / "warehouse", "other/name", ReplayConfig(rows=6, cols=24)) as writer:
-        writer.append(next(iter(make_takes(1, repo_id="other/name"))))
-    assert main(["verify", "--warehouse", str(copy / "warehouse")]) == 2
-    assert "pipeline.warehouse build" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("command", ["build", "verify", "stats", "compact"])
 def test_names_cannot_write_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     name = "\x1b]0;owned\x07[red]/x|y"
@@ -314,133 +223,6 @@ def test_another_schema_is_one_line(copy: Path, capsys: pytest.CaptureFixture[st
 def test_an_unknown_kind_of_url_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", "--warehouse", "ftp://somewhere/x"]) == 2
     assert "s3://bucket/prefix" in capsys.readouterr().err
-
-
-@pytest.fixture
-def several(history: Path, tmp_path: Path) -> Path:
-    """Four short streams, one of them to grow."""
-    for name in ("a/a", "b/b", "c/c"):
-        film(history, tmp_path / "warehouse", name)
-    film(history, tmp_path / "warehouse", "d/d", upto=5)
-    build(tmp_path / "warehouse")
-    return tmp_path
-
-
-ORDERED = "SELECT * FROM steps ORDER BY repo_id, stream_step"
-
-
-def test_compact_changes_no_row(several: Path) -> None:
-    before = ask(several, ORDERED)
-    assert main(["compact", "--warehouse", str(several / "warehouse")]) == 0
-    assert ask(several, ORDERED) == before
-    assert ask(several, "SELECT count(DISTINCT path) FROM shards")[0][0] < 4  # type: ignore[operator]
-    assert main(["verify", "--warehouse", str(several / "warehouse"), "--sample", "0"]) == 0
-
-
-def test_a_packed_stream_grows_on(several: Path, history: Path, tmp_path: Path) -> None:
-    main(["compact", "--warehouse", str(several / "warehouse")])
-    film(history, several / "warehouse", "d/d")
-    build(several / "warehouse")
-    assert main(["verify", "--warehouse", str(several / "warehouse"), "--sample", "0"]) == 0
-    film(history, tmp_path / "at once" / "warehouse", "d/d")
-    build(tmp_path / "at once" / "warehouse")
-    query = "SELECT * FROM steps WHERE repo_id = 'd/d' ORDER BY stream_step"
-    assert ask(several, query) == ask(tmp_path / "at once", query)
-    rows = ask(several, ORDERED)
-    main(["compact", "--warehouse", str(several / "warehouse")])
-    main(["build", "--warehouse", str(several / "warehouse")])
-    assert ask(several, ORDERED) == rows
-    assert main(["verify", "--warehouse", str(several / "warehouse")]) == 0
-
-
-def held(root: Path) -> set[str]:
-    """Repositories of which any file of the warehouse has a step, listed or not."""
-    files = [path for path in root.rglob("*.parquet") if "steps" in str(path.relative_to(root))]
-    return {repo for path in files for repo in pq.read_table(path, columns=["repo_id"]).column(0).to_pylist()}
-
-
-@pytest.mark.parametrize("packed", [True, False], ids=["packed", "alone"])
-def test_removed_film_is_on_no_disk_and_its_neighbours_stay(
-    several: Path, packed: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = several / "warehouse"
-    if packed:
-        main(["compact", "--warehouse", str(root)])
-        main(["build", "--warehouse", str(root)])
-    neighbours = "SELECT * FROM steps WHERE repo_id NOT IN ('a/a', 'd/d') ORDER BY repo_id, stream_step"
-    before = ask(several, neighbours)
-    assert held(root) == {"a/a", "b/b", "c/c", "d/d"}
-    capsys.readouterr()
-    assert main(["remove", "A", "d/d", "--warehouse", str(root)]) == 0
-    assert "2 streams emptied" in capsys.readouterr().out
-    assert held(root) == {"b/b", "c/c"}
-    assert ask(several, neighbours) == before
-    named = {ref.path for stream in manifests(Store(root)) for ref in stream.files()}  # of every kind, blobs too
-    assert {
-        str(path.relative_to(root)) for top in ("shards", "packs") for path in (root / top).rglob("*.parquet")
-    } == named
-    packs = {path for path in named if path.startswith("packs/")}
-    assert bool(packs) is packed
-    assert set(full_packs(Store(root), list(manifests(Store(root))))) == packs
-    refused = "SELECT repo_id, status, reason, steps FROM repositories WHERE status = 'refused' ORDER BY 1"
-    assert ask(several, refused) == [("a/a", "refused", "opt-out", 0), ("d/d", "refused", "opt-out", 0)]
-    assert (root / "opt-out.txt").read_text() == "A\nd/d\n"
-    assert main(["verify", "--warehouse", str(root), "--sample", "0"]) == 0
-    assert main(["remove", "a", "--warehouse", str(root)]) == 0
-    assert (root / "opt-out.txt").read_text() == "A\nd/d\n"
-
-
-def test_a_removal_that_was_killed_goes_on(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = several / "warehouse"
-    main(["compact", "--warehouse", str(root)])
-    with monkeypatch.context() as killed:
-        killed.setattr("pipeline.warehouse.remove.repack", lambda store: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            main(["remove", "a/a", "--warehouse", str(root)])
-    assert "a/a" in held(root)
-    assert main(["remove", "a/a", "--warehouse", str(root)]) == 0
-    assert held(root) == {"b/b", "c/c", "d/d"}
-    assert main(["verify", "--warehouse", str(root), "--sample", "0"]) == 0
-
-
-@pytest.mark.parametrize("name", ["", "a/b/c", "a b", "#a", "a\nb"])
-def test_only_owners_are_removed(several: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    capsys.readouterr()
-    assert main(["remove", "a/a", name, "--warehouse", str(several / "warehouse")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    assert not (several / "warehouse/opt-out.txt").exists()
-    assert "a/a" in held(several / "warehouse")
-
-
-@pytest.mark.parametrize(
-    ("name", "meant"), [("a/aa", "a/a"), ("aa/a", "a/a"), ("B/C", "b/b"), ("nobody", None), ("d/d/", "")]
-)
-def test_a_slip_of_the_pen_removes_nothing(
-    several: Path, name: str, meant: str | None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = several / "warehouse"
-    capsys.readouterr()
-    code = main(["remove", "c/c", name, "--warehouse", str(root)])
-    if meant == "":  # right as it is
-        assert (code, held(root)) == (0, {"a/a", "b/b"})
-        return
-    error = capsys.readouterr().err
-    assert (code, error.count("\n")) == (2, 1)
-    assert f"remove {name} --future" in error
-    assert ("did you mean" in error) == (meant is not None)
-    assert (meant or "") in error
-    assert not (root / "opt-out.txt").exists()
-    assert held(root) == {"a/a", "b/b", "c/c", "d/d"}
-
-
-def test_a_name_can_be_kept_out_of_harvests_to_come(several: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = several / "warehouse"
-    assert main(["remove", "nobody/yet", "--future", "--warehouse", str(root)]) == 0
-    assert (root / "opt-out.txt").read_text() == "nobody/yet\n"
-    assert main(["remove", "nobody/yet", "--warehouse", str(root)]) == 0  # it is listed: no slip
-    assert held(root) == {"a/a", "b/b", "c/c", "d/d"}
-    refuse(root, "e/e", CONFIG, "licence")
-    assert main(["remove", "e/e", "--warehouse", str(root)]) == 0  # met before, though never filmed
 
 
 def test_stats_cut_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

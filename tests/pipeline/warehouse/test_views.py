@@ -189,7 +189,7 @@ def shown(warehouse: Path) -> object:
     ],
     ids=["stats", "verify", "dataset_card", "harvest", "watch", "build"],
 )
-def test_a_program_that_opens_a_renamed_warehouse_mends_it(root: Path, program, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_a_program_that_opens_a_renamed_warehouse_mends_it(root: Path, program, capsys) -> None:
     (root / "warehouse").rename(root / "renamed")
     program(root / "renamed")
     assert "written in" not in capsys.readouterr().err

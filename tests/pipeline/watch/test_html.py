@@ -318,7 +318,7 @@ def test_commits_are_unpacked_one_at_a_time(
 def test_dark_and_light_follow_the_system_and_the_button(tab: Tab) -> None:
     def corner() -> int:
         image: Image.Image = tab.picture()
-        return sum(image.getpixel((4, 4)))  # type: ignore[arg-type]
+        return sum(image.getpixel((4, 4)))
 
     tab.scheme("light")
     assert corner() > 600

@@ -49,7 +49,7 @@ class Parrot(FrameModel):
     def __init__(self, keys: bytes, seen: int = 0) -> None:
         super().__init__(ModelConfig.model_validate(MODEL))
         self.keys, self.seen = keys, seen
-        self.backbone.initial_state = lambda batch: (torch.tensor(0),)  # type: ignore[method-assign]
+        self.backbone.initial_state = lambda batch: (torch.tensor(0),)
 
     def forward(
         self,

@@ -27,4 +27,4 @@ def test_settings_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="does not divide by 5 heads"):
         preset("published_tiny", 24, 80, heads=5)
     with pytest.raises(ValidationError):
-        ModelConfig(rows=12, cols=40, widht=8)  # type: ignore[call-arg]
+        ModelConfig(rows=12, cols=40, widht=8)

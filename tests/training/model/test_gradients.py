@@ -109,4 +109,4 @@ def test_chunks_cover_a_ragged_tail() -> None:
 
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ConfigError, match="choose full, stream, stream_embeddings"):
-        backpropagate(build("lstm"), typed_cells(1, 2, 8, 24), torch.zeros(1, 2), "half")  # type: ignore[arg-type]
+        backpropagate(build("lstm"), typed_cells(1, 2, 8, 24), torch.zeros(1, 2), "half")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,33 +12,21 @@ from schema.errors import ConfigError
 from tests.training.runs import settings, weights
 from training.api import load_run
 from training.loop.run import fit
+from training.model import backbones
 from training.model.backbones import load_backbone, make_backbone
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
 from training.model.weights import load_weights, save_weights
 
-GRU = """
+IMPORTS = """
 import torch
 from torch import Tensor, nn
 from training.model.backbones import Backbone, State
 
-
-class Gru(Backbone):
-    state_description = "h: [layers, width]"
-
-    def __init__(self, width: int, layers: int = 1) -> None:
-        super().__init__()
-        self.width, self.layers = width, layers
-        self.gru = nn.GRU(width, width, layers, batch_first=True)
-
-    def initial_state(self, batch: int) -> State:
-        return (next(self.parameters()).new_zeros(batch, self.layers, self.width),)
-
-    def sequence(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
-        y_BTD, h_LBD = self.gru(x_BTD, state[0].transpose(0, 1).contiguous())
-        return y_BTD, (h_LBD.transpose(0, 1),)
-
-
+"""
+# The class that the module's docstring shows.
+EXAMPLE = textwrap.dedent((backbones.__doc__ or "").split("::\n\n")[1].split("\n\n``load_backbone``")[0]) + "\n\n"
+OTHERS = """
 class NoSequence(Backbone):
     def initial_state(self, batch: int) -> State:
         return ()
@@ -113,7 +102,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
     monkeypatch.delitem(sys.modules, "my_backbones", raising=False)
     (tmp_path / "code").mkdir()
-    (tmp_path / "code/my_backbones.py").write_text(GRU)
+    (tmp_path / "code/my_backbones.py").write_text(IMPORTS + EXAMPLE + OTHERS)
     (tmp_path / "code/broken.py").write_text("def f(:\n")
     (tmp_path / "code/raising.py").write_text("raise RuntimeError('not today')\n")
     return "my_backbones:Gru"

@@ -6,7 +6,7 @@ import random
 import re
 import string
 from collections import defaultdict
-from re import _parser  # type: ignore[attr-defined]
+from re import _parser
 
 import pytest
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
