@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             build(store)  # files leave the database with the first build, the disk with the second
         built = build(store)
         print(f"{store}/{DATABASE}: {built.streams} streams, {built.episodes:,} episodes, {built.steps:,} steps")
-        for line in built.told:
+        for line in built.messages:
             print(one_line(line))
     except GitreelError as error:
         print(one_line(error), file=sys.stderr)

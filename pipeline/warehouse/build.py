@@ -17,12 +17,12 @@ from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 
 
 class Built(NamedTuple):
-    """What `build` registered, and messages for the user (`told`)."""
+    """What `build` registered, and messages for the user (`messages`)."""
 
     streams: int
     episodes: int
     steps: int
-    told: list[str]
+    messages: list[str]
 
 
 def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
@@ -37,19 +37,19 @@ def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
     with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
         streams = list(manifests(store))
         known = families.read_registry(store)
-        splits, told = families.assign(streams, known)
+        splits, messages = families.assign(streams, known)
         if settle and any(known.get(repo) != split for repo, split in splits.items()):
             families.write_registry(store, {**known, **splits})
         elif not settle:
-            splits, told = {repo: split for repo, split in splits.items() if repo in known}, []
+            splits, messages = {repo: split for repo, split in splits.items() if repo in known}, []
         before = _listed(store)
         full = frozenset(full_packs(store, streams))
         staged = store.stage(DATABASE)
         build_database(store, streams, splits, full, staged, reuse=not settle)
         store.publish(staged, DATABASE)
-        told += _show_folder(store, streams, full)
+        messages += _show_folder(store, streams, full)
         _sweep(store, streams, before)
-    return Built(len(streams), sum(m.episodes for m in streams), sum(m.steps for m in streams), told)
+    return Built(len(streams), sum(m.episodes for m in streams), sum(m.steps for m in streams), messages)
 
 
 def _show_folder(store: Store, streams: Sequence[Manifest], full: frozenset[str]) -> list[str]:

@@ -52,6 +52,8 @@ class Run:
         self.done, self.best = prepared.done, prepared.best
         assert prepared.config.steps is not None
         self.steps = prepared.config.steps  # updates in all; fewer once the machine turns out slower than planned
+        self.judged: Predictions | None = None  # the main model's at the last validation
+        self.sample: list[Text] = []  # of them, to look at
 
     @property
     def config(self) -> FitConfig:
@@ -69,8 +71,8 @@ class Run:
         for name, learner in self.learners.items():
             save_weights(self.folder / "models" / f"{name}.safetensors", learner.model, self._lineage())
         main = self.learners[self.prepared.config.backbone]
-        predictions = validate(main, self.data.held_out)
-        return finish(self.prepared, self.done, predictions, self._sample(predictions))
+        predictions = validate(main, self.data.held_out) if self.judged is None else self.judged
+        return finish(self.prepared, self.done, predictions, self.sample or self._sample(predictions))
 
     def _loop(self, log: Log | None) -> None:
         config, planned, first = self.prepared.config, self.steps, self.done
@@ -132,8 +134,9 @@ class Run:
 
     def _note(self, predictions: Predictions, loss: float) -> None:
         """Show some of the main model's predictions, and keep its weights if they are the best so far."""
+        self.judged, self.sample = predictions, self._sample(predictions)
         with (self.folder / "samples.txt").open("a" if self.done else "w") as samples:
-            samples.write(f"update {self.done}\n{plain(self._sample(predictions))}\n\n")
+            samples.write(f"update {self.done}\n{plain(self.sample)}\n\n")
         if loss < self.best:
             self.best = loss
             main = self.learners[self.prepared.config.backbone]
