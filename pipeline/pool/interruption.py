@@ -99,13 +99,22 @@ class Supervised(Generic[T]):
         self.interrupted = False
 
     def run(self) -> T:
-        """Run the work to its end and return its result, or raise what it raised. Call it in the main thread."""
+        """Run the work to its end and return its result, or raise what it raised. Call it in the main thread.
+
+        After an interruption signals are ignored from then on: the process is about to end as asked, and `timeout`'s
+        second signal, or an impatient one, would kill the interpreter while it does.
+        """
         thread = threading.Thread(target=self._run, name="work")
-        with heard(self._first, self._at_once):
-            with held_back():  # a thread starts with the mask of the one that starts it
-                thread.start()
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
+        with contextlib.ExitStack() as ends:
+            with heard(self._first, self._at_once):
+                with held_back():  # a thread starts with the mask of the one that starts it
+                    thread.start()
+                while thread.is_alive():
+                    thread.join(POLL_SECONDS)
+                ends.enter_context(held_back())  # none comes between two handlers
+            if self.interrupted and threading.current_thread() is threading.main_thread():
+                for kind in SIGNALS:
+                    signal.signal(kind, signal.SIG_IGN)
         if self._errors:
             raise self._errors[0]
         return self._results[0]

@@ -36,14 +36,21 @@ def work():
     return "stored"
 
 supervised = interruption.Supervised(work, stop=stop, clear=lambda: print("cleared", flush=True))
-print(supervised.run(), supervised.interrupted)
+print(supervised.run(), supervised.interrupted, flush=True)
+if sys.argv[1] == "lingers":
+    sys.stdin.read()  # what is told at the end, and the interpreter's own end, take a while
 """
 
 
 def started(script, *arguments):
     command = [sys.executable, "-c", script, *arguments]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout.readline() in ("armed\n", "working\n")
     return process
@@ -66,6 +73,16 @@ def test_a_hangup_that_is_ignored_from_the_start_stays_ignored():
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
     assert process.communicate()[1] == LINE + "\n"  # of the second one alone
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_while_an_interrupted_process_ends_changes_nothing(kind):
+    process = started(SUPERVISED, "lingers")
+    process.send_signal(kind)
+    assert [process.stdout.readline() for _ in range(2)] == ["asked\n", "stored True\n"]
+    process.send_signal(kind)
+    assert process.communicate() == ("", "")
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
