@@ -237,11 +237,11 @@ def write_start(
     folder: Path, trained: Mapping[str, Trained], table: Table, film: Film, order: int, minutes: float
 ) -> None:
     """The models' weights, and a card: what they learned from, what they are worth. Raises WarehouseError."""
-    corpus, commit = read_corpus(), git_sha()[:12]
+    corpus, commit = further(read_corpus()), git_sha()[:12]
     facts = {"corpus": corpus.digest, "git": commit, "cpu_minutes": f"{minutes:g}"}
     for name, each in trained.items():
         save_weights(folder / f"{name}-{film.reader.geometry}.safetensors", each.model, facts)
-    learned = [f"| {r.name} | {r.licence} | {(r.further or r.commit)[:12]} |" for r in corpus.of("train")]
+    learned = [f"| {r.name} | {r.licence} | {r.commit[:12]} |" for r in corpus.of("train")]
     rows = []
     for name, row in table.rows.items():
         right = f"{row['right']:.1%}" if "right" in row else ""

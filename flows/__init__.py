@@ -10,6 +10,8 @@ flows.artifacts what a run leaves in Prefect's UI, and the token's Secret block
 flows.console   bars and the closing table
 flows.address   where Prefect's API is
 flows.server    Prefect's own API, started for one command when there is none
+flows.serving   one flows.serve at a time at one API
+flows.delivery  lets Prefect send its last events and logs
 flows.runner    where a flow's tasks run
 flows.runs      which flow runs live on this host
 """

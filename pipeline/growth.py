@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pipeline.crawl.clone import Clone
+from pipeline.git.checkout_rules import MISSING
 from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
 from pipeline.git.order import continued
@@ -26,8 +27,6 @@ from pipeline.shards.store import Store
 from schema.config import ReplayConfig
 from schema.errors import SourceError
 from schema.manifest import Manifest
-
-MISSING = "missing"  # why a commit was stepped over whose files the clone lacked
 
 
 class Present(NamedTuple):

@@ -22,6 +22,7 @@ from pipeline.crawl.clone import CloneConfig, Stopped, Waiting, cloned
 from pipeline.crawl.licence import PERMISSIVE, licence_filter, licence_of
 from pipeline.crawl.opt_out import RULE, opt_out_list, opted_out
 from pipeline.crawl.source import LocalSource, RemoteSource, Source, checked_name, parse_source, same_source
+from pipeline.git.checkout_rules import MISSING
 from pipeline.git.environment import need_git
 from pipeline.git.order import continued, order, root
 from pipeline.growth import Present
@@ -222,7 +223,7 @@ def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | Non
                 return None
             present = Present(text, clone, order(clone.repository, clone.tip))
             known = growth.filmed(store, manifest)
-            if manifest.tool_version != TOOL_VERSION or growth.MISSING in known.values():
+            if manifest.tool_version != TOOL_VERSION or MISSING in known.values():
                 return None
             if not known.keys() >= set(present.commits):
                 return None

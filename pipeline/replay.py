@@ -41,7 +41,7 @@ class _Stopped(Exception):
 class FilmedCommit(NamedTuple):
     """One episode as played. `film` is None and `blobs` empty when the commit was stepped over.
 
-    `film.rows_TR` counts in `table`; `blobs` are (object id, content) of what vim opened, each once.
+    `film.rows_TR` counts in `table`; `blobs` are (object id, content) of what the editor opened, each once.
     """
 
     episode: Episode

@@ -25,7 +25,7 @@ from schema.widths import VIM_VERSION, WIDTH_HASH
 KINDS = ("steps", "episodes", "blobs", "drops")
 TOOL_VERSION = version("gitreel")
 MANIFEST = "stream.json"
-PENDING = "stream.next.json"  # a rewritten history on its way to replace the stream
+PENDING = "stream.next.json"  # a stream that is filmed anew, on its way to replace the present one
 
 
 class FileRef(FrozenModel):
@@ -64,7 +64,7 @@ class ShardEntry(FrozenModel):
 
 
 class Manifest(FrozenModel):
-    """One repository's stream. `generation` counts rewritten histories; `resume` is the last episode."""
+    """One repository's stream. `generation`: how often it was replaced or emptied; `resume`: its last episode."""
 
     schema_version: str = SCHEMA_VERSION
     repo_id: str

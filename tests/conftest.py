@@ -38,11 +38,15 @@ def _set_apart(home: Path) -> None:
     prefect = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
     folders = (ROOT / "runs", ROOT / "warehouse", caches / "gitreel", prefect)
     spared = (ROOT / "warehouse/README.md", ROOT / "warehouse/queries.sql")
+    for name in [name for name in os.environ if name.startswith(("PREFECT", "GITREEL"))]:
+        del os.environ[name]  # what the user has set for these has no say
     paths = (Path(guard.__file__).parent, ROOT, *filter(None, [os.environ.get("PYTHONPATH")]))
     os.environ.update(
         {
             "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config"),
-            "PREFECT_HOME": str(home / ".prefect"), "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "PREFECT_HOME": str(home / ".prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost",
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
             guard.REFUSED: os.pathsep.join(map(str, folders)), guard.SPARED: os.pathsep.join(map(str, spared)),
             guard.LOG: str(home / "refused"),
         }

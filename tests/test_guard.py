@@ -32,11 +32,11 @@ TOUCHES: dict[str, Callable[[], object]] = {
     "walked": lambda: list(os.scandir(WAREHOUSE)),
     "searched": lambda: list(ROOT.glob("warehouse/*.db")),
     "made": (RUNS / "new").mkdir,
-    "moved away": (RUNS / "latest").unlink,
+    "moved away": (RUNS / "none").unlink,
     "moved in": lambda: os.rename("nothing", RUNS / "new"),
     "linked": lambda: (RUNS / "new").symlink_to("nothing"),
     "copied": lambda: shutil.copytree(WAREHOUSE, "nothing"),
-    "removed": lambda: shutil.rmtree(RUNS),
+    "removed": lambda: shutil.rmtree(RUNS / "none"),
     "the home": (HOME / "profiles.toml").read_text,
     "in a roundabout way": (ROOT / "tests/../runs/latest").read_text,
 }

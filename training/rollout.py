@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m training.rollout", description=__doc__.split("\n\n")[0], epilog=SHORT_RUN
     )
     parser.add_argument("--run", type=Path, default=LATEST, help="folder of a finished run (%(default)s)")
-    parser.add_argument("--model", help="one of its models; by default the first that is not frame_only")
+    parser.add_argument("--model", help="one of its models; by default the one that was asked for")
     parser.add_argument("--shards", help="the warehouse; the run's by default")
     parser.add_argument("--repo", required=True, help="repository id")
     parser.add_argument("--episode", type=int, required=True, help="ordinal of the commit")
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if value is not None and not low <= value < math.inf:
             raise ConfigError(f"--{name} {value}: a number, at least {low}")
     models, settings = load_runs([options.run])
-    name = options.model or next((name for name in models if name != "frame_only"), "frame_only")
+    name = options.model or next(iter(models))
     if name not in models:
         raise ConfigError(f"{options.run}: no model {name}; it has {', '.join(models)}")
     reader = open_film({name: models[name]}, options.shards or settings["shards"])

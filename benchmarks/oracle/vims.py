@@ -9,10 +9,9 @@ from functools import cache
 
 from benchmarks.oracle.machine import find_editor
 from benchmarks.oracle.widths import vim_version
+from schema.geometry import Style
 from schema.screen import Screen
 from schema.widths import VIM_VERSION
-
-BOLD = 1
 
 # Code points that newer Unicode gives other cells, or that are composing there: first and last of each range.
 ANOTHER_WIDTH = (
@@ -44,7 +43,7 @@ def drawn_alike(screen: Screen) -> bool:
     A control character (^X) that the window's left edge cuts is drawn whole by 9.0; 9.2 draws its right half.
     """
     return not any(
-        (text.startswith("^") and bool(runs) and runs[0][0] == 0 and bool(runs[0][2] & BOLD))
+        (text.startswith("^") and bool(runs) and runs[0][0] == 0 and bool(runs[0][2] & Style.BOLD))
         or (not text.isascii() and not _ANOTHER_WIDTH.isdisjoint(text))
         for text, runs in zip(screen.texts, screen.runs, strict=True)
     )

@@ -46,6 +46,7 @@ class Film(NamedTuple):
     counts: KeyCounts
 
 
+@functools.cache
 def film(mirrors: Path | None = None) -> Film:
     """The film of both lists, made where it is missing. Raises GitreelError."""
     roots = [warehouse_folder(GEOMETRY, longer=True), warehouse_folder(GEOMETRY).with_name(f"{GEOMETRY}-more")]
@@ -56,7 +57,6 @@ def film(mirrors: Path | None = None) -> Film:
     return opened(*roots)
 
 
-@functools.cache
 def opened(corpus_root: Path, more_root: Path) -> Film:
     """The film where it lies. Raises WarehouseError."""
     corpus, more = read_corpus(), read_corpus(MORE)

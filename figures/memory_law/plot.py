@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.rows import Row
-from figures.style import save, short_number
+from figures.style import save
 
 LINES = {  # predictor -> colour, words
     "counts": ("#555555", "counts of the last T keys"),
@@ -18,7 +18,7 @@ LINES = {  # predictor -> colour, words
     "context": ("#0b6fa4", "the same model, exactly T steps of context"),
 }
 ADAPTING = ("#2e8540", "adapting as it reads")
-DRAWS = 10_000
+DRAWS = 1_000
 
 
 class Law(NamedTuple):
@@ -51,7 +51,7 @@ def law(points: Mapping[int, Mapping[str, float]], first: int, last: int) -> Law
         return float(-slope), float(1 - rest)
 
     repos = nats_TR.shape[1]
-    picks = np.random.default_rng(0).integers(0, repos, (DRAWS // 10, repos))
+    picks = np.random.default_rng(0).integers(0, repos, (DRAWS, repos))
     low, high = np.quantile([fitted(pick.tolist())[0] for pick in picks], [0.025, 0.975])
     exponent, r2 = fitted(range(repos))
     return Law(exponent, float(low), float(high), steps[0], steps[-1], r2)
@@ -109,7 +109,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     ticks = [4**k for k in range(9)]
-    axes.set_xticks(ticks, [short_number(tick) if tick < 1000 else f"{tick:,}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     low, high = axes.get_ylim()
     nats = [value for value in (0.8, 1.0, 1.2, 1.4, 1.6, 2.0, 2.4, 2.8, 3.2, 4.0) if low <= value <= high]
     axes.set_yticks(nats, [f"{value:.1f}" for value in nats])

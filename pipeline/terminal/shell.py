@@ -10,7 +10,7 @@ from schema.widths import CLASS, SHELL_SAFE
 PROMPT = "$ "
 SHELL, MESSAGE = int(Phase.SHELL), int(Phase.MESSAGE)
 _COMMIT = re.compile(rb"git add -Af && git commit -qm ")
-# One word as the story quotes it: bare, '...', "..." and $'...' pieces side by side.
+# One word as a script quotes it: bare, '...', "..." and $'...' pieces side by side.
 _WORD = re.compile(rb"(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\])*", re.DOTALL)
 
 

@@ -1,1 +1,1 @@
-"""Stored episodes, shown again: in a terminal, or as an asciicast."""
+"""Film shown, stored or straight from a repository: in a terminal, as a page, a picture, a GIF or an asciicast."""

@@ -30,6 +30,7 @@ ENDINGS = {"html": ".html", "gif": ".gif", "png": ".png", "asciicast": ".cast"} 
 NAMES = {"html": "a page", "gif": "a GIF", "png": "a PNG", "asciicast": "an asciicast"}
 MOST_KEYS = 2_000_000  # of a page or an asciicast, some 20 MB; more only with --force
 MOST_SECONDS = 120.0  # of a GIF
+NONE = "none of these commits can be filmed; choose others"
 LIVE_ONLY = ("name", "commit", "author", "after", "before", "path", "random")
 
 
@@ -178,7 +179,7 @@ def _length(recording: Recording) -> tuple[int, int]:
 
 def _need(found: Sequence[object]) -> None:
     if not found:
-        raise ConfigError("none of these commits can be filmed; choose others")
+        raise ConfigError(NONE)
 
 
 def _write(kind: str, recording: Recording, options: argparse.Namespace) -> str:
@@ -212,16 +213,18 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
     from pipeline.watch import picture
 
     target: Path = getattr(options, kind)
-    found = list(_reported(recording, options))
-    _need(found)
     shown, chosen = view(options.colour), options.theme or CONSOLE
     if kind == "png":
-        film = found[0]
+        film = next(iter(_reported(recording, options)), None)
+        if film is None:
+            raise ConfigError(NONE)
         step = len(film) if options.step is None else options.step
         if step > len(film):
             raise ConfigError(f"--step {step}: the commit has screens 0 to {len(film)}")
         size = picture.write_png(shown(film.step(step).screen), recording.geometry.cols, target, chosen)
         return f"screen {step} of {len(film)}, {size:,} bytes"
+    found = list(_reported(recording, options))
+    _need(found)
     keys = sum(map(len, found))
     pace = fitting(options.seconds, keys, len(found)) if options.seconds else Pace(options.rate)
     if (seconds := pace.duration(keys, len(found))) > MOST_SECONDS and not options.force:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline.watch.colours import Theme, offered
 from pipeline.watch.marks import marks
-from pipeline.watch.pace import CHAPTER_PAUSE, FAST, USUAL, Pace
+from pipeline.watch.pace import FAST, USUAL, Pace
 from pipeline.watch.recording import ChapterFilm, Recording
 from schema.actions import VOCABULARY, Phase, action_name
 from schema.pages.page import Page, packed, write_page
@@ -66,7 +66,7 @@ def write_film_page(
                 "cols": recording.geometry.cols,
                 "rate": pace.rate,
                 "seconds": seconds,
-                "pause": CHAPTER_PAUSE,
+                "pause": pace.pause,
                 "fast": FAST,
                 "theme": theme.name if theme else None,
                 "themes": [each._asdict() for each in offered(theme)],

@@ -68,8 +68,8 @@ def _log(repository: LocalRepository) -> str:
 class LiveRecording:
     """Commits of a local repository. Films that follow each other are one terminal's, as in a warehouse.
 
-    The first one begins on a blank screen, in its parent's tree. A chapter's subject and length are known once it has
-    been filmed; `skipped` tells why commits have no film.
+    The first one begins on a blank screen, in its parent's tree. `chapters` have no subject and no length; the chapter
+    of a film has both. `skipped` says why commits have no film.
     """
 
     def __init__(self, repo_id: str, repository: LocalRepository, commits: Sequence[str], config: ReplayConfig) -> None:
@@ -77,7 +77,7 @@ class LiveRecording:
         self.geometry: Geometry = config.geometry
         self.chapters = tuple(Chapter(number, commit, "", 0, 0) for number, commit in enumerate(commits))
         self.skipped: dict[str, str] = {}  # commit -> why
-        self._config = config
+        self._workspace = Workspace(config)
         self._blobs = Blobs(repository)
         self._left: dict[int, tuple[str | None, Screen | None]] = {}  # tree and screen that a commit left
 
@@ -97,7 +97,8 @@ class LiveRecording:
         tree, screen = self._left[index - 1] if index else (first, None)
         terminal = Terminal(self.geometry, screen)
         try:
-            script, film = play_commit(commit, Workspace(self._config, tree=tree), terminal)
+            self._workspace.tree = tree
+            script, film = play_commit(commit, self._workspace, terminal)
         except SkippedCommit as refusal:
             self.skipped[commit.sha] = refusal.reason
             self._left[index] = (tree, screen)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pipeline.watch.ansi import paint
 from pipeline.watch.colours import Theme
 from pipeline.watch.marks import indenting, marks
-from pipeline.watch.pace import FAST, Pace
+from pipeline.watch.pace import FAST, MAX_RATE, MIN_RATE, Pace
 from pipeline.watch.recording import ChapterFilm, Recording
 from schema.actions import action_name
 from schema.screen import Screen, safe
@@ -138,9 +138,9 @@ class Player:
         if key == b" ":
             self.paused = not self.paused
         elif key in (b"+", b"="):
-            self.rate = min(1000.0, self.rate * 1.5)
+            self.rate = min(MAX_RATE, self.rate * 1.5)
         elif key == b"-":
-            self.rate = max(0.5, self.rate / 1.5)
+            self.rate = max(MIN_RATE, self.rate / 1.5)
         elif key == b"f":
             self.fast = not self.fast
         elif key in (b"\x1b[C", b"\x1b[D", b".", b","):

@@ -19,10 +19,9 @@ def environment(tmp_path, empty_databases):
     """Variables for processes whose home is in `tmp_path`; Prefect's empty database is made once for all tests."""
     home = tmp_path / "home/gitreel"
     shutil.copytree(empty_databases, home)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))}
-    yield kept | {
+    yield os.environ | {
         "XDG_CACHE_HOME": str(home.parent), "TMPDIR": str(tmp_path),
-        "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_HOME": str(tmp_path / "prefect"),
     }  # fmt: skip
     for made in home.glob("prefect-*.db"):
         shutil.copy(made, empty_databases)

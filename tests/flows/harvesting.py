@@ -28,7 +28,7 @@ class Endless:
         self.command = [sys.executable, "-m", "flows.harvest", "--warehouse", str(folder / "warehouse")]
         self.command += ["--workers", "2", "--report", str(folder / "report"), *flags]
         self.command += [part for name in named for part in ("--repo", name)]
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GITREEL"))} | {
+        self.environment = os.environ | {
             "TMPDIR": str(self.temporary), "XDG_CACHE_HOME": str(folder / "cache"),
             "PREFECT_HOME": str(folder / "prefect"), MARK: self.mark,
         }  # fmt: skip

@@ -158,7 +158,7 @@ def test_runners_by_name(monkeypatch):
 
 def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tmp_path):
     (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:1/api"\n')
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
+    environment = dict(os.environ)
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
 
     def run(*more):
@@ -191,7 +191,7 @@ def test_a_harvest_without_a_server_though_prefect_toml_names_one(repository, tm
 
 def test_no_module_of_prefect_is_imported_without_a_server(repository, tmp_path):
     script = "import sys; from flows.harvest import main; print(main(sys.argv[1:]), 'prefect' in sys.modules)"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
+    environment = dict(os.environ)
     environment |= {"PREFECT_HOME": str(tmp_path)}
     command = [sys.executable, "-c", script, "--repo", "film"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -199,7 +199,7 @@ def test_no_module_of_prefect_is_imported_without_a_server(repository, tmp_path)
 
 
 def test_a_named_server_that_is_down_is_said_and_done_without(repository, tmp_path):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
+    environment = dict(os.environ)
     environment |= {"PREFECT_API_URL": "http://127.0.0.1:1/api"}
     command = [sys.executable, "-m", "flows.harvest", "--repo", "film"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

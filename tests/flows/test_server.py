@@ -23,6 +23,7 @@ def test_the_address_comes_from_the_environment_then_prefect_toml_then_the_defau
     assert configured_address() == "http://127.0.0.1:5000/api"
 
 
-def test_a_far_server_that_is_down_is_not_started_here():
+def test_a_far_server_that_is_down_is_not_started_here(monkeypatch):
+    monkeypatch.setattr("flows.address.answers", lambda url: False)
     with pytest.raises(ConfigError, match="start it there"), running_server("http://192.0.2.1:4200/api"):
         pass

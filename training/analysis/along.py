@@ -24,12 +24,12 @@ from training.analysis.carried import Stretch, Track, Truth, follow, scores, tru
 from training.analysis.evaluate import table
 from training.analysis.mixture import mixed_losses
 from training.analysis.predictor import Predictor
-from training.data.splits import Segment
+from training.data.splits import Segment, share
 from training.data.windows import FilmReader
 from training.model.key_counts import HIGHEST_ORDER, KeyCounts, chosen_counts
 
 WINDOWS = (1024, 65_536)
-MOST_KEYS = 1 << 23  # of training film that are counted, evenly from its streams
+MOST_KEYS = 1 << 23  # of training film that are counted
 
 Losses = list[npt.NDArray[Any]]
 
@@ -39,7 +39,7 @@ def count_film(
 ) -> KeyCounts:
     """Counts of the training film's keys, of the order that is best on the first 80,000 keys of `choosing` streams."""
     beginnings = [s._replace(stop=min(s.stop, s.start + 80_000)) for s in choosing]
-    return chosen_counts((reader.actions(s) for s in _share(training, most)), [reader.actions(s) for s in beginnings])
+    return chosen_counts((reader.actions(s) for s in share(training, most)), [reader.actions(s) for s in beginnings])
 
 
 def counted_losses(
@@ -59,18 +59,11 @@ def count_windows(
     reader: FilmReader, training: Sequence[Segment], windows_WT: npt.NDArray[Any], unscored: int = 0
 ) -> dict[int, npt.NDArray[Any]]:
     """Nats of held-out windows' keys from `unscored` on by counts of the training film, [W, T], of every order."""
-    most = KeyCounts.fit((reader.actions(segment) for segment in _share(training, MOST_KEYS)), HIGHEST_ORDER)
+    most = KeyCounts.fit((reader.actions(segment) for segment in share(training, MOST_KEYS)), HIGHEST_ORDER)
     return {
         order: np.stack([most.up_to(order).losses(keys_T)[unscored:] for keys_T in windows_WT])
         for order in range(1, most.order + 1)
     }
-
-
-def _share(segments: Sequence[Segment], most: int) -> list[Segment]:
-    """The first part of every segment, equal shares, `most` steps in all."""
-    total = sum(segment.stop - segment.start for segment in segments)
-    share = min(1.0, most / max(1, total))
-    return [s._replace(stop=s.start + max(1, int((s.stop - s.start) * share))) for s in segments]
 
 
 def mixed(*experts: Losses) -> Losses:

@@ -82,8 +82,11 @@ def at_contexts(
     targets = draw_targets(segments, max(contexts))
     counted: dict[int, list[float]] = {steps: [] for steps in contexts}
     for segment in segments:
-        own = [step - segment.start for stream, step in targets if stream == segment.stream and step < segment.stop]
-        own = [step for step in own if step >= 0]
+        own = [
+            step - segment.start
+            for stream, step in targets
+            if stream == segment.stream and segment.start <= step < segment.stop
+        ]
         if own:
             losses = counts.losses_at(reader.actions(segment), contexts)[:, own]
             for steps, loss_N in zip(contexts, losses, strict=True):

@@ -23,7 +23,7 @@ from schema.errors import ConfigError, clear_errors
 from schema.folders import real_folder
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, evaluate_along, tables_along
-from training.analysis.carried import SCORED_FROM, STEPS, stretches
+from training.analysis.carried import SCORED_FROM, STEPS, Stretch, stretches
 from training.analysis.cold import at_contexts, tables_cold
 from training.analysis.evaluate import evaluate, tables
 from training.analysis.predictor import Predictor, as_predictor
@@ -32,30 +32,21 @@ from training.analysis.word_lags import stored_word_lags
 from training.data.windows import FilmReader
 from training.files import write_atomically
 from training.model.frame_model import FrameModel
+from training.model.key_counts import KeyCounts
 
 
 def along(
-    models: Mapping[str, FrameModel], reader: FilmReader, options: argparse.Namespace, split_window: int
+    models: Mapping[str, FrameModel],
+    reader: FilmReader,
+    options: argparse.Namespace,
+    parts: Sequence[Stretch],
+    counts: KeyCounts,
+    window: int,
 ) -> dict[str, Any]:
-    """Every table along whole streams of a split. Raises ConfigError."""
-    segments, _ = reader.segments(split_window)
-    parts = stretches(segments[options.split], options.steps, options.scored_from)
-    choosing = segments["validation"] or segments[options.split]
-    counts = count_film(reader, segments["train"], choosing)
+    """Every table along whole streams of a split."""
     lags = {part.stream: stored_word_lags(reader, part.stream) for part in parts}
-    predictors = predictors_at(models, options.memory, split_window)
+    predictors = predictors_at(models, options.memory, window)
     return evaluate_along(predictors, reader, parts, counts, adapt=AdaptConfig() if options.adapt else None, lags=lags)
-
-
-def cold(
-    models: Mapping[str, FrameModel], reader: FilmReader, options: argparse.Namespace, split_window: int
-) -> dict[str, Any]:
-    """The same held-out keys from exactly so many steps. Raises ConfigError."""
-    segments, _ = reader.segments(split_window)
-    held = segments[options.split]
-    counts = count_film(reader, segments["train"], segments["validation"] or held)
-    named = {name.replace("_", "-"): model for name, model in models.items()}
-    return at_contexts(named, reader, held, sorted(set(options.context)), counts)
 
 
 def predictors_at(models: Mapping[str, FrameModel], memory: Sequence[int], window: int) -> dict[str, Predictor]:
@@ -107,11 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError("--steps and --scored-from: at least 0; --memory and --context: at least 1")
     result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
     print(tables(result))
+    segments, _ = reader.segments(settings["window"])
+    held = segments[options.split]
+    parts = stretches(held, options.steps, options.scored_from) if options.steps else []
+    if options.steps or options.context:
+        counts = count_film(reader, segments["train"], segments["validation"] or held)
     if options.steps:
-        result["along"] = along(models, reader, options, settings["window"])
+        result["along"] = along(models, reader, options, parts, counts, settings["window"])
         print("\n" + tables_along(result["along"]))
     if options.context:
-        result["context"] = cold(models, reader, options, settings["window"])
+        named = {name.replace("_", "-"): model for name, model in models.items()}
+        result["context"] = at_contexts(named, reader, held, sorted(set(options.context)), counts)
         print("\n" + tables_cold(result["context"]))
     write_atomically(real_folder(options.runs[0]) / "evaluation.json", json.dumps(result, indent=1).encode() + b"\n")
     if options.json:

@@ -58,7 +58,7 @@ def write_run_page(
     """
     folders = [real_folder(folder) for folder in named]
     models, settings = load_runs(named)
-    reader = open_film(models, shards or str(settings["shards"]), settings["repo"])
+    reader = open_film(models, shards or str(settings["shards"]), settings["repo"], settings.get("editor"))
     window = int(settings["window"])
     found = evaluate(models, reader, split, window, windows, window)
     strips = list(_strips(models, reader, split, window))

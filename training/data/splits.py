@@ -38,3 +38,10 @@ def split_segments(
         validation.append(Segment(segment.stream, max(0, border), segment.stop))
     words = "the last 10 % of each stream's steps is validation, behind a gap of one window"
     return {"train": train, "validation": validation, "test": by_name["test"]}, words
+
+
+def share(segments: Sequence[Segment], most: int) -> list[Segment]:
+    """The first part of every segment, equal shares, about `most` steps in all."""
+    total = sum(segment.stop - segment.start for segment in segments)
+    part = min(1.0, most / max(1, total))
+    return [s._replace(stop=s.start + max(1, int((s.stop - s.start) * part))) for s in segments]

@@ -64,7 +64,7 @@ class FitConfig(FrozenModel):
     init: str | None = Field(
         None, min_length=1, description="start from these weights: a run's folder, or a .safetensors file"
     )
-    baseline: bool = Field(True, description="train a frame-only model beside it, on the same batches")
+    baseline: bool = Field(True, description="train a frame-only and a keys-only model beside it, on the same batches")
     minutes: float = Field(10.0, gt=0, description="minutes of wall time to plan for")
     steps: int | None = Field(None, ge=1, description="updates; overrides minutes")
     window: int | None = Field(None, ge=2, description="steps of film in a window")
@@ -77,11 +77,12 @@ class FitConfig(FrozenModel):
     length_warmup: float = Field(0.0, ge=0, le=1, description="fraction of the run with shorter windows")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: matrices of blocks and backbone")
     freeze_head: float = Field(
-        0.85, ge=0, lt=1, description="fraction of the updates in which the frame head stays as it started (not paper)"
-    )
+        0.85, ge=0, lt=1,
+        description="fraction of the updates in which the frame head stays as it started (published presets but paper)",
+    )  # fmt: skip
     learning_rate: float = Field(5e-4, gt=0, description="peak, of AdamW, for the frame head")
     backbone_learning_rate: float = Field(1.2e-2, gt=0, description="peak, of AdamW, for backbone and action head")
-    centre: bool = Field(True, description="start frame vectors at mean 0 and spread 1 (not the paper preset)")
+    centre: bool = Field(True, description="start frame vectors at mean 0 and spread 1 (published presets but paper)")
     muon_learning_rate: float = Field(2e-2, gt=0, description="peak, of Muon")
     muon_momentum: float = Field(0.95, ge=0, lt=1, description="Muon's")
     weight_decay: float = Field(0.01, ge=0, description="decoupled, on matrices")

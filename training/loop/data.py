@@ -13,7 +13,7 @@ from schema.errors import ConfigError
 from training.analysis.metrics import unigram_loss
 from training.data.batches import Batch, Loader, Prefetcher, Sampler, make_batch
 from training.data.carried import CarriedBatches
-from training.data.splits import Segment
+from training.data.splits import Segment, share
 from training.data.tokenizer import Tokenizer
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
@@ -21,7 +21,7 @@ from training.loop.config import FitConfig
 from training.loop.distributed import Process, from_first
 from training.loop.held_out import HeldOut, open_held_out
 
-UNIGRAM_GROUPS = 64  # row groups whose keys give the unigram frequencies and the tokenizer
+COUNTED_STEPS = 1 << 20  # of the keys to learn: the unigram frequencies and the tokenizer
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def open_data(config: FitConfig, process: Process, saved_tokenizer: Path | None 
     window = _window(reader, config)
     segments, split_words = reader.segments(window)
     held_out = open_held_out(reader, segments["validation"], window, config.carried, config.validation_windows)
-    train_keys = np.concatenate([reader.actions(segment) for segment in _some(segments["train"])])
+    train_keys = np.concatenate([reader.actions(segment) for segment in share(segments["train"], COUNTED_STEPS)])
     carried = None
     if config.carried:
         carried = CarriedBatches(
@@ -141,18 +141,13 @@ def _window(reader: FilmReader, config: FitConfig) -> int:
     return fitting
 
 
-def _some(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments, or of a large split evenly spread pieces of them."""
-    total = sum(segment.stop - segment.start for segment in segments)
-    share = min(1.0, UNIGRAM_GROUPS * 16_384 / total)
-    return [s._replace(stop=s.start + max(1, int((s.stop - s.start) * share))) for s in segments]
-
-
 def _fit_tokenizer(reader: FilmReader, config: FitConfig, process: Process) -> Tokenizer:
     """A tokenizer fitted on the keys to learn, by rank 0 for all."""
     tokens: tuple[bytes, ...] = ()
     if process.rank == 0:
         segments, _ = reader.segments(config.window or 128)
-        keys = (reader.actions(segment).astype(np.uint8).tobytes() for segment in _some(segments["train"]))
+        keys = (
+            reader.actions(segment).astype(np.uint8).tobytes() for segment in share(segments["train"], COUNTED_STEPS)
+        )
         tokens = Tokenizer.fit(keys, config.tokens).tokens
     return Tokenizer(from_first(tokens))

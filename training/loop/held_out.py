@@ -1,4 +1,4 @@
-"""What a run says of held-out film beside its models' losses: counts of the same keys, and some steps to look at."""
+"""Held-out film of a run: its windows, what models predict there, counts of the same keys, and steps to look at."""
 
 from __future__ import annotations
 

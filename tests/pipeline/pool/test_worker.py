@@ -57,6 +57,7 @@ def test_a_busy_and_an_idle_worker_end_when_their_parent_is_killed(tmp_path):
     assert (tmp_path / "stored").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at /proc")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_work_at_hand_in_order_even_while_the_worker_starts(tmp_path, kind):
     with started(tmp_path, "signal") as parent:

@@ -177,7 +177,7 @@ def test_ranks_share_the_one_folder(root: Path, here: Path) -> None:
             *(sys.executable, "-m", "torch.distributed.run", *ranks, "-m", "training.fit"),
             *flags(root, steps=2, evaluations=1, tokens=260), "--no-baseline",
         ],
-        capture_output=True, text=True, timeout=900,
+        capture_output=True, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
