@@ -101,7 +101,9 @@ class FitConfig(FrozenModel):
     threads: int | None = Field(None, ge=1, description="processor threads; all by default")
     tokens: int = Field(0, ge=0, description="size of the action tokenizer; 0: bytes")
     seed: int = Field(0, ge=0, description="of weights and windows")
-    evaluations: int = Field(6, ge=1, description="validations during the run")
+    evaluations: int = Field(
+        6, ge=1, description="validations during the run; fewer where they would take over a tenth of it"
+    )
     validation_windows: int = Field(24, ge=1, description="windows of held-out film a validation")
     keep: int = Field(2, ge=1, description="checkpoints kept, beside the best")
     overwrite: bool = Field(False, description="start anew where the run's folder holds a run already")

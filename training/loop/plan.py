@@ -23,6 +23,7 @@ from training.model.frame_model import FrameModel
 
 UPDATES = 300  # fewer than these teach little: a smaller preset is chosen
 RESERVE = 0.12  # fraction of the minutes kept for validations, checkpoints and the picture
+VALIDATING = 0.1  # fraction of the minutes that validations may take
 
 
 class Cost(NamedTuple):
@@ -170,6 +171,15 @@ def fewer_updates(done: int, steps: int, left: float, each: float) -> int:
     """
     possible = done + max(1, int(left / each))
     return steps if possible > done + (steps - done) / 1.2 else max(possible, min(steps, UPDATES))
+
+
+def affordable_validations(evaluations: int, minutes: float, cost: Cost) -> int:
+    """At most `evaluations`, and as many as take VALIDATING of the minutes with the one before the first update."""
+    return (
+        max(1, min(evaluations, int(60 * minutes * VALIDATING / cost.validation) - 1))
+        if cost.validation
+        else evaluations
+    )
 
 
 def planned_updates(minutes: float, spent: float, cost: Cost, evaluations: int) -> int:

@@ -22,6 +22,7 @@ from training.loop.learner import Learner
 from training.loop.plan import (
     UPDATES,
     Cost,
+    affordable_validations,
     check_memory,
     check_time,
     keep_freed_memory,
@@ -57,6 +58,7 @@ class Prepared:
 class _Choice(NamedTuple):
     preset: str
     steps: int
+    evaluations: int
     learners: dict[str, Learner]
     cost: Cost
 
@@ -89,10 +91,13 @@ def prepare(asked: FitConfig) -> Prepared:
         assert settings.steps is not None
         learners = _build(settings, settings.preset, data)
         restore(saved, learners, data.identity, named)
-        choice = _Choice(settings.preset, settings.steps, learners, NOT_MEASURED)
+        choice = _Choice(settings.preset, settings.steps, settings.evaluations, learners, NOT_MEASURED)
         done, best = saved["step"], saved["best"]
     folder = named or from_first(new_run_folder() if process.rank == 0 else Path())
-    chosen = {"window": data.window, "preset": choice.preset, "steps": choice.steps, "run": str(folder)}
+    chosen = {
+        "window": data.window, "preset": choice.preset, "steps": choice.steps, "evaluations": choice.evaluations,
+        "run": str(folder),
+    }  # fmt: skip
     config = settings.model_copy(update=chosen)
     return Prepared(asked, config, process, folder, data, choice.learners, choice.cost, done, best, started)
 
@@ -133,9 +138,13 @@ def _choose(config: FitConfig, data: RunData, started: float, start: FrameModel 
         if config.preset is None and planned_updates(config.minutes, spent, cost, config.evaluations) < UPDATES:
             name, learners = "tiny", _build(config, "tiny", data)
             cost = _measure(learners, data, config)
+    evaluations = config.evaluations
+    if config.steps is None:
+        evaluations = affordable_validations(evaluations, config.minutes, cost)
     spent = time.monotonic() - started
-    steps = from_first(config.steps or planned_updates(config.minutes, spent, cost, config.evaluations))
-    return _Choice(name, steps, learners, cost)
+    steps = config.steps or planned_updates(config.minutes, spent, cost, evaluations)
+    steps, evaluations = from_first((steps, evaluations))
+    return _Choice(name, steps, evaluations, learners, cost)
 
 
 def _measure(learners: dict[str, Learner], data: RunData, config: FitConfig) -> Cost:

@@ -113,11 +113,13 @@ class Lstm(Backbone):
 
     ``recurrent_init``: "uniform" is PyTorch's (and the published model's) +-1/sqrt(width);
     "orthogonal" draws each gate's recurrent matrix orthogonal, which the toy tasks need.
+    ``chrono`` T: forget and input gates start out so that the units keep what they hold for 1 to T steps
+    (chrono initialisation, arXiv 1804.11188, section 2.3). 0: PyTorch's.
     """
 
     state_description = "h and c: 2 x [layers, width]"
 
-    def __init__(self, width: int, layers: int = 1, recurrent_init: str = "uniform") -> None:
+    def __init__(self, width: int, layers: int = 1, recurrent_init: str = "uniform", chrono: int = 0) -> None:
         super().__init__()
         if recurrent_init not in ("uniform", "orthogonal"):
             raise ConfigError(f"recurrent_init {recurrent_init!r}: choose uniform or orthogonal")
@@ -129,6 +131,19 @@ class Lstm(Backbone):
             for layer in range(layers):
                 for gate_DD in getattr(self.lstm, f"weight_hh_l{layer}").chunk(4):
                     nn.init.orthogonal_(gate_DD.data)
+        if chrono:
+            for layer in range(layers):
+                self._remember(layer, chrono)
+
+    def _remember(self, layer: int, steps: int) -> None:
+        """Chrono initialisation of one layer's gate biases, which PyTorch keeps in the order i, f, g, o."""
+        kept_D = torch.log(1 + (steps - 1) * torch.rand(self.width))
+        bias = dict(self.lstm.named_parameters())
+        with torch.no_grad():
+            for name in (f"bias_ih_l{layer}", f"bias_hh_l{layer}"):
+                bias[name][: 2 * self.width] = 0
+            bias[f"bias_ih_l{layer}"][: self.width] = -kept_D
+            bias[f"bias_ih_l{layer}"][self.width : 2 * self.width] = kept_D
 
     def initial_state(self, batch: int) -> State:
         h_BLD = self.h0_LD.expand(batch, -1, -1)

@@ -41,6 +41,7 @@ class ModelConfig(FrozenModel):
     )
     backbone: str = Field("lstm", description="lstm, frame_only, transformer, mamba2, mingru, or MODULE:CLASS")
     backbone_layers: int = Field(1, ge=1, description="layers of the backbone")
+    chrono: int = Field(0, ge=0, description="an LSTM's gates start out keeping 1 to so many steps; 0: as PyTorch's")
     vocabulary: int = Field(256, ge=2, description="number of actions")
     matched: bool = Field(True, description="size the backbone to a one-layer LSTM's parameter count")
 
@@ -49,6 +50,8 @@ class ModelConfig(FrozenModel):
         if self.head == "none" and not self.previous_key:
             raise ValueError("head none sees no frame: previous_key is all that is left to read")
         load_backbone(self.backbone)
+        if self.chrono and self.backbone != "lstm":
+            raise ValueError(f"chrono is the initialisation of an LSTM's gates: {self.backbone} has none of those")
         if self.head == "published":
             self._check_published()
         return self

@@ -79,7 +79,7 @@ class FrameModel(nn.Module):
         self.config, self.vocabulary = config, config.vocabulary
         self.memory_steps = config.memory  # may be set to another number above 0 before a state is made
         self.frame_head = make_head(config)
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {"chrono": config.chrono} if config.chrono else {}
         if config.matched and config.backbone != "lstm":
             target = 8 * config.width**2 + 10 * config.width  # a one-layer LSTM with h0 and c0
             settings = match_parameters(config.backbone, config.width, config.backbone_layers, target)

@@ -8,7 +8,7 @@ import torch
 from schema.errors import ConfigError
 from tests.training.warehouse import write_warehouse
 from training.loop.config import FitConfig
-from training.loop.plan import UPDATES, Cost, check_memory, fewer_updates, planned_updates
+from training.loop.plan import UPDATES, Cost, affordable_validations, check_memory, fewer_updates, planned_updates
 from training.loop.run import fit
 from training.model.config import ModelConfig
 
@@ -30,6 +30,16 @@ def test_the_plan_keeps_to_the_minutes() -> None:
     updates = planned_updates(2.0, spent=10.0, cost=Cost(0.5, 2.0), evaluations=4)
     assert 10 + updates * 0.5 + 5 * 2.0 <= 120
     assert updates > 100
+
+
+@pytest.mark.parametrize(
+    ("minutes", "validation", "asked", "found"),
+    [(10.0, 4.0, 6, 6), (10.0, 15.0, 6, 3), (10.0, 100.0, 6, 1), (2.0, 4.0, 6, 2), (2.0, 0.0, 6, 6), (10.0, 4.0, 2, 2)],
+)
+def test_validations_take_a_tenth_of_the_minutes(minutes: float, validation: float, asked: int, found: int) -> None:
+    assert affordable_validations(asked, minutes, Cost(0.5, validation)) == found
+    if 1 < found < asked:
+        assert (found + 1) * validation <= 6 * minutes < (found + 2) * validation
 
 
 def test_an_update_that_outlasts_the_minutes_is_refused_before_the_probe(tmp_path: Path) -> None:

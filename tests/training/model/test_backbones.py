@@ -125,3 +125,16 @@ def test_mamba2_equals_transformers() -> None:
     x_BTD = torch.randn(2, 203, 16)
     expected_BTD = theirs(inputs_embeds=x_BTD).last_hidden_state
     torch.testing.assert_close(ours(x_BTD), expected_BTD, rtol=1e-4, atol=1e-5)
+
+
+def test_chrono_gates_keep_what_they_hold_for_one_to_t_steps() -> None:
+    torch.manual_seed(0)
+    lstm = make_backbone("lstm", 512, 2, chrono=256)
+    biases = dict(lstm.named_parameters())
+    for layer in range(2):
+        gates_4D = biases[f"lstm.bias_ih_l{layer}"] + biases[f"lstm.bias_hh_l{layer}"]
+        input_D, forget_D, _, _ = gates_4D.detach().chunk(4)
+        assert torch.equal(input_D, -forget_D)
+        steps_D = 1 + forget_D.exp()  # a gate of sigmoid(b) keeps for 1 / (1 - sigmoid(b)) steps
+        assert steps_D.min() >= 2
+        assert 200 < steps_D.max() <= 257
