@@ -1,4 +1,7 @@
-"""``python -m figures [NAME ...]``: redraw PNGs from their committed CSVs, offline; all of them by default."""
+"""``python -m figures [NAME ...]``: redraw PNGs from their committed CSVs, offline; all of them by default.
+
+Then what the READMEs say of the rows is written again (figures.claims).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from figures import claims
 from figures.rows import ROOT
 
 
@@ -25,7 +29,7 @@ def redraw(name: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Draw those named, or all, and say how long it took."""
-    parser = argparse.ArgumentParser(prog="python -m figures", description=(__doc__ or "").strip())
+    parser = argparse.ArgumentParser(prog="python -m figures", description=(__doc__ or "").partition("\n")[0])
     # no `choices`: argparse holds an empty list of names against them
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(figure_names())} (default: all)")
     names = parser.parse_args(arguments).names
@@ -35,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     for name in names or figure_names():
         print(f"drew {redraw(name).relative_to(ROOT.parent)}")
+    for path in claims.write():
+        print(f"wrote {path.relative_to(ROOT.parent)}")
     print(f"{time.perf_counter() - started:.1f} s")
     return 0
 

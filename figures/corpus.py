@@ -31,6 +31,7 @@ from pipeline.git.repository import Location, opened
 from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.warehouse import build as warehouse
 from schema.config import FrozenModel, ReplayConfig
+from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
@@ -154,19 +155,27 @@ def own_geometry(corpus: Corpus) -> Geometry:
     return Geometry(corpus.geometry.rows, corpus.geometry.cols)
 
 
-def film_all(corpus: Corpus, geometry: Geometry, mirrors: Path | None = None, root: Path | None = None) -> list[str]:
+def film_all(
+    corpus: Corpus,
+    geometry: Geometry,
+    mirrors: Path | None = None,
+    root: Path | None = None,
+    editor: Editor = "vim",
+    motion: Motion = "jumps",
+) -> list[str]:
     """Film the corpus and build its database; one line a repository on stdout.
 
     Returns what differs from the numbers in the file. Raises GitreelError.
     """
     target = root or warehouse_folder(geometry)
-    replay = ReplayConfig.model_validate({"rows": geometry.rows, "cols": geometry.cols})
+    replay = ReplayConfig(rows=geometry.rows, cols=geometry.cols, editor=editor, motion=motion)
     config = HarvestConfig(warehouse=str(target), replay=replay)
     wrong = []
+    counted = (geometry, editor) == (own_geometry(corpus), "vim")  # what the file's steps hold for
     for repository in corpus.repository:
         outcome = film(repository, config, target.parent / "pinned" / target.name, mirrors)
         print(f"{repository.name}: {outcome.episodes} commits, {outcome.steps:,} steps, {repository.split}", flush=True)
-        if geometry == own_geometry(corpus) and repository.steps is not None and outcome.steps != repository.steps:
+        if counted and repository.steps is not None and outcome.steps != repository.steps:
             wrong.append(f"{repository.name}: {outcome.steps} steps, corpus.toml says {repository.steps}")
     warehouse.build(target)
     return wrong

@@ -1,4 +1,4 @@
-"""Cells of the film figures: their kind, their names, their learning rates, their tables and intervals."""
+"""Cells on the made film of known_law: their kind, their names, their learning rates, their tables and intervals."""
 
 from __future__ import annotations
 
@@ -10,18 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.rows import ROOT, Kind, Row, read_rows
-from training.tasks.frozen_head import FilmConfig, FilmResult, VectorFilm, fit
+from training.tasks import recall
+from training.tasks.frozen_head import FilmConfig, FilmResult, VectorFilm, VectorStream, fit
 
 RESAMPLES = 2000
 LEVEL = 0.95
 
 
-@functools.cache
-def load(name: str) -> VectorFilm:
-    """The film called ``real``, ``joint`` (real, another head) or ``recall``, made where it is missing."""
-    from figures.film_head import real_film, recall_film  # brings the pipeline with it, which drawing does without
+VECTOR = 48  # width of a screen's vector
 
-    return recall_film() if name == "recall" else real_film(name=name)
+
+@functools.cache
+def recall_film(train: int = 8, steps: int = 150_000, held: int = 50_000) -> VectorFilm:
+    """training.tasks.recall as a film: a fixed random vector for each different screen, streams made from seeds."""
+    screens = 1 + recall.SLOTS * (recall.VALUES + 1)
+    table_ND = np.random.default_rng(4).standard_normal((screens, VECTOR)).astype(np.float16)
+    streams = []
+    for seed, split in enumerate(["train"] * train + ["validation"] + ["test"] * 4):
+        made = recall.make_recall(seed, steps if split == "train" else held)
+        x_TD = table_ND[recall.screen_ids(made)]
+        streams.append(VectorStream(f"{split} {seed}", split, x_TD, recall.keys(made), made.lag_T))
+    return VectorFilm("recall", "recall-1", tuple(streams), questions=True)
 
 
 def film_key(config: FilmConfig) -> str:
@@ -42,7 +51,7 @@ def _summary(result: FilmResult) -> str:
 FILM = Kind(
     FilmConfig,
     FilmResult,
-    lambda config: fit(config, load(config.film)),
+    lambda config: fit(config, recall_film()),
     film_key,
     _summary,
     ("seconds", "cpu_seconds"),

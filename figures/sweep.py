@@ -1,6 +1,6 @@
 """The one runner behind the figures: run cells, append rows, resume, check, pick rates.
 
-A *cell* is one training run of a kind (``figures.rows.TASK``, ``figures.film_rows.FILM``) with a key. Rows go to
+A *cell* is one training run of a kind (``figures.rows.TASK``, ``figures.cells.CELLS``) with a key. Rows go to
 ``results.csv`` beside the figure's ``config.py``, one a cell, each written as soon as it is
 measured, so that an interrupted sweep is still a result. Cells run seed by seed.
 
@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from figures.rows import ROOT, TASK, Kind, Row, append_row, read_rows
+from figures.rows import ROOT, TASK, Kind, Row, append_row, read_rows, render
 
 RUNS = ROOT.parent / "runs" / "figures"
 
@@ -41,6 +41,7 @@ class Figure(BaseModel):
     plot: Callable[[Sequence[Any], Path], None] = Field(description="rows, PNG")
     kind: Kind = Field(default=TASK, description="what its cells are")
     table: Callable[[Sequence[Any]], str] | None = Field(default=None, description="rows as Markdown, its own way")
+    verdict: Callable[[Sequence[Any]], str] | None = Field(default=None, description="rows in a sentence or two")
     source: str = Field(default="", description="the figure whose rows it draws and adds to, if not its own")
 
     @property
@@ -91,7 +92,7 @@ def check_cell(path: Path, key: str, rerun: bool, kind: Kind = TASK) -> int:
     if not rerun:
         return 0
     again = kind.fit(row.config)
-    wrong = [name for name in kind.metrics if getattr(again, name) != getattr(row.result, name)]
+    wrong = [name for name in kind.metrics if render(getattr(again, name)) != render(getattr(row.result, name))]
     for name in wrong:
         print(f"DIFFERENT {name}: {getattr(row.result, name)} -> {getattr(again, name)}")
     if not wrong:

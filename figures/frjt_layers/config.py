@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figures.frjt_layers.plot import plot
+from figures.frjt_layers.plot import plot, verdict
 from figures.sweep import Figure, best_rate
 from training.tasks.train import TaskConfig
 
@@ -65,6 +65,7 @@ FIGURE = Figure(
         for rate in RATES[model]
     ],
     plot=plot,
+    verdict=verdict,
 )
 
 redraw = FIGURE.redraw

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from figures.rows import ROOT, Row, read_rows
 from figures.style import NAMES, power_axis, reference_line, save, seeds_line
@@ -54,3 +55,19 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     canvas.tight_layout(w_pad=4)
     save(canvas, png)
     plt.close(canvas)
+
+
+def verdict(rows: Sequence[Row], size: int = 8) -> str:
+    """The figure in a sentence."""
+    parts = []
+    for model in ("transformer", "mamba2"):
+        own = [row for row in rows if row.config.model == model and row.config.size == size]
+        if own:
+            few, many = (end(row.config.layers for row in own) for end in (min, max))
+            means = [np.mean([row.result.accuracy for row in own if row.config.layers == n]) for n in (few, many)]
+            parts.append(f"{NAMES[model]} {means[0]:.2f} with {few} layer, {means[1]:.2f} with {many}")
+    undertrained = sum(row.result.undertrained for row in rows)
+    return (
+        f"More layers reach further, as in the paper: on depths to {size}, {'; '.join(parts)}. {undertrained} of "
+        f"{len(rows)} runs were still learning when they ended: this shows budgets as much as architectures."
+    )

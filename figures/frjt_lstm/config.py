@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figures.frjt_lstm.plot import plot
+from figures.frjt_lstm.plot import plot, verdict
 from figures.sweep import Figure, best_rate
 from training.tasks.train import TaskConfig
 
@@ -37,6 +37,7 @@ FIGURE = Figure(
     full_cells=lambda: [cell(depth, seed, updates=20_000) for seed in range(10) for depth in (*DEPTHS, 64, 128)],
     rate_cells=lambda: [cell(depth, 0, updates=1000, rate=rate) for depth in RATE_DEPTHS for rate in RATES],
     plot=plot,
+    verdict=verdict,
 )
 
 redraw = FIGURE.redraw

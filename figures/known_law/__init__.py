@@ -1,1 +1,1 @@
-"""Loss against trained sequence length, on real film and on a film whose ideal memory is known."""
+"""A made film whose law of length is known: what windows of T steps, as in length_law, find of it."""

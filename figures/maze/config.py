@@ -5,7 +5,7 @@ The numbers of updates give every model about the same CPU time.
 
 from __future__ import annotations
 
-from figures.maze.plot import plot
+from figures.maze.plot import plot, verdict
 from figures.sweep import Figure, best_rate
 from training.model.backbones import make_backbone
 from training.model.counts import count_parameters, match_parameters
@@ -63,6 +63,7 @@ FIGURE = Figure(
         for rate in RATES[model]
     ],
     plot=plot,
+    verdict=verdict,
 )
 
 redraw = FIGURE.redraw

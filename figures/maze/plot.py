@@ -74,3 +74,26 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     canvas.tight_layout(w_pad=2)
     save(canvas, png)
     plt.close(canvas)
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """The figure in a sentence."""
+    parts = []
+    for side in sorted({row.config.size for row in rows}):
+        means = {
+            model: float(np.mean([row.result.accuracy_longest for row in rows if own_cell(row, model, side)]))
+            for model in NAMES
+            if any(own_cell(row, model, side) for row in rows)
+        }
+        listed = ", ".join(f"{NAMES[model]} {mean:.2f}" for model, mean in means.items())
+        parts.append(f"after {rows[0].config.moves} moves in the {side} x {side} maze {listed}")
+    undertrained = sum(row.result.undertrained for row in rows)
+    return (
+        f"Only the LSTM keeps its place: {'; '.join(parts)}, at about equal CPU time. {undertrained} of {len(rows)} "
+        f"runs were still learning when they ended: this shows budgets as much as architectures."
+    )
+
+
+def own_cell(row: Row, model: str, side: int) -> bool:
+    """Whether a row is of one model on one maze."""
+    return bool(row.config.model == model and row.config.size == side)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from figures.memory_law.plot import plot, table
+from figures.memory_law.plot import plot, table, verdict
 from figures.rows import Kind
 from figures.sweep import Figure
 from schema.config import FrozenModel
@@ -70,6 +70,7 @@ FIGURE = Figure(
     plot=plot,
     kind=KIND,
     table=table,
+    verdict=verdict,
 )
 
 redraw = FIGURE.redraw

@@ -84,6 +84,23 @@ def title(rows: Sequence[Row]) -> str:
     )
 
 
+def verdict(rows: Sequence[Row]) -> str:
+    """The figure in a sentence or two."""
+    found = laws(rows)
+    nats = {name: {steps: mean(by_repo) for steps, by_repo in by_steps(rows, name).items()} for name in LINES}
+    parts = {
+        name: f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}] from {line.first:,} to {line.last:,} "
+        f"({nats[name][line.first]:.2f} to {nats[name][line.last]:.2f} nats)"
+        for name, line in found.items()
+    }
+    adapting = [mean(row.result.by_repo) for row in rows if row.config.predictor == "adapting"]
+    return (
+        f"Film rewards memory, by counting and by a model alike: nats a key fall as {parts['counts']} by the keys that "
+        f"are counted, as {parts['memory']} by the steps that a model remembers; weights that go on learning as they "
+        f"read have {adapting[0]:.2f}."
+    )
+
+
 def plot(rows: Sequence[Row], png: Path) -> None:
     """One panel, one line a predictor, a thin one a repository."""
     canvas, axes = plt.subplots(figsize=(7.2, 4.6))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from figures import SAME_ARITHMETIC
+from figures import SAME_ARITHMETIC, claims
 from figures.__main__ import figure_names
 from figures.rows import ROOT, processor, read_rows
 from figures.sweep import Figure, main
@@ -30,10 +30,35 @@ def figure_of(name: str) -> Figure:
 def test_committed_rows_belong_to_the_sweep(name: str) -> None:
     figure = figure_of(name)
     rows = read_rows(figure.results, figure.kind)
-    assert rows
     assert len({row.key for row in rows}) == len(rows)
-    assert {row.key for row in rows} <= {figure.kind.key(config) for config in figure.cells()}
-    assert sum(row.result.cpu_seconds for row in rows) < 4 * 3600
+    asked = {
+        other.kind.key(config)
+        for other in map(figure_of, SWEPT)
+        if other.results == figure.results
+        for config in other.cells()
+    }
+    assert {row.key for row in rows} <= asked
+    own = [row for row in rows if row.key in {figure.kind.key(config) for config in figure.cells()}]
+    assert own
+    assert sum(row.result.cpu_seconds for row in own) < 4 * 3600
+
+
+def test_the_readmes_say_what_the_rows_say() -> None:
+    said = [path for path in claims.readmes() if claims.CLAIM.search(path.read_text())]
+    assert len(said) > len(SWEPT)
+    for path in said:
+        assert claims.rewrite(path.read_text()) == path.read_text(), f"{path}: run python -m figures"
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_a_readme_begins_with_its_verdict(name: str) -> None:
+    text = (ROOT / name / "README.md").read_text()
+    assert text.split("\n\n")[1].startswith(f"<!-- {name}: verdict -->\n")
+
+
+def test_a_claim_of_no_figure_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no figure nothing"):
+        claims.rewrite("<!-- nothing: verdict --><!-- end -->")
 
 
 @pytest.mark.parametrize("name", SWEPT)

@@ -1,4 +1,4 @@
-"""Train a backbone on film whose frame vectors are known already: the loop that every film figure shares.
+"""Train a backbone on film whose frame vectors are known already, such as the made film of training.tasks.recall.
 
 The frame head is frozen, so each frame is one cached vector and a run costs what its backbone costs. Otherwise the
 paper's model: vectors -> backbone -> linear action head, mean cross-entropy over the steps of random windows. Rate:
@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ class FilmConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    film: Literal["real", "joint", "recall"]
+    film: str = Field(min_length=1, description="the film's name, as VectorFilm has it")
     model: str = Field(description="a name in training.model.backbones.BACKBONES")
     layers: int = Field(ge=1)
     width: int = Field(ge=1, description="of the backbone; other than the frame vectors': behind a linear map")

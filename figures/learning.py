@@ -1,0 +1,199 @@
+"""Train and measure one cell of the figures on film: figures.cells says what is asked.
+
+The corpus's film at its own screen size, the training repositories' longer histories; made where it is missing.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from figures.cells import CONTEXTS, CellConfig, CellResult
+from figures.corpus import film_all, further, own_geometry, read_corpus, warehouse_folder
+from training.analysis.carried import STEPS, Stretch, follow, scores, stretches, truths
+from training.analysis.cold import cold_losses
+from training.data.batches import Batch, Sampler, make_batch
+from training.data.carried import CarriedBatches
+from training.data.splits import Segment
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
+from training.loop.config import FitConfig
+from training.loop.learner import Learner
+from training.loop.optim import rate
+from training.model.config import ModelConfig, preset
+from training.model.counts import parameter_counts
+from training.model.frame_model import FrameModel
+
+TARGETS = 256  # keys of each test stream that are predicted from exactly T steps
+POINTS = 8  # of the curve
+WARM, SHORT = 2048, 2048  # steps read and then scored of each test stream, a point of the curve
+CHOOSING = (20_000, 4096)  # steps read of the repository to choose with, the first one scored
+LONGEST = 256  # steps that a transformer knows: its state would grow without end
+STATE_STEPS = 1024
+
+
+class Film(NamedTuple):
+    """The reader, and whole streams to learn from, to choose with and to be tested on."""
+
+    reader: FilmReader
+    train: list[Segment]
+    choosing: list[Segment]
+    test: list[Segment]
+
+
+@functools.cache
+def film(mirrors: Path | None = None) -> Film:
+    """The corpus's film, made where it is missing. Raises GitreelError."""
+    corpus = read_corpus()
+    geometry = own_geometry(corpus)
+    root = warehouse_folder(geometry, longer=True)
+    there = {stream.repo_id for stream in Warehouse(str(root)).streams} if (root / "shards").is_dir() else set()
+    if {repository.repo_id for repository in corpus.repository} - there:
+        film_all(further(corpus), geometry, mirrors, root)
+    return opened(root)
+
+
+def opened(root: Path) -> Film:
+    """The corpus's film where it lies. Raises WarehouseError."""
+    reader = FilmReader(Warehouse(str(root)), cache_bytes=2 << 30)
+    numbers = {stream.repo_id: number for number, stream in enumerate(reader.streams)}
+
+    def whole(split: str) -> list[Segment]:
+        streams = [numbers[repository.repo_id] for repository in read_corpus().of(split)]
+        return [Segment(stream, 0, reader.lengths[stream]) for stream in streams]
+
+    return Film(reader, whole("train"), whole("validation"), whole("test"))
+
+
+def measure(config: CellConfig, seen: Film | None = None) -> CellResult:
+    """Train one cell and measure it, on one thread. Raises GitreelError."""
+    torch.set_num_threads(1)
+    began = time.process_time()
+    seen = seen or film()
+    learned = first_steps(seen.train, 1000 * config.film)
+    torch.manual_seed(config.seed)
+    model = FrameModel(model_config(config, seen.reader))
+    curve, seconds = _train(model, config, seen, learned)
+    parts = stretches(seen.test, STEPS)
+    targets = [(part.stream, int(step)) for part in parts for step in places(part)]
+    context = {steps: float(cold_losses(model, seen.reader, targets, steps).mean()) for steps in CONTEXTS}
+    if config.backbone == "transformer":
+        found = _short_sighted(model, seen, parts)
+    else:
+        found = _carried(model, seen, parts)
+    return CellResult(
+        **found,
+        context=context,
+        validation=_nats(model, seen.reader, stretches(seen.choosing, *CHOOSING), config),
+        curve=curve,
+        frames=config.updates * config.batch * config.window,
+        film_steps=sum(segment.stop - segment.start for segment in learned),
+        parameters=parameter_counts(model)["total"],
+        state_bytes=model.backbone.state_bytes(STATE_STEPS),
+        seconds=seconds,
+        cpu_seconds=round(time.process_time() - began, 1),
+    )
+
+
+def model_config(config: CellConfig, reader: FilmReader) -> ModelConfig:
+    """The preset `small` with a cell's changes. The published head is as deep as the preset `published_small`'s."""
+    changes = {name: getattr(config, name) for name in ("width", "head", "guesses", "previous_key", "memory", "chrono")}
+    if config.head == "published":
+        changes |= {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
+    return preset("small", *reader.geometry, backbone=config.backbone, backbone_layers=config.layers, **changes)
+
+
+def first_steps(segments: list[Segment], steps: int) -> list[Segment]:
+    """The same share of each segment, from its start on, so that they are about `steps` steps; 0: all of them."""
+    there = sum(segment.stop - segment.start for segment in segments)
+    share = min(1.0, steps / there) if steps else 1.0
+    return [Segment(s.stream, s.start, s.start + max(1, round(share * (s.stop - s.start)))) for s in segments]
+
+
+def places(part: Stretch) -> list[int]:
+    """The steps of a stretch that are predicted from exactly T steps, evenly spread."""
+    steps: list[int] = np.linspace(part.scored, part.stop - 1, TARGETS).astype(int).tolist()
+    return steps
+
+
+class _Batches:
+    """The batch of every update: streams in their order, or windows at random."""
+
+    def __init__(self, config: CellConfig, seen: Film, learned: list[Segment], reset: float) -> None:
+        self._config, self._reader = config, seen.reader
+        if config.carried:
+            self._carried = CarriedBatches(seen.reader, learned, config.batch, config.window, config.seed, reset)
+        else:
+            self._sampler = Sampler(learned, config.window, config.seed)
+
+    def batch(self, update: int) -> Batch:
+        if self._config.carried:
+            return self._carried.batch(update)
+        return make_batch(self._reader, self._sampler, self._config.batch, update)
+
+
+def _train(
+    model: FrameModel, config: CellConfig, seen: Film, learned: list[Segment]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Train in place; nats and CPU seconds of training at POINTS updates, doubling."""
+    settings = FitConfig.model_validate(
+        {"preset": "small", "seed": config.seed, "carried": config.carried, "batch": config.batch,
+         "learning_rate": config.rate, "backbone_learning_rate": config.rate}
+    )  # fmt: skip
+    learner = Learner(model, settings, torch.device("cpu"))
+    batches = _Batches(config, seen, learned, settings.reset)
+    marks = {max(1, config.updates >> halvings) for halvings in range(POINTS)}
+    short = [_around_scored(part) for part in stretches(seen.test, STEPS)]
+    curve: dict[int, float] = {}
+    seconds: dict[int, float] = {}
+    spent = 0.0
+    for update in range(config.updates):
+        began = time.process_time()
+        factor = rate(update, config.updates, settings.warmup, settings.decay, settings.course)
+        learner.update(batches.batch(update), factor)
+        spent += time.process_time() - began
+        if update + 1 in marks:
+            curve[update + 1] = _nats(model.eval(), seen.reader, short, config)
+            seconds[update + 1] = round(spent, 1)
+            model.train()
+    model.eval()
+    return curve, seconds
+
+
+def _around_scored(part: Stretch) -> Stretch:
+    """WARM steps before the first that is scored, and SHORT from it on."""
+    return Stretch(part.stream, max(part.start, part.scored - WARM), part.scored, min(part.stop, part.scored + SHORT))
+
+
+def _carried(model: FrameModel, seen: Film, parts: list[Stretch]) -> dict[str, object]:
+    """Losses of the test streams read from their start, and those of the keys that `context` is asked for."""
+    tracks = follow(model, seen.reader, parts)
+    losses = [track.losses_T for track in tracks]
+    found = scores(losses, truths(seen.reader, parts), [track.ranks_T for track in tracks])
+    asked = [loss_T[np.array(places(part)) - part.scored] for loss_T, part in zip(losses, parts, strict=True)]
+    own = {name: found[name] for name in ("nats", "by_repo", "right")}
+    return {**own, "context_carried": float(np.concatenate(asked).mean())}
+
+
+def _short_sighted(model: FrameModel, seen: Film, parts: list[Stretch]) -> dict[str, object]:
+    """The same of a model whose state grows: it knows LONGEST steps, of the keys that `context` is asked for."""
+    names = [seen.reader.streams[part.stream].repo_id for part in parts]
+    losses = [
+        cold_losses(model, seen.reader, [(part.stream, step) for step in places(part)], LONGEST) for part in parts
+    ]
+    nats = float(np.concatenate(losses).mean())
+    by_repo = {name: float(loss_N.mean()) for name, loss_N in zip(names, losses, strict=True)}
+    return {"nats": nats, "by_repo": by_repo, "right": float("nan"), "context_carried": nats}
+
+
+def _nats(model: FrameModel, reader: FilmReader, parts: list[Stretch], config: CellConfig) -> float:
+    """Nats a key of some stretches; a transformer's with LONGEST steps known, of every 32nd of their keys."""
+    if config.backbone == "transformer":
+        targets = [(part.stream, step) for part in parts for step in range(part.scored, part.stop, 32)]
+        return float(cold_losses(model, reader, targets, LONGEST).mean())
+    return float(np.concatenate([track.losses_T for track in follow(model, reader, parts)]).mean())

@@ -1,0 +1,116 @@
+"""Draw length_law: nats a key against the length of the training windows, and against the steps that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from figures.cells import FRAMES, CellConfig, CellResult, results
+from figures.memory_law.plot import Law, law
+from figures.rows import Row
+from figures.style import power_axis, save
+
+UPDATES = CellConfig().updates
+WINDOWS = 4  # an update, where the number of windows is what all lengths share, as in the paper
+CLOSE = 0.01  # nats: what counts as having all that the state holds
+
+
+def _windows(length: int, batch: int, updates: int = UPDATES) -> CellConfig:
+    return CellConfig(carried=False, window=length, batch=batch, updates=updates)
+
+
+EQUAL_FRAMES = [_windows(length, FRAMES // length) for length in (4, 16, 32, 64, 256, 1024)] + [
+    _windows(4096, 1, UPDATES // 4)
+]
+EQUAL_WINDOWS = [_windows(length, WINDOWS) for length in (4, 16, 64, 256)]
+CARRIED = [CellConfig(window=length, batch=FRAMES // length) for length in (8, 32, 128, 512)]
+ARMS = {
+    "as many frames for every T": (EQUAL_FRAMES, "#c1272d", "o"),
+    f"{WINDOWS} windows an update, as in the paper": (EQUAL_WINDOWS, "#d98200", "s"),
+    "the state carried from window to window": (CARRIED, "#0b6fa4", "^"),
+}
+
+
+def by_length(rows: Sequence[Row], configs: Sequence[CellConfig]) -> dict[int, CellResult]:
+    """Results by T."""
+    return {config.window: result for config, result in results(rows, configs)}
+
+
+def line(found: Mapping[int, CellResult], first: int = 4, last: int = 4096) -> Law:
+    """The straight line in log-log through one arm."""
+    return law({length: result.by_repo for length, result in found.items()}, first, last)
+
+
+def enough(result: CellResult) -> int:
+    """The fewest steps, of those tried, with which a model is within CLOSE of what it is with all of them."""
+    known = [steps for steps, nats in result.context.items() if nats - result.context_carried < CLOSE]
+    return min(known, default=max(result.context))
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """The figure in a sentence or two."""
+    equal, windows = by_length(rows, EQUAL_FRAMES), by_length(rows, EQUAL_WINDOWS)
+    best = min(equal, key=lambda length: equal[length].nats)
+    longest = max(equal)
+    paper = line(windows)
+    held = sorted({enough(result) for result in equal.values()})
+    steps = f"{held[0]} to {held[-1]}" if len(held) > 1 else str(held[0])
+    return (
+        f"With as many frames for every length, long training windows buy nothing on film: T = {best} is best "
+        f"({equal[best].nats:.3f} nats a key), T = {longest:,} has {equal[longest].nats:.3f}. With {WINDOWS} windows "
+        f"an update, as in the paper, nats fall as T^-{paper.exponent:.3f} [{paper.low:.3f}, {paper.high:.3f}] from "
+        f"T = {paper.first} to {paper.last}, because longer windows are more film. Whatever T it was trained with, "
+        f"a frozen LSTM knows from its last {steps} steps all that it will, within {CLOSE} nats."
+    )
+
+
+def lengths_panel(axes: Axes, rows: Sequence[Row]) -> None:
+    """Left: against the length trained on; every model reads with its state carried."""
+    for words, (configs, colour, marker) in ARMS.items():
+        found = by_length(rows, configs)
+        if not found:
+            continue
+        for repo in next(iter(found.values())).by_repo:
+            axes.plot(list(found), [each.by_repo[repo] for each in found.values()], color=colour, lw=0.4, alpha=0.25)
+        axes.plot(
+            list(found), [each.nats for each in found.values()], f"{marker}-", color=colour, lw=1.5, ms=4.5, label=words
+        )
+    power_axis(axes, [4, 16, 64, 256, 1024, 4096], "T, steps of a training window")
+    axes.set(ylabel="nats a key, four test repositories")
+    axes.set_title("Longer windows buy nothing that more film does not", loc="left")
+    axes.legend(loc="upper right")
+
+
+def contexts_panel(axes: Axes, rows: Sequence[Row]) -> None:
+    """Right: against the steps that a model knows, a line a length trained on."""
+    found = by_length(rows, EQUAL_FRAMES)
+    shades = mpl.colormaps["viridis_r"]
+    for number, (length, result) in enumerate(found.items()):
+        colour = shades(0.08 + 0.92 * number / max(1, len(found) - 1))
+        steps = [*result.context, 1024]
+        axes.plot(
+            steps, [*result.context.values(), result.context_carried], "o-", color=colour, lw=1.2, ms=3.5,
+            label=f"trained on T = {length:,}",
+        )  # fmt: skip
+    power_axis(axes, [1, 4, 16, 64, 256, 1024], "steps known")
+    axes.set_xticks([1, 4, 16, 64, 256, 1024], ["1", "4", "16", "64", "256", "all"])
+    axes.set_title("A frozen LSTM knows what its last 16 steps told", loc="left")
+    axes.legend(loc="upper right")
+
+
+def plot(rows: Sequence[Row], png: Path) -> None:
+    """Two panels."""
+    canvas, (left, right) = plt.subplots(1, 2, figsize=(10.6, 4.1))
+    lengths_panel(left, rows)
+    contexts_panel(right, rows)
+    low = min(np.floor(10 * axes.get_ylim()[0]) / 10 for axes in (left, right))
+    for axes in (left, right):
+        axes.set_ylim(bottom=low)
+    canvas.tight_layout(w_pad=2)
+    save(canvas, png)
+    plt.close(canvas)

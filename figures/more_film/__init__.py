@@ -1,0 +1,1 @@
+"""Loss against the steps of film that there are to learn from."""
