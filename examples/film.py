@@ -73,8 +73,8 @@ print("typed as the commit's subject:", bytes(typed["action"].to_list()).decode(
 # %%
 [batch] = windows(warehouse, length=64, batch=8, limit=1)
 print(batch.cells_BTRC.shape, batch.cells_BTRC.dtype, batch.actions_BT.shape)
-batches = list(windows(warehouse, length=64, batch=8))
-held_out = list(windows(warehouse, length=64, batch=8, split="validation"))
+batches = list(windows(warehouse, length=64, batch=8, limit=300))
+held_out = list(windows(warehouse, length=64, batch=8, limit=30, split="validation"))
 
 # %% [markdown]
 # ## Train

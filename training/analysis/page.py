@@ -1,4 +1,5 @@
-"""A page about finished runs: losses as they fell, what the models expect on held-out film, and what a memory gives.
+"""A page about finished runs: losses as they fell, what the models expect on held-out film and type on their own, and
+what a memory gives.
 
 The same held-out windows for every model of every run, as in training.analysis.evaluate.
 """
@@ -26,6 +27,7 @@ from training.analysis.evaluate import evaluate
 from training.analysis.logs import read_log, smooth
 from training.analysis.predictor import as_predictor
 from training.analysis.runs import load_runs, open_film
+from training.analysis.side_by_side import side_by_side
 from training.data.batches import Sampler
 from training.data.windows import FilmReader
 from training.model.frame_model import FrameModel
@@ -62,16 +64,18 @@ def write_run_page(
     window = int(settings["window"])
     found = evaluate(models, reader, split, window, windows, window)
     strips = list(_strips(models, reader, split, window))
+    pairs = list(side_by_side(models, reader, reader.segments(window)[0][split], window))
     page = Page(
         package="training.analysis",
         template="run.html",
         title=", ".join(folder.name for folder in folders),
         styles=("run.css",),
         scripts=("run.js",),
-        data={"strip-data": strips},
+        data={"strip-data": strips, "pair-data": pairs},
         values={
             "summary": f"{found['windows']} windows of {window} keys, {split} split",
             "runs": len(folders),
+            "pairs": len(pairs),
             "curves": [_curves(folders, frames=False), _curves(folders, frames=True)],
             "overall": _overall(found["models"], folders),
             "by_phase": _parts(found["models"], "by_phase"),

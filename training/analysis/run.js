@@ -1,5 +1,6 @@
 "use strict";
 // The film strips of a run's page: a screen of held-out film, the keys a model expects there, and every key by its loss.
+// And its pairs: what was typed, and what a model types from the same key on, each with its screens.
 
 const SURPRISE = 6; // nats that are shown as bad as can be
 
@@ -47,3 +48,54 @@ function addStrip(parent, strip) {
 }
 
 for (const strip of pageData("strip-data")) addStrip(document.getElementById("strips"), strip);
+
+// One side of a pair: its screen, and its keys. `show(step)` draws what it has there, or its last.
+function addSide(parent, title, film, rows, cols, mark) {
+  const side = element("div", "side");
+  const screen = element("div");
+  const stage = element("div", "stage");
+  stage.append(screen);
+  const typed = element("div", "typed");
+  const buttons = film.keys.map((key, step) => element("button", mark(step), key));
+  typed.append(...buttons);
+  side.append(element("div", "soft", title), stage, typed);
+  parent.append(side);
+  const view = new ScreenView(screen, rows, cols);
+  const screens = new Screens(film.screens);
+  const fit = () => view.fit(side.clientWidth, Infinity, 4, 9);
+  addEventListener("resize", fit);
+  fit();
+  return {
+    buttons,
+    show(step) {
+      const { rows: numbers, y, x } = screens.at(Math.min(step, screens.length - 1));
+      view.draw(numbers.map((number) => film.screens.rows[number]), y, x);
+      buttons.forEach((button, at) => (at === step - 1 ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
+    },
+  };
+}
+
+function addPair(parent, pair) {
+  const box = element("section", "pair");
+  const slider = element("input");
+  box.append(element("h3", "", pair.title), element("p", "soft", pair.words), slider);
+  parent.append(box);
+  const other = pair.own.keys.findIndex((key, at) => key !== pair.recorded.keys[at]);
+  const mark = (step) => (step < pair.given ? "given" : other >= 0 && step >= other ? "off" : "on");
+  const sides = [
+    addSide(box, "as recorded", pair.recorded, pair.rows, pair.cols, (step) => (step < pair.given ? "given" : "")),
+    addSide(box, "on its own", pair.own, pair.rows, pair.cols, mark),
+  ];
+  const last = Math.max(...sides.map((side) => side.buttons.length));
+  Object.assign(slider, { type: "range", min: 0, max: last, value: pair.given });
+  slider.setAttribute("aria-label", "Keys typed");
+  const show = (step) => {
+    slider.value = step;
+    sides.forEach((side) => side.show(step));
+  };
+  sides.forEach((side) => side.buttons.forEach((button, at) => button.addEventListener("click", () => show(at + 1))));
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  show(last);
+}
+
+for (const pair of pageData("pair-data")) addPair(document.getElementById("pairs"), pair);
