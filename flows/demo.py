@@ -23,7 +23,8 @@ from typing import Any
 from pipeline.example import make_example
 from pipeline.git.repository import open_repository
 from pipeline.pool import interruption
-from pipeline.watch.recording import RecordedStep, find_recording, screens
+from pipeline.watch.recording import RecordedStep, screens
+from pipeline.watch.stored import find_recording
 from schema.actions import action_name
 from schema.errors import SourceError, clear_errors
 from schema.folders import make_dated_folder

@@ -8,7 +8,8 @@ from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.shards.store import Store
 from pipeline.terminal.env import TerminalEnv
 from pipeline.warehouse.build import build
-from pipeline.watch.recording import Chapter, StoredRecording, find_recording, screens
+from pipeline.watch.recording import Chapter, screens
+from pipeline.watch.stored import StoredRecording, find_recording
 from schema.config import ReplayConfig
 from schema.geometry import Geometry
 from schema.screen import Screen

@@ -24,7 +24,10 @@ class RewrittenHistoryError(SourceError):
 
 
 class Graph(NamedTuple):
-    """Commits by number: `first[i]` is the first parent's number or -1, `more[i]` the other parents of a merge."""
+    """Commits by number: `first[i]` is the first parent's number or -1, `more[i]` the other parents of a merge.
+
+    `tip` is a number, too, or -1 where nothing is left of the history.
+    """
 
     shas: list[bytes]
     trees: list[bytes]
@@ -67,8 +70,11 @@ def continued(filmed: Sequence[str], commits: Sequence[str]) -> list[str] | None
     return [*filmed, *new]
 
 
-def read_graph(reader: Reader, tip: str | None) -> Graph:
-    """All commits that `tip` (None: HEAD) reaches. Raises SourceError."""
+def read_graph(reader: Reader, tip: str | None, since: str | None = None) -> Graph:
+    """All commits that `tip` (None: HEAD) reaches. Raises SourceError.
+
+    `since`: without those that this one reaches, but for the parents that others have among them, which have none here.
+    """
     tip_sha = reader.repository.commit(tip)
     numbers: dict[bytes, int] = {}
     shas: list[bytes] = []
@@ -76,7 +82,8 @@ def read_graph(reader: Reader, tip: str | None) -> Graph:
     first = array("i")
     more: dict[int, tuple[int, ...]] = {}
     size = len(tip_sha) // 2
-    with reader.stream("log", "--format=%H %T %P", tip_sha, "--") as lines:
+    without = [f"^{since}"] if since else []
+    with reader.stream("log", "--format=%H %T %P", tip_sha, *without, "--") as lines:
         for line in lines:
             ids = bytes.fromhex(line.decode())  # a commit, its tree and its parents, one after the other
             those: list[int] = []
@@ -93,7 +100,7 @@ def read_graph(reader: Reader, tip: str | None) -> Graph:
                 first[those[0]] = those[1]
             if len(those) > 2:
                 more[those[0]] = tuple(those[2:])
-    return Graph(shas, trees, first, more, numbers[bytes.fromhex(tip_sha)])
+    return Graph(shas, trees, first, more, numbers.get(bytes.fromhex(tip_sha), -1))
 
 
 def listed_graph(reader: Reader, commits: Sequence[str]) -> Graph:
@@ -133,7 +140,8 @@ def chosen(
     Raises SourceError.
     """
     with reading(opened(git_dir)) as reader:
-        graph = read_graph(reader, tip)
+        # a commit's place among the others depends on its ancestors alone: the rest of the history need not be read
+        graph = read_graph(reader, tip, since)
         arguments = ["rev-list", "--no-merges", *filters, tip, *([f"^{since}"] if since else []), "--"]
         with reader.stream(*arguments, *([path] if path else [])) as lines:
             wanted = {line.strip().decode() for line in lines}
@@ -142,8 +150,8 @@ def chosen(
 
 def ordered(graph: Graph) -> "array[int]":
     """The numbers of the graph's commits in the film's order."""
-    chain = array("i", [graph.tip])
-    while graph.first[chain[-1]] >= 0:
+    chain = array("i", [graph.tip] if graph.tip >= 0 else [])
+    while chain and graph.first[chain[-1]] >= 0:
         chain.append(graph.first[chain[-1]])
     seen = bytearray(len(graph.shas))
     found = array("i")

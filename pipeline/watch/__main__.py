@@ -4,6 +4,7 @@
     python -m pipeline.watch owner/name --episodes 0 --html film.html # a whole stream as one page
     python -m pipeline.watch --repo . --commit HEAD --gif film.gif --seconds 12
     python -m pipeline.watch --repo . --commit main..topic            # no warehouse: filmed as it plays
+    python -m pipeline.watch --repo . --editor nano                   # the same in another editor
 
 EPISODE is REPO_ID:ORDINAL, a repository's id, or a commit's sha. Keys while it plays: space pause, + - speed, f fast,
 left right 20 keys and , . one key back and on, c C next and previous change, l L line, n p commit, g G start and end of
@@ -16,14 +17,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from pipeline.watch.colours import CONSOLE, Theme, theme, view
-from pipeline.watch.live import LiveRecording, Selection, open_live
 from pipeline.watch.pace import MAX_RATE, MIN_RATE, Pace, fitting
 from pipeline.watch.player import Player, raw_terminal
-from pipeline.watch.recording import ChapterFilm, Recording, StoredRecording, films, find_recording
+from pipeline.watch.recording import ChapterFilm, Recording
 from schema.config import ReplayConfig
-from schema.errors import ConfigError, GitreelError
+from schema.editors import Editor, Motion
+from schema.errors import ConfigError, clear_errors, one_line
 from schema.geometry import Geometry
 
 ENDINGS = {"html": ".html", "gif": ".gif", "png": ".png", "asciicast": ".cast"}  # of the files that are written
@@ -31,26 +33,21 @@ NAMES = {"html": "a page", "gif": "a GIF", "png": "a PNG", "asciicast": "an asci
 MOST_KEYS = 2_000_000  # of a page or an asciicast, some 20 MB; more only with --force
 MOST_SECONDS = 120.0  # of a GIF
 NONE = "none of these commits can be filmed; choose others"
-LIVE_ONLY = ("name", "commit", "author", "after", "before", "path", "random")
+LIVE_ONLY = ("name", "commit", "author", "after", "before", "path", "random", "geometry", "editor", "motion")
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
     options = _parser().parse_args(arguments)
+    _check(options)
     try:
-        _check(options)
         with _opened(options) as recording:
             kind = next((kind for kind in ENDINGS if getattr(options, kind)), None)
             if kind:
                 print(f"{getattr(options, kind)}: {_write(kind, recording, options)}")
             else:
                 _play(recording, options)
-            if isinstance(recording, LiveRecording):
-                for commit, reason in recording.skipped.items():
-                    print(f"gitreel: {commit[:12]} is not filmed: {reason}", file=sys.stderr)
-    except GitreelError as error:
-        print(f"gitreel: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     return 0
@@ -74,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--path", default="", help="only commits that changed this file or folder")
     live.add_argument("--random", action="store_true", help="in a random order; --seed N for another one")
     live.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    live.add_argument("--geometry", default="24x80", metavar="ROWSxCOLS", help="the screen's size (default 24x80)")
+    live.add_argument("--geometry", metavar="ROWSxCOLS", help="the screen's size (default 24x80)")
+    live.add_argument("--editor", choices=get_args(Editor), help="the editor that files are edited in (default vim)")
+    live.add_argument("--motion", choices=get_args(Motion), help="how nano's cursor goes (default jumps)")
     how = parser.add_argument_group("how it is shown")
     how.add_argument("--rate", type=float, default=30.0, help="keys a second (default 30)")
     how.add_argument("--seconds", type=float, metavar="S", help="as fast as makes all of it fit in S seconds")
@@ -112,7 +111,9 @@ def _check(options: argparse.Namespace) -> None:
     if bool(options.episode) == bool(options.repo):
         raise ConfigError("name an episode of the warehouse, REPO_ID:ORDINAL, or a repository: --repo PATH")
     if not options.repo and (given := [f"--{name}" for name in LIVE_ONLY if getattr(options, name)]):
-        raise ConfigError(f"{given[0]}: chooses commits of a repository; name one: --repo PATH")
+        raise ConfigError(f"{given[0]}: is for film that is made as it plays; name a repository: --repo PATH")
+    if options.motion == "arrows" and options.editor != "nano":
+        raise ConfigError("--motion arrows: vim is not moved by arrow keys alone; add --editor nano")
     asked = [kind for kind in ENDINGS if getattr(options, kind) is not None]
     if len(asked) > 1:
         raise ConfigError(f"--{asked[0]} and --{asked[1]}: write one file at a time")
@@ -127,17 +128,30 @@ def _check(options: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _opened(options: argparse.Namespace) -> Iterator[Recording]:
+    """The recording to be shown. What the other kind alone needs is not imported: that doubled the time to a frame."""
     if not options.repo:
+        from pipeline.watch.stored import find_recording
+
         yield find_recording(options.warehouse, options.episode, options.episodes)
         return
-    rows, cols = Geometry.parse(options.geometry)
+    from pipeline.watch.live import Selection, open_live
+
     selection = Selection(
         options.commit, options.author, options.after, options.before, options.path, options.random, options.seed
     )
-    recording = open_live(options.repo, selection, ReplayConfig.model_validate({"rows": rows, "cols": cols}))
+    recording = open_live(options.repo, selection, _config(options))
     recording.repo_id = options.name or recording.repo_id
     with contextlib.closing(recording):
         yield recording
+    for commit, reason in recording.skipped.items():
+        print(f"gitreel: {commit[:12]} is not filmed: {one_line(reason)}", file=sys.stderr)
+
+
+def _config(options: argparse.Namespace) -> ReplayConfig:
+    """How film is made as it plays. Raises ConfigError."""
+    rows, cols = Geometry.parse(options.geometry) if options.geometry else Geometry()
+    chosen = {name: value for name in ("editor", "motion") if (value := getattr(options, name))}
+    return ReplayConfig.model_validate({"rows": rows, "cols": cols, **chosen})
 
 
 def _play(recording: Recording, options: argparse.Namespace) -> None:
@@ -170,9 +184,9 @@ def _play(recording: Recording, options: argparse.Namespace) -> None:
 
 def _length(recording: Recording) -> tuple[int, int]:
     """Keys and commits of a recording, which is filmed for that where it is not stored."""
-    if isinstance(recording, StoredRecording):
+    if recording.steps is not None:
         return recording.steps, len(recording.chapters)
-    lengths = [len(film) for film in films(recording)]
+    lengths = [len(film) for film in recording.films()]
     _need(lengths)
     return sum(lengths), len(lengths)
 
@@ -185,7 +199,7 @@ def _need(found: Sequence[object]) -> None:
 def _write(kind: str, recording: Recording, options: argparse.Namespace) -> str:
     """Write one file; what there is to tell about it. Raises ConfigError, WarehouseError."""
     target: Path = getattr(options, kind)
-    if not options.force and isinstance(recording, StoredRecording) and kind != "gif":
+    if not options.force and recording.steps is not None and kind != "gif":
         _refuse_length(recording.steps)
     shown = view(options.colour)
     chosen: Theme | None = options.theme
@@ -200,9 +214,9 @@ def _write(kind: str, recording: Recording, options: argparse.Namespace) -> str:
     if kind == "asciicast":
         from pipeline.watch.asciicast import write_asciicast
 
-        pace = fitting(options.seconds, *_length(recording)) if options.seconds else Pace(options.rate)
+        films, pace = _paced(recording, options)
         events = write_asciicast(
-            recording, _reported(recording, options), target,
+            recording, films, target,
             version=options.asciicast_version, pace=pace, view=shown, theme=chosen,
         )  # fmt: skip
         return f"{len(recording.chapters)} commits, {events} events"
@@ -223,10 +237,10 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
             raise ConfigError(f"--step {step}: the commit has screens 0 to {len(film)}")
         size = picture.write_png(shown(film.step(step).screen), recording.geometry.cols, target, chosen)
         return f"screen {step} of {len(film)}, {size:,} bytes"
-    found = list(_reported(recording, options))
+    films, pace = _paced(recording, options)
+    found = list(films)
     _need(found)
     keys = sum(map(len, found))
-    pace = fitting(options.seconds, keys, len(found)) if options.seconds else Pace(options.rate)
     if (seconds := pace.duration(keys, len(found))) > MOST_SECONDS and not options.force:
         raise ConfigError(
             f"{keys:,} keys take {seconds:,.0f} s, too long for a GIF; let it take fewer: --seconds 12, or --force"
@@ -239,6 +253,18 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
     return f"{drawn.seconds:.1f} s, {drawn.pictures} pictures, {drawn.bytes:,} bytes"
 
 
+def _paced(recording: Recording, options: argparse.Namespace) -> tuple[Iterable[ChapterFilm], Pace]:
+    """The films and how fast they are shown. What has no known length yet is filmed first, once, where that decides."""
+    films = _reported(recording, options)
+    if not options.seconds:
+        return films, Pace(options.rate)
+    if recording.steps is not None:
+        return films, fitting(options.seconds, recording.steps, len(recording.chapters))
+    found = list(films)
+    _need(found)
+    return found, fitting(options.seconds, sum(map(len, found)), len(found))
+
+
 def _refuse_length(keys: int) -> None:
     if keys > MOST_KEYS:
         raise ConfigError(f"{keys:,} keys are too long a film for one file; choose fewer commits, or --force")
@@ -248,7 +274,7 @@ def _reported(recording: Recording, options: argparse.Namespace) -> Iterable[Cha
     """The films, counted for whoever waits for them, and refused where they become too many."""
     keys = 0
     with _progress("commits", len(recording.chapters)) as report:
-        for number, film in enumerate(films(recording), 1):
+        for number, film in enumerate(recording.films(), 1):
             keys += len(film)
             if not options.force and not options.gif:
                 _refuse_length(keys)

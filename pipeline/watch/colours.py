@@ -1,8 +1,9 @@
-"""Colours for the text that vim shows, by Pygments: a view of a screen. Stored film has none.
+"""Colours for the text that an editor shows, by Pygments: a view of a screen. Stored film has none.
 
 A coloured screen is a screen whose style runs also name a hue, above the two bits of schema.geometry.Style. The lexer
-is chosen by the name in vim's status line. Only what is on the screen is read: a row is lexed behind the row that
-opened the string or comment it stands in, if that is on the screen; so what lies above the screen is not known.
+is chosen by the name in vim's status line, or in nano's title bar. Only what is on the screen is read: a row is lexed
+behind the row that opened the string or comment it stands in, if that is on the screen; so what lies above the screen
+is not known.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from pygments.styles import get_all_styles, get_style_by_name
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token, _TokenType
 from pygments.util import ClassNotFound
 
+from pipeline.terminal.nano.bars import BRAND, MODIFIED
 from schema.errors import ConfigError
 from schema.geometry import Style
 from schema.screen import Runs, Screen, row_cells, safe
@@ -113,17 +115,16 @@ def _is_light(colour: str) -> bool:
 
 
 def coloured(screen: Screen) -> Screen:
-    """The screen with hues on the text that vim shows; as it is where that is not known to be code."""
-    bottom = _status_row(screen)
-    lexer = _lexer(_shown_name(screen.texts[bottom])) if bottom is not None else None
-    if bottom is None or lexer is None:
+    """The screen with hues on the text that the editor shows; as it is where that is not known to be code."""
+    name, rows = _shown_file(screen)
+    lexer = _lexer(name)
+    if lexer is None:
         return screen
     runs = list(screen.runs)
     opener = ""
-    for y in range(bottom):
-        text = screen.texts[y]
-        found, opener = _row_hues(lexer, opener, text)
-        if not runs[y]:  # what vim draws bold or reversed is no text of the file
+    for y in rows:
+        found, opener = _row_hues(lexer, opener, screen.texts[y])
+        if not runs[y]:  # what the editor draws bold or reversed is no text of the file
             runs[y] = found
     return screen._replace(runs=tuple(runs))
 
@@ -137,16 +138,17 @@ def _plain(screen: Screen) -> Screen:
     return screen
 
 
-def _status_row(screen: Screen) -> int | None:
-    """The lowest row that is bold and reversed as a whole: below the text of a vim, or of the last one."""
-    rows = [y for y, runs in enumerate(screen.runs) if [run[::2] for run in runs] == [(0, Style.BOLD_REVERSE)]]
-    return rows[-1] if rows else None
-
-
-def _shown_name(status: str) -> str:
-    """The file's name in vim's status line: what stands before the mark of changes, or the line's number."""
-    name, mark, _ = status.rpartition(_CHANGED)
-    return name if mark else status.rpartition(" ")[0].strip()
+def _shown_file(screen: Screen) -> tuple[str, range]:
+    """The name of the file that the editor shows, or has last shown, and the rows of its text; no name: none."""
+    looks = [[run[::2] for run in runs] for runs in screen.runs]
+    bottom = max((y for y, look in enumerate(looks) if look == [(0, Style.BOLD_REVERSE)]), default=None)
+    if bottom is not None:  # vim's status line stands below the text
+        name, mark, _ = screen.texts[bottom].rpartition(_CHANGED)
+        return name if mark else screen.texts[bottom].rpartition(" ")[0].strip(), range(bottom)
+    if looks[0] == [(0, Style.REVERSE)]:  # nano's title bar stands above it, and a line for messages below
+        title = screen.texts[0].strip().removeprefix(BRAND).removesuffix(MODIFIED)
+        return title.strip(), range(1, len(screen.texts) - 1)
+    return "", range(0)
 
 
 @lru_cache(64)

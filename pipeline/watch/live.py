@@ -1,7 +1,7 @@
 """A recording straight from a repository: each commit is filmed when it is asked for, and nothing is stored."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.crawl.source import LocalSource, parse_source
@@ -90,6 +90,16 @@ class LiveRecording:
             if earlier not in self._left:
                 self._film(earlier)
         return self._film(index)
+
+    @property
+    def steps(self) -> None:
+        """Not known before the commits have been filmed."""
+
+    def films(self) -> Iterator[ChapterFilm]:
+        """The film of every chapter that has one, each made when it is asked for. Raises SourceError."""
+        for index in range(len(self.chapters)):
+            if film := self.film(index):
+                yield film
 
     def _film(self, index: int) -> ChapterFilm | None:
         [commit] = listed(self._blobs, [self.chapters[index].commit])

@@ -13,12 +13,14 @@ from schema.actions import Phase
 
 _ENTER, _NEWLINE = 0x0D, 0x0A
 _DELETES = b"xD"  # keys of vim's Normal mode that change the text and leave the mode as it is; `dd` does too
+_NANO_DELETES = b"\x04\x08\x0b\x14"  # ^D, ^H, ^K and ^T, which are not typed in vim's Normal mode
 
 
 class Marks(NamedTuple):
     """Steps whose screens show something just completed, rising.
 
-    `changes`: an insertion was left, or text was deleted. `lines`: Enter was pressed, or an insertion left.
+    `changes`: an insertion was left, or text was deleted; in nano, where one deletes key by key, by the last of equal
+    keys. `lines`: Enter was pressed, or an insertion left.
     """
 
     changes: list[int]
@@ -34,6 +36,8 @@ def marks(film: Film) -> Marks:
     deleted_T = normal_T & (
         np.isin(key_T, np.frombuffer(_DELETES, np.uint8)) | _second_d(normal_T & (key_T == ord("d")))
     )
+    nano_T = normal_T & np.isin(key_T, np.frombuffer(_NANO_DELETES, np.uint8))
+    deleted_T |= nano_T & ~np.append(nano_T[1:] & (key_T[1:] == key_T[:-1]), False)
     entered_T = np.isin(key_T, (_ENTER, _NEWLINE))
     return Marks(_behind(left_T | deleted_T), _behind(left_T | entered_T))
 

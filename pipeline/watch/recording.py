@@ -1,20 +1,11 @@
-"""Film to show: the commits of one repository in order, each with its screens and keys, read from the warehouse."""
+"""Film to show: the commits of one repository in order, each with its screens and keys."""
 
-import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import duckdb
-import numpy as np
-
 from pipeline.film.frames import Film, RowTable
-from pipeline.shards.store import Store
-from pipeline.warehouse.database import open_database
-from schema.decode import style_ids, text_ids
-from schema.errors import WarehouseError
 from schema.geometry import Geometry
-from schema.screen import Screen, StyleRun, runs_by_row
+from schema.screen import Screen
 
 
 class RecordedStep(NamedTuple):
@@ -80,112 +71,18 @@ class Recording(Protocol):
     def film(self, index: int) -> ChapterFilm | None:
         """The film of the `index`-th chapter; None where that commit cannot be filmed."""
 
-
-class StoredRecording(NamedTuple):
-    """Consecutive filmed episodes of one repository in a warehouse."""
-
-    warehouse: Store
-    repo_id: str
-    geometry: Geometry
-    chapters: tuple[Chapter, ...]
-
     @property
-    def steps(self) -> int:
-        """Steps in all chapters."""
-        return sum(chapter.steps for chapter in self.chapters)
+    def steps(self) -> int | None:
+        """Keys in all chapters; None where that is known only once they have been filmed."""
 
-    def film(self, index: int) -> ChapterFilm:
-        """The film of the `index`-th chapter. Raises WarehouseError, CorruptError."""
-        with open_database(self.warehouse) as db:
-            return _read(db, self, self.chapters[index])
-
-
-def films(recording: Recording) -> Iterator[ChapterFilm]:
-    """The film of every chapter that has one. Raises WarehouseError, CorruptError, SourceError."""
-    if isinstance(recording, StoredRecording):
-        with open_database(recording.warehouse) as db:  # opened once
-            yield from (_read(db, recording, chapter) for chapter in recording.chapters)
-        return
-    for index in range(len(recording.chapters)):
-        if film := recording.film(index):
-            yield film
+    def films(self) -> Iterator[ChapterFilm]:
+        """The film of every chapter that has one, in order."""
 
 
 def screens(recording: Recording) -> Iterator[RecordedStep]:
     """Every step of the recording, and last the screen that its last key left."""
     last: ChapterFilm | None = None
-    for last in films(recording):
+    for last in recording.films():
         yield from map(last.step, range(len(last)))
     if last is not None:
         yield last.step(len(last))
-
-
-def find_recording(warehouse: Path | str, which: str, count: int = 1) -> StoredRecording:
-    """`count` filmed episodes (0: all) from `which` on.
-
-    `which` is REPO_ID:ORDINAL, REPO_ID (its first episode) or a commit's sha or a prefix of it.
-    Raises WarehouseError, CorruptError, SchemaVersionError.
-    """
-    store = Store(warehouse)
-    with open_database(store) as db:
-        start = _start(db, which, warehouse)
-        repo_id, episode = start
-        rows = db.execute(
-            "SELECT episode, commit, subject, first_step, steps FROM episodes"
-            " WHERE repo_id = ? AND episode >= ? AND steps > 0 ORDER BY episode" + (f" LIMIT {count}" if count else ""),
-            [repo_id, episode],
-        ).fetchall()
-        size = db.execute("SELECT rows, cols FROM repositories WHERE repo_id = ?", [repo_id]).fetchone()
-    if not rows or size is None:
-        raise WarehouseError(f"{which}: no filmed episode there; list them: {_listing(warehouse)}")
-    return StoredRecording(store, repo_id, Geometry(*size), tuple(Chapter(*row) for row in rows))
-
-
-def _listing(warehouse: Path | str) -> str:
-    return f"duckdb {warehouse}/actions.db 'SELECT repo_id, episode, commit, subject FROM episodes'"
-
-
-def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path | str) -> tuple[str, int]:
-    repo_id, _, ordinal = which.rpartition(":")
-    if repo_id and ordinal.isdigit():
-        return repo_id, int(ordinal)
-    if db.execute("SELECT 1 FROM repositories WHERE repo_id = ?", [which]).fetchone():
-        return which, 0
-    if re.fullmatch(r"[0-9a-f]{4,64}", which):
-        found = db.execute(
-            'SELECT repo_id, episode, "commit" FROM episodes WHERE starts_with("commit", ?) ORDER BY ALL LIMIT 2',
-            [which],
-        ).fetchall()
-        if len({commit for _, _, commit in found}) == 1 < len(found):
-            films = " and ".join(f"{repo_id}:{episode}" for repo_id, episode, _ in found)
-            raise WarehouseError(f"{which}: {films} film this commit; name one of them")
-        if len(found) > 1:
-            raise WarehouseError(f"{which}: more than one commit begins so; give more digits of it")
-        if found:
-            return str(found[0][0]), int(found[0][1])
-    raise WarehouseError(
-        f"{which!r}: neither REPO_ID:ORDINAL nor a repository nor a commit; list them: {_listing(warehouse)}"
-    )
-
-
-def _read(db: duckdb.DuckDBPyConnection, recording: StoredRecording, chapter: Chapter) -> ChapterFilm:
-    found = db.sql(
-        "SELECT frame, style, cursor_row, cursor_col, action, phase FROM steps"
-        " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
-        params=[recording.repo_id, chapter.first_step, chapter.first_step + chapter.steps],
-    ).to_arrow_table()
-    frame, style, *others = (column.combine_chunks() for column in found.columns)
-    rows = recording.geometry.rows
-    text_TR, texts = text_ids(frame, rows)
-    style_TR, meanings = style_ids(style, rows)
-    pairs, number_TR = np.unique(text_TR.astype(np.int64) * len(meanings) + style_TR, return_inverse=True)
-    words, table = texts.to_pylist(), RowTable()
-    number = [table.intern(words[pair // len(meanings)], meanings[pair % len(meanings)]) for pair in pairs.tolist()]
-    film = Film(np.array(number, np.int32)[number_TR.reshape(text_TR.shape)], *(each.to_numpy() for each in others))
-    [(final_frame, final_style, row, col)] = db.execute(
-        "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
-        " WHERE repo_id = ? AND episode = ?",
-        [recording.repo_id, chapter.episode],
-    ).fetchall()
-    runs = runs_by_row((StyleRun(**run) for run in final_style), len(final_frame))
-    return ChapterFilm(chapter, table, film, Screen(tuple(final_frame), runs, row, col))

@@ -17,7 +17,8 @@ from pipeline.warehouse.compact import compact
 from pipeline.warehouse.redraw import open_stream, refilm
 from pipeline.warehouse.remove import remove
 from pipeline.warehouse.verify import verify
-from pipeline.watch.recording import find_recording, screens
+from pipeline.watch.recording import screens
+from pipeline.watch.stored import find_recording
 from schema.config import ReplayConfig
 from schema.editors import EDITOR_VERSIONS, Editor, Motion
 from schema.errors import ConfigError, WarehouseError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.git.order import continued, order
+from pipeline.git.order import chosen, continued, order
 from schema.errors import SourceError
 from tests.repositories import Repository
 from tests.shapes import Shapes
@@ -136,3 +136,13 @@ class TestErrors:
         subprocess.run(["git", "clone", "-q", "--bare", "--depth", "2", url, tmp_path / "shallow"], check=True)
         with pytest.raises(SourceError, match="--unshallow"):
             order(tmp_path / "shallow")
+
+
+@pytest.mark.parametrize("seed", range(30, 36))
+def test_the_commits_that_another_lacks_are_in_the_order_of_the_whole_history(tmp_path: Path, seed: int) -> None:
+    shapes = Shapes(tmp_path / "r", seed)
+    for head in [*shapes.grow(12)][::3]:
+        whole = order(shapes.path, head)
+        for since in (head, *whole[:: max(1, len(whole) // 5)]):
+            known = set(shapes.git("rev-list", since).split())
+            assert chosen(shapes.path, head, since=since) == [commit for commit in whole if commit not in known]

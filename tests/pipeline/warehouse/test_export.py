@@ -15,7 +15,8 @@ from pipeline.shards.store import Store
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
-from pipeline.watch.recording import RecordedStep, find_recording, screens
+from pipeline.watch.recording import RecordedStep, screens
+from pipeline.watch.stored import find_recording
 from tests.repositories import make_repository
 
 REPOS = ("one", "two", "three", "four")

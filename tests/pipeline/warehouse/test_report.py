@@ -7,7 +7,7 @@ import pytest
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
-from pipeline.watch.recording import find_recording
+from pipeline.watch.stored import find_recording
 from tests.browser import Browser
 from tests.repositories import Repository
 

@@ -15,7 +15,8 @@ from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.dataset_card import main as write_card
 from pipeline.warehouse.views import MARKS, REMEDY
-from pipeline.watch.recording import find_recording, screens
+from pipeline.watch.recording import screens
+from pipeline.watch.stored import find_recording
 from schema.config import ReplayConfig
 from schema.errors import WarehouseError
 from tests.disk import small_disk

@@ -17,7 +17,8 @@ from pipeline.warehouse.build import build
 from pipeline.watch.__main__ import main
 from pipeline.watch.marks import indenting, marks
 from pipeline.watch.pace import fitting
-from pipeline.watch.recording import ChapterFilm, films, find_recording
+from pipeline.watch.recording import ChapterFilm
+from pipeline.watch.stored import find_recording
 from schema.actions import action_name
 from schema.errors import CorruptError
 from schema.screen import Screen, row_cells, safe
@@ -107,7 +108,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(warehouse: Path) -> list[ChapterFilm]:
     """The stored film of every commit."""
-    return list(films(find_recording(warehouse, "story", 0)))
+    return list(find_recording(warehouse, "story", 0).films())
 
 
 @pytest.fixture(scope="module")

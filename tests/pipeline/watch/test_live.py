@@ -13,7 +13,8 @@ from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.warehouse.build import build
 from pipeline.watch.__main__ import main
 from pipeline.watch.live import LiveRecording, Selection, open_live
-from pipeline.watch.recording import films, find_recording, screens
+from pipeline.watch.recording import screens
+from pipeline.watch.stored import find_recording
 from schema.config import ReplayConfig
 from schema.errors import SourceError
 from tests.repositories import Repository
@@ -50,7 +51,7 @@ def opened(story: Repository) -> Iterator[Opener]:
 
 
 def subjects(recording: LiveRecording) -> list[str]:
-    return [film.chapter.subject for film in films(recording)]
+    return [film.chapter.subject for film in recording.films()]
 
 
 def test_the_whole_history_is_the_film_that_a_harvest_stores(story: Repository, opened: Opener, tmp_path: Path) -> None:
@@ -62,13 +63,13 @@ def test_the_whole_history_is_the_film_that_a_harvest_stores(story: Repository, 
 
 def test_a_chapter_can_be_filmed_before_those_that_come_first(opened: Opener) -> None:
     """A jump ahead films what lies between: the screen is that of one terminal."""
-    jumped, walked = opened().film(3), list(films(opened()))[3]
+    jumped, walked = opened().film(3), list(opened().films())[3]
     assert jumped is not None
     assert [jumped.step(at) for at in range(len(jumped) + 1)] == [walked.step(at) for at in range(len(walked) + 1)]
 
 
 def test_one_commit_is_filmed_from_its_parents_tree(opened: Opener) -> None:
-    [film] = films(opened(commit="HEAD~1"))
+    [film] = opened(commit="HEAD~1").films()
     assert film.chapter.subject == "Third"
     assert b"checkout" not in bytes(film.film.action_T)
 

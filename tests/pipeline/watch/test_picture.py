@@ -13,7 +13,7 @@ from pipeline.watch.colours import CONSOLE, Hue, coloured, theme, theme_names
 from pipeline.watch.live import Selection, open_live
 from pipeline.watch.pace import CHAPTER_PAUSE, Pace, fitting
 from pipeline.watch.picture import CURSOR, Painter
-from pipeline.watch.recording import ChapterFilm, films
+from pipeline.watch.recording import ChapterFilm
 from schema.config import ReplayConfig
 from schema.errors import ConfigError
 from schema.screen import Screen
@@ -34,7 +34,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(story: Path) -> list[ChapterFilm]:
     with closing(open_live(str(story), Selection(), ReplayConfig.model_validate({}))) as live:
-        return list(films(live))
+        return list(live.films())
 
 
 def hue_at(screen: Screen, row: str, word: str) -> Hue:

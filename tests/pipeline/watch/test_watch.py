@@ -18,7 +18,8 @@ from pipeline.watch.ansi import paint, row_sequence
 from pipeline.watch.asciicast import write_asciicast
 from pipeline.watch.pace import Pace
 from pipeline.watch.player import Player
-from pipeline.watch.recording import films, find_recording, screens
+from pipeline.watch.recording import screens
+from pipeline.watch.stored import find_recording
 from schema.errors import CorruptError, WarehouseError
 from schema.geometry import Style
 from schema.screen import Screen, safe
@@ -223,5 +224,5 @@ def test_film_that_cannot_be_read_leaves_no_half_of_an_asciicast(warehouse: Path
     for path in (tmp_path / "w/shards").rglob("*.steps.parquet"):
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CorruptError, match=r"pipeline\.warehouse build"):
-        write_asciicast(recording, films(recording), tmp_path / "film.cast")
+        write_asciicast(recording, recording.films(), tmp_path / "film.cast")
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
