@@ -30,7 +30,7 @@ from pipeline.warehouse.splits import SPLITS
 from pipeline.warehouse.stats import stats
 from pipeline.warehouse.verify import verify
 from pipeline.warehouse.views import DATABASE
-from schema.errors import ConfigError, GitreelError
+from schema.errors import ConfigError, clear_errors
 
 COMMANDS = {
     "build": "register every stream and swap in a new actions.db",
@@ -44,6 +44,7 @@ COMMANDS = {
 }
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.warehouse", description=__doc__.split("\n")[0])
@@ -71,49 +72,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--small", type=int, default=SHARD_STEPS, help="steps; shorter streams are packed (default %(default)s)"
             )
     options = parser.parse_args(arguments)
-    try:
-        if options.command == "verify" and options.sample < 0:
-            raise ConfigError(f"--sample {options.sample}: write a number of episodes, or 0 for all")
-        if options.command == "compact" and options.small < 1:
-            raise ConfigError(f"--small {options.small}: write a number of steps, 1 or more")
-        store = Store(getattr(options, "folder", None) or options.warehouse)
-        if options.command == "import":
-            moved = import_folder(Store(options.place), store)
-            print(f"{options.place}: {_moved(moved)} checked and taken in")
-        store.need()
-        if options.command == "export":
-            moved = export(store, Store(options.place), split=options.split, repos=options.repo)
-            print(
-                f"{options.place}: {_moved(moved)} written; take it in with: python -m pipeline.warehouse import FOLDER"
-            )
-            return 0
-        if options.command == "verify":
-            return _verify(store, options.sample, options.seed)
-        if options.command == "report":
-            if options.html.suffix != ".html":
-                raise ConfigError(f"--html {options.html}: a page's name ends in .html, for example warehouse.html")
-            print(f"{options.html}: {write_report(store, options.html):,} bytes; open it in a browser")
-            return 0
-        if options.command == "stats":
-            stats(store)
-            return 0
-        if options.command == "compact":
-            packed = compact(store, options.small)
-            print(f"{packed.streams} streams: {packed.files_before} files became {packed.files_after}")
-        if options.command == "remove":
-            removed = remove(store, options.names, future=options.future)
-            print(
-                f"{removed.streams} streams emptied ({removed.steps:,} steps); {store}/{OPT_OUT} names "
-                f"{', '.join(options.names)}: take a line out of it to film them again"
-            )
-            build(store)  # files leave the database with the first build, the disk with the second
-        built = build(store)
-        print(f"{store}/{DATABASE}: {built.streams} streams, {built.episodes:,} episodes, {built.steps:,} steps")
-        for line in built.messages:
-            print(one_line(line))
-    except GitreelError as error:
-        print(one_line(error), file=sys.stderr)
-        return 2
+    if options.command == "verify" and options.sample < 0:
+        raise ConfigError(f"--sample {options.sample}: write a number of episodes, or 0 for all")
+    if options.command == "compact" and options.small < 1:
+        raise ConfigError(f"--small {options.small}: write a number of steps, 1 or more")
+    store = Store(getattr(options, "folder", None) or options.warehouse)
+    if options.command == "import":
+        moved = import_folder(Store(options.place), store)
+        print(f"{options.place}: {_moved(moved)} checked and taken in")
+    store.need()
+    if options.command == "export":
+        moved = export(store, Store(options.place), split=options.split, repos=options.repo)
+        print(f"{options.place}: {_moved(moved)} written; take it in with: python -m pipeline.warehouse import FOLDER")
+        return 0
+    if options.command == "verify":
+        return _verify(store, options.sample, options.seed)
+    if options.command == "report":
+        if options.html.suffix != ".html":
+            raise ConfigError(f"--html {options.html}: a page's name ends in .html, for example warehouse.html")
+        print(f"{options.html}: {write_report(store, options.html):,} bytes; open it in a browser")
+        return 0
+    if options.command == "stats":
+        stats(store)
+        return 0
+    if options.command == "compact":
+        packed = compact(store, options.small)
+        print(f"{packed.streams} streams: {packed.files_before} files became {packed.files_after}")
+    if options.command == "remove":
+        removed = remove(store, options.names, future=options.future)
+        print(
+            f"{removed.streams} streams emptied ({removed.steps:,} steps); {store}/{OPT_OUT} names "
+            f"{', '.join(options.names)}: take a line out of it to film them again"
+        )
+        build(store)  # files leave the database with the first build, the disk with the second
+    built = build(store)
+    print(f"{store}/{DATABASE}: {built.streams} streams, {built.episodes:,} episodes, {built.steps:,} steps")
+    for line in built.messages:
+        print(one_line(line))
     return 0
 
 

@@ -13,10 +13,11 @@ from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database, sql_type
 from pipeline.warehouse.dataset import FOLDER
+from pipeline.warehouse.markdown import Markdown, markdown_table, yaml_list
 from pipeline.warehouse.views import DATABASE
 from schema.actions import Phase
 from schema.columns import TABLES
-from schema.errors import clear_errors, one_line
+from schema.errors import clear_errors
 from schema.manifest import Manifest
 from schema.version import SCHEMA_VERSION
 
@@ -82,19 +83,9 @@ def _rows(db: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     return db.execute(query).fetchall()
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    def cell(value: object) -> str:
-        if isinstance(value, int):
-            return f"{value:,}"
-        return "" if value is None else one_line(value).replace("|", "\\|").replace("<", "&lt;")
-
-    lines = [columns, ["---"] * len(columns), *([cell(v) for v in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _front(licences: Sequence[tuple[str]]) -> str:
     """The header that dataset hubs read."""
-    names = "\n".join(f"- {name.lower()}" for (name,) in licences) or "- unknown"
+    names = yaml_list(name.lower() for (name,) in licences) or "- unknown"
     return (
         f"---\npretty_name: Git history as terminal film\nlicense:\n{names}\ntags:\n- terminal\n- code\n- actions\n---"
     )
@@ -116,10 +107,10 @@ def _sources(db: duckdb.DuckDBPyConnection) -> str:
     return (
         "## Sources and licences\n\nFilm is a derivative of its source; each repository's licence holds for its steps, "
         "and every step leads to repository, commit and licence through `repo_id` and `episode`.\n\n"
-        + _table(["repository", "source", "licence", "newest commit", "commits", "steps"], rows)
+        + markdown_table(["repository", "source", "licence", "newest commit", "commits", "steps"], rows)
         + tail
         + "\n\n"
-        + _table(["licence", "repositories", "steps"], licences)
+        + markdown_table(["licence", "repositories", "steps"], licences)
     )
 
 
@@ -134,7 +125,7 @@ def _splits(db: duckdb.DuckDBPyConnection) -> str:
         "and a family is whole in one split, by a hash of that root. Within a family the member with the earliest "
         "commit is canonical; the others carry `duplicate_of` and should be left out of training. With one family "
         "alone, hold out the last tenth of its steps, behind a gap of one window.\n\n"
-        + _table(["split", "families", "repositories", "duplicates", "steps"], rows)
+        + markdown_table(["split", "families", "repositories", "duplicates", "steps"], rows)
     )
 
 
@@ -143,7 +134,7 @@ def _drops(db: duckdb.DuckDBPyConnection) -> str:
     return (
         "## What was left out\n\n`commit`: stepped over. `file`: brought by `git checkout`, not typed. `repository`: "
         "refused. The matched value itself is stored nowhere.\n\n"
-        + (_table(["scope", "rule", "times"], rows) if rows else "Nothing.")
+        + (markdown_table(["scope", "rule", "times"], rows) if rows else "Nothing.")
     )
 
 
@@ -173,9 +164,10 @@ def _schema() -> str:
     parts = ["## Schema"]
     for name, columns in TABLES.items():
         rows = [
-            (f"`{c.name}`", f"`{sql_type(c.type)}`", c.unit, "yes" if c.nullable else "", c.meaning) for c in columns
+            [Markdown(word) for word in (f"`{c.name}`", f"`{sql_type(c.type)}`", c.unit, "yes" * c.nullable, c.meaning)]
+            for c in columns
         ]
-        parts += [f"### {name}", _table(["column", "type", "unit", "nullable", "meaning"], rows)]
+        parts += [f"### {name}", markdown_table(["column", "type", "unit", "nullable", "meaning"], rows)]
     phases = ", ".join(f"{p.value} {p.name.lower().replace('_', ' ')}" for p in Phase)
     parts.append(f"`phase`: {phases}. `action`: the byte sent to the terminal.")
     return "\n\n".join(parts)

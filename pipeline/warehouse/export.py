@@ -24,6 +24,7 @@ from pipeline.shards.store import Store
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
+from pipeline.warehouse.markdown import markdown_table, yaml_list
 from pipeline.warehouse.splits import SPLITS, read_registry, write_registry
 from schema.columns import arrow_schema
 from schema.errors import ConfigError, CorruptError, WarehouseError
@@ -124,10 +125,10 @@ def _write_repositories(target: Store, table: pa.Table, wanted: set[str]) -> Non
 
 
 def _licences(streams: Iterable[Manifest]) -> str:
-    rows = "\n".join(f"| {s.repo_id} | {s.licence or 'unknown'} | {s.source} |" for s in streams)
+    rows = [(stream.repo_id, stream.licence or "unknown", stream.source) for stream in streams]
     return (
         "# Licences\n\nFilm inherits the licence of the repository that it was made from.\n\n"
-        f"| repository | licence (SPDX) | source |\n|---|---|---|\n{rows}\n"
+        f"{markdown_table(['repository', 'licence (SPDX)', 'source'], rows)}\n"
     )
 
 
@@ -141,12 +142,13 @@ def _card(streams: Sequence[Manifest], place: dict[str, str]) -> str:
             default = "  default: true\n" if kind == "steps" else ""
             configs.append(f"- config_name: {kind}\n{default}  data_files:\n{lines}")
     configs.append(f"- config_name: repositories\n  data_files: {REPOSITORIES}\n")
-    licences = "".join(f"- {name}\n" for name in sorted({(s.licence or "unknown").lower() for s in streams}))
+    licences = yaml_list(sorted({(stream.licence or "unknown").lower() for stream in streams}))
     steps = sum(stream.steps for stream in streams)
     return f"""---
 pretty_name: Git history as terminal film
 license:
-{licences}tags:
+{licences}
+tags:
 - terminal
 - code
 configs:
