@@ -5,7 +5,6 @@ is therefore an event (`announce`), beside the line in the log.
 """
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +18,18 @@ from prefect.artifacts import (
     update_progress_artifact,
 )  # fmt: skip
 from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.events import emit_event
 from prefect.exceptions import CancelledRun, FailedRun, PrefectException
 from prefect.logging import get_run_logger
 from prefect.utilities.asyncutils import run_coro_as_sync
 
+from flows.status import done_share, status_markdown
 from pipeline.harvester import HarvestConfig, Outcome
 from pipeline.pool import run
 from pipeline.pool.board import Board
+from pipeline.pool.overview import Overview, observed
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from schema.errors import GitreelError
@@ -34,6 +37,7 @@ from schema.manifest import MANIFEST, stream_folder
 
 SECRET = "github-token"
 REFRESH_SECONDS = 5.0
+STATUS_SECONDS = 30.0
 
 
 def github_token() -> str | None:
@@ -72,31 +76,24 @@ for _name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
 
 @contextmanager
 def progress(board: Board, named: Sequence[str]) -> Iterator[None]:
-    """A progress artifact, in per cent of all commits of the repositories begun, refreshed until the block ends."""
-    artifact = cast("UUID", create_progress_artifact(0.0, key="harvest-progress", description="Commits walked"))
-    ended = threading.Event()
-    shown = 0.0
+    """Two artifacts, refreshed until the block ends: the share of the commits walked, and how the harvest is doing."""
+    bar = cast("UUID", create_progress_artifact(0.0, key="harvest-progress", description="Commits walked"))
+    words = "Rate, time left, and failures by reason"
+    told = cast("UUID", create_markdown_artifact("Just begun.", key="harvest-status", description=words))
+    share = told_at = 0.0
 
-    def share() -> float:
-        found = [board.read(place) for place in range(len(named))]
-        parts = [p.done / p.total if p and p.total else 1.0 if p else 0.0 for p in found]
-        return 100.0 * sum(parts) / max(1, len(parts))
+    def show(now: Overview, last: bool) -> None:
+        nonlocal share, told_at
+        if (done := 100.0 if last else 100.0 * done_share(now)) > share:
+            share = done
+            update_progress_artifact(bar, share)
+        if last or now.seconds - told_at >= STATUS_SECONDS:
+            told_at = now.seconds
+            update = ArtifactUpdate(data=status_markdown(now, last=last))
+            get_client(sync_client=True).update_artifact(artifact_id=told, artifact=update)
 
-    def watch() -> None:
-        nonlocal shown
-        while not ended.wait(REFRESH_SECONDS):
-            if (now := share()) > shown:
-                shown = now
-                update_progress_artifact(artifact, shown)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
+    with observed(board, named, show, REFRESH_SECONDS):
         yield
-    finally:
-        ended.set()
-        watcher.join()
-        update_progress_artifact(artifact, 100.0)
 
 
 def publish(outcomes: Sequence[Outcome], config: HarvestConfig) -> None:

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,12 +23,14 @@ from rich.markup import escape
 
 from flows import address
 from flows import console as shown
+from flows.status import write_status_page
 from pipeline import temporary
 from pipeline.crawl.listing import read_list
 from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, finished
 from pipeline.messages import pasteable, printable
 from pipeline.pool import interruption, process
 from pipeline.pool.board import Board
+from pipeline.pool.overview import Observer, Overview, observed
 from pipeline.pool.run import Kind, film_all
 from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
@@ -91,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     add("--replace", action="append", default=[], metavar="NAME",
         help="let a history with another root take the place of this repository's film")  # fmt: skip
     add("--report", type=Path, metavar="FILE", help="also write what became of each repository, as JSON")
+    add("--html", type=Path, metavar="FILE", help="also keep a page: rate, time left, failures by reason, refreshed")
     add("--set", action="append", default=[], metavar="NAME=VALUE",
         help="a replay setting: " + ", ".join(ReplayConfig.model_fields))  # fmt: skip
     return flags
@@ -107,6 +110,8 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
     """The flags as one validated config. Raises ConfigError."""
     if options.report and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
         raise ConfigError(f"--report {options.report}: no file can be made there; name one in a folder that exists")
+    if options.html and options.html.suffix != ".html":
+        raise ConfigError(f"--html {options.html}: a page's name ends in .html, for example harvest.html")
     geometry = Geometry.parse(options.geometry)
     replay: dict[str, Any] = {"rows": geometry.rows, "cols": geometry.cols}
     replay |= {"editor": options.editor, "motion": options.motion}
@@ -173,6 +178,7 @@ class Harvest:
         config = configured(self.options)
         self.named = list(check_sources(named_repositories(self.options), config))
         if outcomes := finished(self.named, config):
+            self._write_finished(outcomes, board, config)
             return outcomes
         workers = min(self.options.workers or os.cpu_count() or 1, len(self.named))
         kind: Kind = self.options.runner
@@ -180,8 +186,7 @@ class Harvest:
             kind = "processes" if workers > 1 else "threads"
         if self._as_flow():
             return self._flow(board, config, kind, workers)
-        with shown.bars(self.console, self.named, board):
-            self.begun = True
+        with self._shown(board, config):
             return film_all(
                 self.named, config, board, runner=kind, workers=workers,
                 dask_address=self.options.dask_address, retries=self.options.retries,
@@ -209,10 +214,31 @@ class Harvest:
                 self.console.print(f"Prefect: {url.removesuffix('/api')}", soft_wrap=True)
             run = harvest_local.with_options(task_runner=task_runner(kind, workers, self.options.dask_address))
             process.start_tracker()
-            with shown.bars(self.console, self.named, board):
-                self.begun = True
+            with self._shown(board, config):
                 results = run(self.named, retries=self.options.retries, board=str(board.folder), config=config)
         return [Outcome.model_validate(result) for result in results]
+
+    def _write_finished(self, outcomes: Sequence[Outcome], board: Board, config: HarvestConfig) -> None:
+        """The page, where one is asked for, of a harvest that has nothing to do."""
+        if self.options.html:
+            for place, outcome in enumerate(outcomes):
+                board.end(place, outcome)
+            now = Observer(board, self.named).look()
+            write_status_page(now, config.warehouse, self.options.html, last=True)
+
+    @contextlib.contextmanager
+    def _shown(self, board: Board, config: HarvestConfig) -> Iterator[None]:
+        """Bars here, and a page where one is asked for, until the block ends. Raises WarehouseError (no page)."""
+
+        def show(now: Overview, last: bool) -> None:
+            write_status_page(now, config.warehouse, self.options.html, last=last)
+
+        with contextlib.ExitStack() as shows:
+            shows.enter_context(shown.bars(self.console, self.named, board))
+            if self.options.html:
+                shows.enter_context(observed(board, self.named, show))
+            self.begun = True
+            yield
 
     def stop(self) -> bool:
         """Ask the work to end soon; False where nothing has begun that would have to."""

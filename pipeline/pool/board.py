@@ -1,4 +1,5 @@
-"""The status of a harvest as small files in one folder: each repository's progress, messages, and a request to stop.
+"""The status of a harvest as small files in one folder: each repository's progress and outcome, messages, and a
+request to stop.
 
 Workers may be threads, processes or Dask workers: a folder is what they all share. A worker that cannot reach it
 (another machine) works on without reporting.
@@ -8,11 +9,14 @@ import contextlib
 import os
 from pathlib import Path
 
-from pipeline.harvester import Progress
+from pydantic import ValidationError
+
+from pipeline.harvester import Outcome, Progress
 from pipeline.temporary import TemporaryFolder
 
 STOP = "stop"
 SAID = "said"
+ENDED = ".ended"  # of the names of files with outcomes
 
 
 class Board:
@@ -36,6 +40,25 @@ class Board:
         except (OSError, ValueError):
             return None
         return Progress(int(done), int(total), int(steps))
+
+    def begin(self, place: int) -> None:
+        """Note that repository number `place` is tried, perhaps again."""
+        with contextlib.suppress(OSError):
+            (self.folder / f"{place}{ENDED}").unlink(missing_ok=True)
+
+    def end(self, place: int, outcome: Outcome) -> None:
+        """Note what became of repository number `place`."""
+        with contextlib.suppress(OSError):
+            staged = self.folder / f".{place}{ENDED}.{os.getpid()}"
+            staged.write_text(outcome.model_dump_json())
+            staged.replace(self.folder / f"{place}{ENDED}")
+
+    def outcome(self, place: int) -> Outcome | None:
+        """What became of it; None before it has ended."""
+        try:
+            return Outcome.model_validate_json((self.folder / f"{place}{ENDED}").read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def say(self, line: str) -> None:
         """Add a message for whoever watches, such as what is waited for and why."""

@@ -60,8 +60,9 @@ def film(job: Job, config: HarvestConfig, *, token: str | None, notify: Callable
 
     if stop():
         return None
+    board.begin(job.place)
     try:
-        return harvest_repository(
+        outcome = harvest_repository(
             job.named,
             config,
             licence=job.licence,
@@ -70,13 +71,20 @@ def film(job: Job, config: HarvestConfig, *, token: str | None, notify: Callable
             stop=stop,
             notify=notify,
         )
+        board.end(job.place, outcome)
+        return outcome
     except Stopped:
         return None
     except RefusedSource as refusal:
         if not job.found:
             raise
         source = source_of(job.named, config)
-        return refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
+        outcome = refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
+        board.end(job.place, outcome)
+        return outcome
+    except Exception as error:
+        board.end(job.place, failure(job.named, error))
+        raise
 
 
 def film_with_retries(job: Job, config: HarvestConfig) -> Outcome | None:
@@ -205,9 +213,11 @@ def executor(kind: Kind, workers: int, dask_address: str = "") -> Iterator[Execu
 def _apart(job: Job, config: HarvestConfig) -> Outcome | None:
     """`film_with_retries` in a process of its own."""
     try:
-        outcome: Outcome | None = process.apart(film_with_retries, job, config)
-        return outcome
+        ended: Outcome | None = process.apart(film_with_retries, job, config)
+        return ended
     except process.DiedError as error:
         where = f"repository {printable(job.named)}"
         reason = f"{where}: the process that filmed it ended ({error}); run the same command again to go on"
-        return Outcome(repo_id=job.named, status="failed", reason=reason)
+        outcome = Outcome(repo_id=job.named, status="failed", reason=reason)
+        Board(job.board).end(job.place, outcome)
+        return outcome

@@ -69,7 +69,8 @@ def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_pa
         "o/none": ("refused", "not-found"),
         "o/empty": ("refused", "empty"),
     }
-    assert {"harvest-summary", "harvest-drops", "harvest-frame", "harvest-progress"} <= set(told["artifacts"])
+    wanted = {"harvest-summary", "harvest-drops", "harvest-frame", "harvest-progress", "harvest-status"}
+    assert wanted <= set(told["artifacts"])
     with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as database:
         rules = database.execute("SELECT repo_id, rule FROM drops WHERE scope = 'repository' ORDER BY ALL").fetchall()
     assert rules == [("o/empty", "empty"), ("o/none", "not-found"), ("o/two", "licence-refused")]

@@ -1,0 +1,150 @@
+"""How a harvest that runs long is doing: rate, time left, and failures by reason, from what its board says."""
+
+import re
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from pipeline.harvester import Outcome, Progress
+from pipeline.pool.board import Board
+from schema.errors import GitreelError, one_line
+
+REFRESH_SECONDS = 10.0
+RECENT_SECONDS = 60.0  # of the rate now
+LONGEST = 160  # characters of a reason
+
+
+class Failure(NamedTuple):
+    """Repositories that ended alike: their status, the reason without what differs, how many, and one of them."""
+
+    status: str
+    reason: str
+    repositories: int
+    example: str
+
+
+class Overview(NamedTuple):
+    """A harvest at one moment. `rate` and `rate_now` are steps a second, over all of it and over the last minute."""
+
+    seconds: float  # since it began
+    states: dict[str, int]  # 'not begun', 'running', then statuses of outcomes -> repositories
+    commits: int  # walked, of the repositories begun
+    steps: int
+    rate: float
+    rate_now: float
+    seconds_left: float | None  # None: nothing to judge by yet
+    failures: tuple[Failure, ...]
+    drops: dict[str, int]  # 'scope rule' -> count, most frequent first
+    running: tuple[tuple[str, Progress], ...]
+
+
+class Observer:
+    """Reads a board again and again. `clock` is in seconds."""
+
+    def __init__(self, board: Board, named: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._board, self._named, self._clock = board, named, clock
+        self._began = clock()
+        self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])  # when, and steps until then
+
+    def look(self) -> Overview:
+        """The harvest now."""
+        seconds = self._clock() - self._began
+        outcomes = [self._board.outcome(place) for place in range(len(self._named))]
+        progress = [self._board.read(place) for place in range(len(self._named))]
+        ended = [outcome for outcome in outcomes if outcome is not None]
+        running = tuple(
+            (name, how_far)
+            for name, outcome, how_far in zip(self._named, outcomes, progress, strict=True)
+            if outcome is None and how_far is not None
+        )
+        steps = sum(outcome.new_steps for outcome in ended) + sum(how_far.steps for _, how_far in running)
+        states = {"not begun": len(self._named) - len(ended) - len(running), "running": len(running)}
+        drops: Counter[str] = Counter()
+        for outcome in ended:
+            drops.update(outcome.drops)
+        return Overview(
+            seconds,
+            {**states, **Counter(sorted(outcome.status for outcome in ended))},
+            sum(how_far.done for how_far in progress if how_far),
+            steps,
+            steps / seconds if seconds else 0.0,
+            self._rate_now(seconds, steps),
+            _seconds_left(seconds, len(self._named), ended, [how_far for _, how_far in running]),
+            failures(ended),
+            dict(drops.most_common()),
+            running,
+        )
+
+    def _rate_now(self, seconds: float, steps: int) -> float:
+        self._seen.append((seconds, steps))
+        while len(self._seen) > 2 and self._seen[1][0] <= seconds - RECENT_SECONDS:
+            self._seen.popleft()
+        first, before = self._seen[0]
+        return (steps - before) / (seconds - first) if seconds > first else 0.0
+
+
+def _seconds_left(seconds: float, named: int, ended: Sequence[Outcome], running: Sequence[Progress]) -> float | None:
+    """By repositories: those that took work tell how long the others take. What was filmed before takes none."""
+    shares = [how_far.done / how_far.total for how_far in running if how_far.total]
+    left = named - len(ended) - sum(shares)
+    worked = sum(outcome.new_episodes > 0 for outcome in ended) + sum(shares)
+    if not left:
+        return 0.0
+    return seconds * left / worked if worked else None
+
+
+def failures(outcomes: Sequence[Outcome]) -> tuple[Failure, ...]:
+    """What did not end as it should, by status and reason, most frequent first."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for outcome in outcomes:
+        if outcome.status != "complete":
+            alike.setdefault((outcome.status, reason_of(outcome)), []).append(outcome.repo_id)
+    found = [Failure(status, reason, len(names), names[0]) for (status, reason), names in alike.items()]
+    return tuple(sorted(found, key=lambda failure: (-failure.repositories, failure)))
+
+
+def reason_of(outcome: Outcome) -> str:
+    """An outcome's reason without names, numbers and the advice behind it, so that like ones are equal.
+
+    >>> reason_of(Outcome(repo_id="a", status="failed", reason="repository '/x/a': no such folder; name another"))
+    'repository …: no such folder'
+    """
+    text = one_line(outcome.reason).split(";")[0].removeprefix(f"{outcome.repo_id}: ")
+    text = re.sub(r"'[^']*'|https?://\S+", "…", text)
+    return re.sub(r"\b[0-9a-f]{12,}\b|\b\d+([.,]\d+)*\b", "N", text)[:LONGEST]
+
+
+@contextmanager
+def observed(
+    board: Board, named: Sequence[str], show: Callable[[Overview, bool], None], refresh: float = REFRESH_SECONDS
+) -> Iterator[None]:
+    """Show the harvest now and then until the block ends, and once more, as the last time, when it has.
+
+    `show` gets whether it is the last time. What it raises at first is raised here; later, where it can no longer show
+    anything, the board says so, once, and the harvest goes on.
+    """
+    observer, ended = Observer(board, named), threading.Event()
+    show(observer.look(), False)
+
+    def watch() -> None:
+        while not ended.wait(refresh):
+            try:
+                show(observer.look(), False)
+            except GitreelError as error:
+                board.say(f"{error}; it is not refreshed any more")
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        try:
+            show(observer.look(), True)
+        except GitreelError as error:
+            board.say(str(error))
