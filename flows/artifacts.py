@@ -28,8 +28,8 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 from flows.status import done_share, status_markdown
 from pipeline.harvester import HarvestConfig, Outcome
 from pipeline.pool import run
-from pipeline.pool.board import Board
 from pipeline.pool.overview import Overview, observed
+from pipeline.pool.status import StatusFolder
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from schema.errors import GitreelError
@@ -75,24 +75,24 @@ for _name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
 
 
 @contextmanager
-def progress(board: Board, named: Sequence[str]) -> Iterator[None]:
+def progress(status: StatusFolder, named: Sequence[str]) -> Iterator[None]:
     """Two artifacts, refreshed until the block ends: the share of the commits walked, and how the harvest is doing."""
     bar = cast("UUID", create_progress_artifact(0.0, key="harvest-progress", description="Commits walked"))
     words = "Rate, time left, and failures by reason"
-    told = cast("UUID", create_markdown_artifact("Just begun.", key="harvest-status", description=words))
-    share = told_at = 0.0
+    table = cast("UUID", create_markdown_artifact("Just begun.", key="harvest-status", description=words))
+    share = refreshed = 0.0
 
     def show(now: Overview, last: bool) -> None:
-        nonlocal share, told_at
+        nonlocal share, refreshed
         if (done := 100.0 if last else 100.0 * done_share(now)) > share:
             share = done
             update_progress_artifact(bar, share)
-        if last or now.seconds - told_at >= STATUS_SECONDS:
-            told_at = now.seconds
+        if last or now.seconds - refreshed >= STATUS_SECONDS:
+            refreshed = now.seconds
             update = ArtifactUpdate(data=status_markdown(now, last=last))
-            get_client(sync_client=True).update_artifact(artifact_id=told, artifact=update)
+            get_client(sync_client=True).update_artifact(artifact_id=table, artifact=update)
 
-    with observed(board, named, show, REFRESH_SECONDS):
+    with observed(status, named, show, REFRESH_SECONDS):
         yield
 
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.harvester import Outcome
-from pipeline.pool.board import Board
+from pipeline.pool.status import StatusFolder
 
 POLL_SECONDS = 0.25
 STATUSES = ("complete", "partial", "refused", "failed", "not begun")
@@ -51,8 +51,8 @@ class StoppableBars(Bars):
 
 
 @contextmanager
-def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]:
-    """Draw the board until the block ends: commits done of all, steps a second, remaining time, what it says."""
+def bars(console: Console, names: Sequence[str], status: StatusFolder) -> Iterator[None]:
+    """Draw the status until the block ends: commits done of all, steps a second, remaining time, messages."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"),
         StepsRate(), TimeRemainingColumn(compact=True),
@@ -66,12 +66,12 @@ def bars(console: Console, names: Sequence[str], board: Board) -> Iterator[None]
 
         def draw() -> None:
             nonlocal printed
-            for line in board.said(printed):
+            for line in status.said(printed):
                 printed += 1
                 (console if console.is_terminal else errors).print(escape(line), soft_wrap=True)
-            drawn.stopping = board.stopped
+            drawn.stopping = status.stopped
             for place, row in enumerate(rows):
-                progress = board.read(place)
+                progress = status.read(place)
                 if progress is not None:
                     if not drawn.tasks[place].started:
                         drawn.start_task(row)

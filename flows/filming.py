@@ -13,8 +13,8 @@ from prefect.states import Cancelled
 from flows import artifacts
 from pipeline.harvester import HarvestConfig, Outcome
 from pipeline.pool import interruption, run, worker
-from pipeline.pool.board import Board
 from pipeline.pool.run import Job
+from pipeline.pool.status import StatusFolder
 
 TAG = "gitreel-film"  # a concurrency limit by this tag holds over all machines: prefect concurrency-limit create
 
@@ -34,11 +34,11 @@ def _may_pass(task: Any, task_run: Any, state: Any) -> bool:
 )
 def film(job: Job, config: HarvestConfig) -> Outcome | State[Any]:
     """Film what is new of one repository (`pipeline.pool.run.film`); cancelled where a stop left it untouched."""
-    board = Board(job.board)
+    status = StatusFolder(job.status)
 
     def notify(line: str) -> None:
         artifacts.announce(line)
-        board.say(line)
+        status.say(line)
 
     with worker.at_work():
         try:
@@ -54,7 +54,7 @@ def film(job: Job, config: HarvestConfig) -> Outcome | State[Any]:
 def film_all(
     named: Sequence[str],
     config: HarvestConfig,
-    board: Board,
+    status: StatusFolder,
     *,
     retries: int = 0,
     licences: Mapping[str, str] | None = None,
@@ -67,12 +67,12 @@ def film_all(
     tried = film.with_options(retries=retries, retry_delay_seconds=run.retry_delays(retries))
     with interruption.held_back():
         futures: list[Any] = [
-            tried.submit(Job(name, place, str(board.folder), 0, (licences or {}).get(name), found), config)
+            tried.submit(Job(name, place, str(status.folder), 0, (licences or {}).get(name), found), config)
             for place, name in enumerate(named)
         ]
-    run.follow([future.wrapped_future for future in futures], config, board)  # `state` would ask the server
+    run.follow([future.wrapped_future for future in futures], config, status)  # `state` would ask the server
     outcomes = [_outcome(name, future) for name, future in zip(named, futures, strict=True)]
-    return run.settle([outcome for outcome in outcomes if outcome is not None], config, board)
+    return run.settle([outcome for outcome in outcomes if outcome is not None], config, status)
 
 
 def _outcome(named: str, future: Any) -> Outcome | None:

@@ -25,8 +25,8 @@ from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import Finding, GitHubQuery, find
 from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, refuse_found
 from pipeline.pool import interruption
-from pipeline.pool.board import Board
 from pipeline.pool.run import pause
+from pipeline.pool.status import StatusFolder
 from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
@@ -70,9 +70,9 @@ def _local_name() -> str:
     retry_jitter_factor=0.5,
     retry_condition_fn=_only_faults,
 )
-def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig, board: str) -> Finding:
-    """Ask GitHub (`pipeline.crawl.search`); what is waited for is announced. Raises Stopped when the board says so."""
-    status = Board(board)
+def find_repositories(query: GitHubQuery, api: ApiConfig, config: HarvestConfig, status_folder: str) -> Finding:
+    """Ask GitHub (`pipeline.crawl.search`); what is waited for is announced. Raises Stopped when it is asked to."""
+    status = StatusFolder(status_folder)
 
     def sleep(seconds: float) -> None:
         if not pause(seconds, status):
@@ -126,7 +126,7 @@ def harvest_github(
         "repositories": repositories, "repositories_file": repositories_file, "limit": limit,
     }  # fmt: skip
 
-    def run(board: Board) -> list[Outcome]:
+    def run(status: StatusFolder) -> list[Outcome]:
         said = {name: value for name, value in given.items() if value not in ("", None)}
         api = ApiConfig(base_url=api_url, max_wait_seconds=max_wait_seconds)
         wanted, chosen = agreed(
@@ -136,7 +136,7 @@ def harvest_github(
             ),
         )
         try:
-            finding = find_repositories(wanted, api, chosen, str(board.folder))
+            finding = find_repositories(wanted, api, chosen, str(status.folder))
         except RateLimitedError as limited:
             return _come_back(limited)
         if not (finding.kept or finding.refused):
@@ -147,7 +147,7 @@ def harvest_github(
         named = [found.clone_url for found in finding.kept]
         named = list(check_sources(named, chosen)) if named else []
         licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
-        return _film(named, chosen, board, retries, licences, refused)
+        return _film(named, chosen, status, retries, licences, refused)
 
     return _finished(run)
 
@@ -160,20 +160,20 @@ def harvest_local(
     editor: Editor = "vim",
     motion: Motion = "jumps",
     retries: Number = 2,
-    board: str = "",
+    status_folder: str = "",
     config: HarvestConfig | None = None,
 ) -> RESULT | State[Any]:
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
 
-    def run(status: Board) -> list[Outcome]:
+    def run(status: StatusFolder) -> list[Outcome]:
         chosen = harvest_config(config, warehouse, geometry, editor, motion)
         named = list(check_sources(repositories or ["."], chosen))
         return _film(named, chosen, status, retries)
 
-    return _finished(run, board)
+    return _finished(run, status_folder)
 
 
-def _finished(run: Callable[[Board], list[Outcome]], folder: str = "") -> RESULT | State[Any]:
+def _finished(run: Callable[[StatusFolder], list[Outcome]], folder: str = "") -> RESULT | State[Any]:
     """What became of each repository; for whoever watches a deployment's run, the reasons in its log and as events.
 
     There, what is wrong with the parameters, or a harvest of which nothing came, is a failed run with one line, and one
@@ -182,16 +182,16 @@ def _finished(run: Callable[[Board], list[Outcome]], folder: str = "") -> RESULT
     served = bool(runtime.deployment.id)
     if served:
         runs.hold(str(runtime.flow_run.id))
-    board = Board(folder or None)
+    status = StatusFolder(folder or None)
     try:
-        with interruption.heard(board.stop, lambda: None):  # Prefect's runner itself insists, after half a minute
-            outcomes = run(board)
-        return Cancelled(message=STOPPED) if served and board.stopped else _ended(outcomes, served)
+        with interruption.heard(status.stop, lambda: None):  # Prefect's runner itself insists, after half a minute
+            outcomes = run(status)
+        return Cancelled(message=STOPPED) if served and status.stopped else _ended(outcomes, served)
     except ValidationError as error:
         first = error.errors()[0]
         refusal: GitreelError = ConfigError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
     except GitreelError as error:
-        if served and board.stopped:
+        if served and status.stopped:
             return Cancelled(message=STOPPED)
         refusal = error
     except Exception as error:  # a fault of ours: Prefect logs where
@@ -199,7 +199,7 @@ def _finished(run: Callable[[Board], list[Outcome]], folder: str = "") -> RESULT
         deliver_events()
         raise
     finally:
-        board.remove()
+        status.remove()
     if not served:
         raise refusal.with_traceback(None)  # Prefect keeps it to the end, and what its frames hold of DuckDB
     artifacts.announce(str(refusal), "failed")
@@ -224,15 +224,15 @@ def _ended(outcomes: list[Outcome], served: bool) -> RESULT | State[Any]:
 def _film(
     named: Sequence[str],
     config: HarvestConfig,
-    board: Board,
+    status: StatusFolder,
     retries: int,
     licences: dict[str, str] | None = None,
     refused: Sequence[Outcome] = (),
 ) -> list[Outcome]:
     """`licences`, as far as GitHub knows them, and `refused` are a crawl's; what is named by hand has neither."""
-    with artifacts.progress(board, named):
+    with artifacts.progress(status, named):
         found = licences is not None
-        outcomes = [*film_all(named, config, board, retries=retries, licences=licences, found=found), *refused]
+        outcomes = [*film_all(named, config, status, retries=retries, licences=licences, found=found), *refused]
     artifacts.publish(outcomes, config)
     return outcomes
 

@@ -29,9 +29,9 @@ from pipeline.crawl.listing import read_list
 from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, finished
 from pipeline.messages import pasteable, printable
 from pipeline.pool import interruption, process
-from pipeline.pool.board import Board
 from pipeline.pool.overview import Observer, Overview, observed
 from pipeline.pool.run import Kind, film_all
+from pipeline.pool.status import StatusFolder
 from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
@@ -162,33 +162,33 @@ class Harvest:
 
     def __init__(self, options: argparse.Namespace, console: Console) -> None:
         self.options, self.console = options, console
-        self.board: Board | None = None
+        self.status: StatusFolder | None = None
         self.named: list[str] = []
         self.begun = False
 
     def work(self) -> list[Outcome]:
         """Film what is named. Raises GitreelError."""
-        self.board = board = Board()
+        self.status = status = StatusFolder()
         try:
-            return self._work(board)
+            return self._work(status)
         finally:
-            board.remove()
+            status.remove()
 
-    def _work(self, board: Board) -> list[Outcome]:
+    def _work(self, status: StatusFolder) -> list[Outcome]:
         config = configured(self.options)
         self.named = list(check_sources(named_repositories(self.options), config))
         if outcomes := finished(self.named, config):
-            self._write_finished(outcomes, board, config)
+            self._write_finished(outcomes, status, config)
             return outcomes
         workers = min(self.options.workers or os.cpu_count() or 1, len(self.named))
         kind: Kind = self.options.runner
         if self.options.runner == "auto":
             kind = "processes" if workers > 1 else "threads"
         if self._as_flow():
-            return self._flow(board, config, kind, workers)
-        with self._shown(board, config):
+            return self._flow(status, config, kind, workers)
+        with self._shown(status, config):
             return film_all(
-                self.named, config, board, runner=kind, workers=workers,
+                self.named, config, status, runner=kind, workers=workers,
                 dask_address=self.options.dask_address, retries=self.options.retries,
             )  # fmt: skip
 
@@ -203,7 +203,7 @@ class Harvest:
             self.console.print(f"Prefect: none answers at {named.url} ({named.by}); filming without it", soft_wrap=True)
         return False
 
-    def _flow(self, board: Board, config: HarvestConfig, kind: Kind, workers: int) -> list[Outcome]:
+    def _flow(self, status: StatusFolder, config: HarvestConfig, kind: Kind, workers: int) -> list[Outcome]:
         from flows.server import prefect_api
 
         with prefect_api(meanwhile=lambda: importlib.import_module("flows.flow")) as url:
@@ -214,36 +214,36 @@ class Harvest:
                 self.console.print(f"Prefect: {url.removesuffix('/api')}", soft_wrap=True)
             run = harvest_local.with_options(task_runner=task_runner(kind, workers, self.options.dask_address))
             process.start_tracker()
-            with self._shown(board, config):
-                results = run(self.named, retries=self.options.retries, board=str(board.folder), config=config)
+            with self._shown(status, config):
+                results = run(self.named, retries=self.options.retries, status_folder=str(status.folder), config=config)
         return [Outcome.model_validate(result) for result in results]
 
-    def _write_finished(self, outcomes: Sequence[Outcome], board: Board, config: HarvestConfig) -> None:
+    def _write_finished(self, outcomes: Sequence[Outcome], status: StatusFolder, config: HarvestConfig) -> None:
         """The page, where one is asked for, of a harvest that has nothing to do."""
         if self.options.html:
             for place, outcome in enumerate(outcomes):
-                board.end(place, outcome)
-            now = Observer(board, self.named).look()
+                status.end(place, outcome)
+            now = Observer(status, self.named).look()
             write_status_page(now, config.warehouse, self.options.html, last=True)
 
     @contextlib.contextmanager
-    def _shown(self, board: Board, config: HarvestConfig) -> Iterator[None]:
+    def _shown(self, status: StatusFolder, config: HarvestConfig) -> Iterator[None]:
         """Bars here, and a page where one is asked for, until the block ends. Raises WarehouseError (no page)."""
 
         def show(now: Overview, last: bool) -> None:
             write_status_page(now, config.warehouse, self.options.html, last=last)
 
         with contextlib.ExitStack() as shows:
-            shows.enter_context(shown.bars(self.console, self.named, board))
+            shows.enter_context(shown.bars(self.console, self.named, status))
             if self.options.html:
-                shows.enter_context(observed(board, self.named, show))
+                shows.enter_context(observed(status, self.named, show))
             self.begun = True
             yield
 
     def stop(self) -> bool:
         """Ask the work to end soon; False where nothing has begun that would have to."""
-        if self.board:
-            self.board.stop()
+        if self.status:
+            self.status.stop()
         return self.begun
 
     def clear(self) -> None:

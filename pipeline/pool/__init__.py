@@ -1,7 +1,7 @@
 """Several repositories at a time, without a server: processes, retries, progress, and an end at any moment.
 
 interruption   what SIGINT, SIGTERM and SIGHUP do
-board          progress and messages, between the workers and whoever watches
+status          progress and messages, between the workers and whoever watches
 worker         the beginning and the end of a worker process
 process        a call in a process of its own
 run            the repositories of a harvest, filmed by a pool; the database kept fresh meanwhile

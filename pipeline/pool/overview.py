@@ -1,4 +1,4 @@
-"""How a harvest that runs long is doing: rate, time left, and failures by reason, from what its board says."""
+"""How a harvest that runs long is doing: rate, time left, and failures by reason, from its status folder."""
 
 import re
 import threading
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from pipeline.harvester import Outcome, Progress
-from pipeline.pool.board import Board
+from pipeline.pool.status import StatusFolder
 from schema.errors import GitreelError, one_line
 
 REFRESH_SECONDS = 10.0
@@ -42,18 +42,18 @@ class Overview(NamedTuple):
 
 
 class Observer:
-    """Reads a board again and again. `clock` is in seconds."""
+    """Reads a status folder again and again. `clock` is in seconds."""
 
-    def __init__(self, board: Board, named: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
-        self._board, self._named, self._clock = board, named, clock
+    def __init__(self, status: StatusFolder, named: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._status, self._named, self._clock = status, named, clock
         self._began = clock()
         self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])  # when, and steps until then
 
     def look(self) -> Overview:
         """The harvest now."""
         seconds = self._clock() - self._began
-        outcomes = [self._board.outcome(place) for place in range(len(self._named))]
-        progress = [self._board.read(place) for place in range(len(self._named))]
+        outcomes = [self._status.outcome(place) for place in range(len(self._named))]
+        progress = [self._status.read(place) for place in range(len(self._named))]
         ended = [outcome for outcome in outcomes if outcome is not None]
         running = tuple(
             (name, how_far)
@@ -119,14 +119,14 @@ def reason_of(outcome: Outcome) -> str:
 
 @contextmanager
 def observed(
-    board: Board, named: Sequence[str], show: Callable[[Overview, bool], None], refresh: float = REFRESH_SECONDS
+    status: StatusFolder, named: Sequence[str], show: Callable[[Overview, bool], None], refresh: float = REFRESH_SECONDS
 ) -> Iterator[None]:
     """Show the harvest now and then until the block ends, and once more, as the last time, when it has.
 
     `show` gets whether it is the last time. What it raises at first is raised here; later, where it can no longer show
-    anything, the board says so, once, and the harvest goes on.
+    anything, the status folder says so, once, and the harvest goes on.
     """
-    observer, ended = Observer(board, named), threading.Event()
+    observer, ended = Observer(status, named), threading.Event()
     show(observer.look(), False)
 
     def watch() -> None:
@@ -134,7 +134,7 @@ def observed(
             try:
                 show(observer.look(), False)
             except GitreelError as error:
-                board.say(f"{error}; it is not refreshed any more")
+                status.say(f"{error}; it is not refreshed any more")
                 return
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -147,4 +147,4 @@ def observed(
         try:
             show(observer.look(), True)
         except GitreelError as error:
-            board.say(str(error))
+            status.say(str(error))

@@ -1,6 +1,6 @@
 """The repositories of a harvest, filmed several at a time, and the database kept fresh meanwhile.
 
-    film_all(["path/or/url", …], config, Board(), workers=2) -> [Outcome, …]
+    film_all(["path/or/url", …], config, StatusFolder(), workers=2) -> [Outcome, …]
 
 `film` and `failure` are also what the Prefect task does (`flows.filming`): with or without a server the same functions
 film, try again and say why they wait.
@@ -25,7 +25,7 @@ from pipeline.crawl.source import RefusedSource
 from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered, source_of
 from pipeline.messages import printable
 from pipeline.pool import interruption, process, worker
-from pipeline.pool.board import Board
+from pipeline.pool.status import StatusFolder
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
 from schema.errors import ConfigError, GitreelError, WarehouseError
@@ -38,40 +38,40 @@ RETRY_JITTER = 0.5  # of that, either way: workers that failed together do not a
 
 
 class Job(NamedTuple):
-    """One repository to film: where progress is reported (`place` on the `board`) and how it was found."""
+    """One repository to film: its `place` in the status folder `status`, and how it was found."""
 
     named: str
     place: int
-    board: str
+    status: str
     retries: int = 0
     licence: str | None = None  # SPDX id, where GitHub knows it
     found: bool = False  # by a crawl: one that is empty, gone or too large is a row of `drops`, not an error
 
 
 def film(job: Job, config: HarvestConfig, *, token: str | None, notify: Callable[[str], None]) -> Outcome | None:
-    """Film what is new of one repository; None where the board says stop before anything of it was filmed.
+    """Film what is new of one repository; None where the status folder says stop before anything of it was filmed.
 
     `notify` gets a line when something is waited for. Raises what `harvest_repository` does.
     """
-    board = Board(job.board)
+    status = StatusFolder(job.status)
 
     def stop() -> bool:
-        return board.stopped or worker.stopped()
+        return status.stopped or worker.stopped()
 
     if stop():
         return None
-    board.begin(job.place)
+    status.begin(job.place)
     try:
         outcome = harvest_repository(
             job.named,
             config,
             licence=job.licence,
             token=token,
-            report=lambda progress: board.report(job.place, progress),
+            report=lambda progress: status.report(job.place, progress),
             stop=stop,
             notify=notify,
         )
-        board.end(job.place, outcome)
+        status.end(job.place, outcome)
         return outcome
     except Stopped:
         return None
@@ -80,34 +80,34 @@ def film(job: Job, config: HarvestConfig, *, token: str | None, notify: Callable
             raise
         source = source_of(job.named, config)
         outcome = refuse_found(source.repo_id, refusal.rule, config, source=source.shown)
-        board.end(job.place, outcome)
+        status.end(job.place, outcome)
         return outcome
     except Exception as error:
-        board.end(job.place, failure(job.named, error))
+        status.end(job.place, failure(job.named, error))
         raise
 
 
 def film_with_retries(job: Job, config: HarvestConfig) -> Outcome | None:
     """`film`, tried again while what went wrong may pass by itself; what went wrong in the end is an outcome, too."""
-    board = Board(job.board)
+    status = StatusFolder(job.status)
     for attempt in range(1, job.retries + 2):
         try:
-            return film(job, config, token=github_token(), notify=board.say)
+            return film(job, config, token=github_token(), notify=status.say)
         except Exception as error:
             if not may_pass(error) or attempt > job.retries:
                 return failure(job.named, error)
             seconds = retry_delays(attempt)[-1] * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)
-            board.say(f"{error}; trying again in {seconds:.0f} s ({attempt} of {job.retries})")
-        if not pause(seconds, board):
+            status.say(f"{error}; trying again in {seconds:.0f} s ({attempt} of {job.retries})")
+        if not pause(seconds, status):
             break
     return None
 
 
-def pause(seconds: float, board: Board) -> bool:
-    """Wait; False as soon as the board, or this worker's process, is asked to stop."""
+def pause(seconds: float, status: StatusFolder) -> bool:
+    """Wait; False as soon as the status folder, or this worker's process, is asked to stop."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        if board.stopped or worker.stopped():
+        if status.stopped or worker.stopped():
             return False
         time.sleep(min(left, POLL_SECONDS))
     return True
@@ -139,7 +139,7 @@ def failure(named: str, error: BaseException) -> Outcome:
 def film_all(
     named: Sequence[str],
     config: HarvestConfig,
-    board: Board,
+    status: StatusFolder,
     *,
     runner: Kind = "processes",
     workers: int = 1,
@@ -150,16 +150,16 @@ def film_all(
 
     Raises ConfigError (Dask is not installed or not reached), WarehouseError, CorruptError.
     """
-    jobs = [Job(name, place, str(board.folder), retries) for place, name in enumerate(named)]
+    jobs = [Job(name, place, str(status.folder), retries) for place, name in enumerate(named)]
     work = _apart if runner == "processes" else film_with_retries
     with interruption.held_back(), executor(runner, workers, dask_address) as pool:
         futures = [pool.submit(work, job, config) for job in jobs]
-        follow(futures, config, board)
+        follow(futures, config, status)
         outcomes = [None if future.cancelled() else future.result() for future in futures]
-    return settle([outcome for outcome in outcomes if outcome is not None], config, board)
+    return settle([outcome for outcome in outcomes if outcome is not None], config, status)
 
 
-def follow(futures: Sequence[Future[Any]], config: HarvestConfig, board: Board) -> None:
+def follow(futures: Sequence[Future[Any]], config: HarvestConfig, status: StatusFolder) -> None:
     """Wait until all have ended, refreshing the database now and then; after a stop, cancel those not yet begun."""
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
     for future in futures:
@@ -169,15 +169,15 @@ def follow(futures: Sequence[Future[Any]], config: HarvestConfig, board: Board) 
         with contextlib.suppress(Empty):
             ended.get(timeout=POLL_SECONDS)
             left -= 1
-            if left and not board.stopped and time.monotonic() - built > REBUILD_SECONDS:
+            if left and not status.stopped and time.monotonic() - built > REBUILD_SECONDS:
                 warehouse.build(config.warehouse, settle=False)
                 built = time.monotonic()
-        if board.stopped:
+        if status.stopped:
             for future in futures:
                 future.cancel()
 
 
-def settle(outcomes: list[Outcome], config: HarvestConfig, board: Board) -> list[Outcome]:
+def settle(outcomes: list[Outcome], config: HarvestConfig, status: StatusFolder) -> list[Outcome]:
     """Register what was filmed, and return it. After a stop no splits are assigned: more is to come.
 
     A split never changes once it is assigned, and an empty one is filled from the streams that are there: half a
@@ -185,7 +185,7 @@ def settle(outcomes: list[Outcome], config: HarvestConfig, board: Board) -> list
     """
     store = Store(config.warehouse)
     if any(outcome.status != "failed" for outcome in outcomes) and not registered(store):
-        warehouse.build(store, settle=not board.stopped)
+        warehouse.build(store, settle=not status.stopped)
     return outcomes
 
 
@@ -219,5 +219,5 @@ def _apart(job: Job, config: HarvestConfig) -> Outcome | None:
         where = f"repository {printable(job.named)}"
         reason = f"{where}: the process that filmed it ended ({error}); run the same command again to go on"
         outcome = Outcome(repo_id=job.named, status="failed", reason=reason)
-        Board(job.board).end(job.place, outcome)
+        StatusFolder(job.status).end(job.place, outcome)
         return outcome

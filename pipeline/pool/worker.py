@@ -1,4 +1,4 @@
-"""A worker process: it ends its work soon when a signal or the board says so, and exits soon after its parent.
+"""A worker process: it ends its work soon when a signal or the status folder says so, and exits soon after its parent.
 
 A terminal's Ctrl-C and `timeout` signal the whole process group, workers too. A worker therefore starts with signals
 held back (`interruption.held_back`), so that its imports are never interrupted, and from `begin` on answers them by

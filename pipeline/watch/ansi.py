@@ -1,7 +1,7 @@
 """Screens as the escape sequences that draw them, and nothing else: cells can hold no control character.
 
-Whatever a repository contains, the editor has already shown it as `^X` or `<xx>`; `paint` refuses to pass on anything
-that a terminal could take for a command.
+Whatever a repository contains, the editor has already shown it as `^X` or `<xx>`; what a terminal could still take for
+a command is replaced (schema.screen.safe).
 """
 
 from functools import lru_cache
@@ -51,7 +51,7 @@ def row_sequence(text: str, runs: Runs, cols: int, theme: Theme | None = None) -
     return plain + "".join(out) + ("\x1b[K" if filled < cols else "")
 
 
-def paint(before: Screen | None, now: Screen, cols: int, theme: Theme | None = None) -> str:
+def screen_sequence(before: Screen | None, now: Screen, cols: int, theme: Theme | None = None) -> str:
     """What turns screen `before` (None: unknown) into `now`: changed rows, then the cursor."""
     out = [f"{_style(Style.PLAIN, theme)}\x1b[2J"] if before is None else []
     for y, (text, runs) in enumerate(zip(now.texts, now.runs, strict=True)):

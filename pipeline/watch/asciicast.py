@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from pipeline.watch.ansi import paint
+from pipeline.watch.ansi import screen_sequence
 from pipeline.watch.colours import Theme
 from pipeline.watch.pace import USUAL, Pace
 from pipeline.watch.recording import Chapter, ChapterFilm, Recording
@@ -55,7 +55,7 @@ def _events(
         for at in range(len(film) + 1):
             now = view(film.step(at).screen)
             label = safe(_label(film.chapter)) if at == 0 else ""
-            for kind, data in (("o", paint(before, now, cols, theme)), ("m", label)):
+            for kind, data in (("o", screen_sequence(before, now, cols, theme)), ("m", label)):
                 if data:
                     yield [round(clock if version == 2 else clock - said, 6), kind, data]
                     said = clock

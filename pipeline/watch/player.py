@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.watch.ansi import paint
+from pipeline.watch.ansi import screen_sequence
 from pipeline.watch.colours import Theme
 from pipeline.watch.marks import indenting, marks
 from pipeline.watch.pace import FAST, MAX_RATE, MIN_RATE, Pace
@@ -75,7 +75,7 @@ class Player:
                 place = following
                 continue
             now = self.view(film.step(place.step).screen)
-            sys.stdout.write(paint(before, now, self.recording.geometry.cols, self.theme))
+            sys.stdout.write(screen_sequence(before, now, self.recording.geometry.cols, self.theme))
             before = now
             answer = self._wait(film, place, now)
             if answer is not None:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.console import bars, closing_table, drops_text, reasons, verdict
 from pipeline.harvester import Outcome, Progress
-from pipeline.pool.board import Board
+from pipeline.pool.status import StatusFolder
 
 FILMED = Outcome(
     repo_id="a/b", status="complete", episodes=3, steps=1000, bytes=7000, new_episodes=3, new_steps=1000,
@@ -83,15 +83,15 @@ def test_a_name_with_markup_is_shown_as_it_is():
 
 def test_bars_follow_the_board(tmp_path):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    board = Board(str(tmp_path))
-    with bars(console, ["a/b"], board):
-        board.report(0, Progress(5, 5, 100))
+    status = StatusFolder(str(tmp_path))
+    with bars(console, ["a/b"], status):
+        status.report(0, Progress(5, 5, 100))
     assert "5/5" in console.file.getvalue()
 
 
 def test_a_board_that_cannot_be_reached_does_not_disturb(tmp_path):
-    board = Board(str(tmp_path / "none"))
-    board.report(0, Progress(1, 2, 3))
-    board.stop()
-    assert board.read(0) is None
-    assert not board.stopped
+    status = StatusFolder(str(tmp_path / "none"))
+    status.report(0, Progress(1, 2, 3))
+    status.stop()
+    assert status.read(0) is None
+    assert not status.stopped

@@ -35,7 +35,7 @@ from training.model.frame_model import FrameModel
 STRIP = 120  # steps of a film strip
 STRIPS = 3  # strips of each run
 LEVELS = {"loss_unigram": "keys counted alone", "loss_counts": "counts of keys"}  # of summary.json
-UNTOLD = ("run", "overwrite", "asked")  # settings that say where, not how
+PLACES = ("run", "overwrite", "asked")  # settings that say where, not how
 
 
 class Table(NamedTuple):
@@ -174,7 +174,7 @@ def _lags(models: Mapping[str, Any]) -> Table:
 
 def _differences(folders: Sequence[Path]) -> Table:
     """Settings in which the runs are not alike."""
-    flat = [_flat({k: v for k, v in _json(folder / "config.json").items() if k not in UNTOLD}) for folder in folders]
+    flat = [_flat({k: v for k, v in _json(folder / "config.json").items() if k not in PLACES}) for folder in folders]
     names = list(dict.fromkeys(name for each in flat for name in each))
     rows = [(name, [str(each.get(name, "-")) for each in flat]) for name in names]
     return Table([folder.name for folder in folders], [(name, cells) for name, cells in rows if len(set(cells)) > 1])

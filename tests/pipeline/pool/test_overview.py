@@ -1,12 +1,12 @@
-"""How a harvest is doing: rate, time left, failures by reason, from its board, at times that a test makes up."""
+"""How a harvest is doing: rate, time left, failures by reason, at times that a test makes up."""
 
 import time
 
 import pytest
 
 from pipeline.harvester import Outcome, Progress
-from pipeline.pool.board import Board
 from pipeline.pool.overview import Failure, Observer, failures, observed, reason_of
+from pipeline.pool.status import StatusFolder
 from schema.errors import WarehouseError
 
 NAMES = ("a/one", "b/two", "c/three", "d/four")
@@ -25,8 +25,8 @@ class Clock:
 
 
 @pytest.fixture
-def board():
-    made = Board()
+def status():
+    made = StatusFolder()
     yield made
     made.remove()
 
@@ -36,15 +36,15 @@ def clock():
     return Clock()
 
 
-def test_a_harvest_that_has_just_begun_knows_no_time_left(board, clock):
-    found = Observer(board, NAMES, clock).look()
+def test_a_harvest_that_has_just_begun_knows_no_time_left(status, clock):
+    found = Observer(status, NAMES, clock).look()
     assert (found.states, found.steps, found.rate, found.seconds_left) == ({"not begun": 4, "running": 0}, 0, 0.0, None)
 
 
-def test_rate_and_time_left_are_of_what_was_done(board, clock):
-    observer = Observer(board, NAMES, clock)
-    board.end(0, outcome(new_episodes=10, new_steps=900))
-    board.report(1, Progress(25, 50, 300))
+def test_rate_and_time_left_are_of_what_was_done(status, clock):
+    observer = Observer(status, NAMES, clock)
+    status.end(0, outcome(new_episodes=10, new_steps=900))
+    status.report(1, Progress(25, 50, 300))
     clock.now += 60
     found = observer.look()
     assert found.states == {"not begun": 2, "running": 1, "complete": 1}
@@ -53,35 +53,35 @@ def test_rate_and_time_left_are_of_what_was_done(board, clock):
     assert found.running == (("b/two", Progress(25, 50, 300)),)
 
 
-def test_the_rate_now_is_of_the_last_minute(board, clock):
-    observer = Observer(board, NAMES, clock)
+def test_the_rate_now_is_of_the_last_minute(status, clock):
+    observer = Observer(status, NAMES, clock)
     for steps in (6000, 6000, 6000, 6060, 6120):
         clock.now += 30
-        board.report(0, Progress(1, 9, steps))
+        status.report(0, Progress(1, 9, steps))
         found = observer.look()
     assert found.rate == pytest.approx(6120 / 150)
     assert found.rate_now == pytest.approx(120 / 60)
 
 
-def test_what_was_filmed_before_does_not_shorten_the_time_left(board, clock):
-    observer = Observer(board, NAMES, clock)
+def test_what_was_filmed_before_does_not_shorten_the_time_left(status, clock):
+    observer = Observer(status, NAMES, clock)
     for place in (0, 1):
-        board.end(place, outcome(NAMES[place]))
+        status.end(place, outcome(NAMES[place]))
     clock.now += 5
     assert observer.look().seconds_left is None
-    board.report(2, Progress(5, 10, 50))
+    status.report(2, Progress(5, 10, 50))
     clock.now += 5
     assert observer.look().seconds_left == pytest.approx(10 * 1.5 / 0.5)
     for place in (2, 3):
-        board.end(place, outcome(NAMES[place], new_episodes=1))
+        status.end(place, outcome(NAMES[place], new_episodes=1))
     assert observer.look().seconds_left == 0.0
 
 
-def test_one_that_is_tried_again_has_not_ended(board, clock):
-    board.end(0, outcome(status="failed", reason="x"))
-    assert Observer(board, NAMES, clock).look().states["failed"] == 1
-    board.begin(0)
-    assert Observer(board, NAMES, clock).look().states == {"not begun": 4, "running": 0}
+def test_one_that_is_tried_again_has_not_ended(status, clock):
+    status.end(0, outcome(status="failed", reason="x"))
+    assert Observer(status, NAMES, clock).look().states["failed"] == 1
+    status.begin(0)
+    assert Observer(status, NAMES, clock).look().states == {"not begun": 4, "running": 0}
 
 
 def test_failures_are_grouped_by_reason_whatever_their_names_and_numbers():
@@ -108,21 +108,21 @@ def test_failures_are_grouped_by_reason_whatever_their_names_and_numbers():
     assert len(reason_of(outcome("x", "failed", "long " * 200))) == 160
 
 
-def test_drops_are_summed(board, clock):
-    board.end(0, outcome(drops={"file binary": 2, "commit bot": 5}))
-    board.end(1, outcome(drops={"file binary": 4}))
-    assert list(Observer(board, NAMES, clock).look().drops.items()) == [("file binary", 6), ("commit bot", 5)]
+def test_drops_are_summed(status, clock):
+    status.end(0, outcome(drops={"file binary": 2, "commit bot": 5}))
+    status.end(1, outcome(drops={"file binary": 4}))
+    assert list(Observer(status, NAMES, clock).look().drops.items()) == [("file binary", 6), ("commit bot", 5)]
 
 
-def test_a_damaged_note_is_no_outcome(board):
-    (board.folder / "0.ended").write_text('{"repo_id": ')
-    assert board.outcome(0) is None
+def test_a_damaged_note_is_no_outcome(status):
+    (status.folder / "0.ended").write_text('{"repo_id": ')
+    assert status.outcome(0) is None
 
 
-def test_it_is_shown_at_once_again_and_a_last_time(board):
+def test_it_is_shown_at_once_again_and_a_last_time(status):
     shown = []
-    with observed(board, NAMES, lambda now, last: shown.append((now.states["running"], last)), refresh=0.001):
-        board.report(0, Progress(1, 2, 3))
+    with observed(status, NAMES, lambda now, last: shown.append((now.states["running"], last)), refresh=0.001):
+        status.report(0, Progress(1, 2, 3))
         while (1, False) not in shown:
             time.sleep(0.001)
     assert shown[0] == (0, False)
@@ -130,7 +130,7 @@ def test_it_is_shown_at_once_again_and_a_last_time(board):
     assert [last for _, last in shown].count(True) == 1
 
 
-def test_where_it_cannot_be_shown_any_more_the_harvest_goes_on_and_it_is_said_once(board):
+def test_where_it_cannot_be_shown_any_more_the_harvest_goes_on_and_it_is_said_once(status):
     calls = []
 
     def show(now, last):
@@ -138,16 +138,16 @@ def test_where_it_cannot_be_shown_any_more_the_harvest_goes_on_and_it_is_said_on
         if len(calls) == 2:
             raise WarehouseError("page: disk full")
 
-    with observed(board, NAMES, show, refresh=0.001):
-        while not board.said():
+    with observed(status, NAMES, show, refresh=0.001):
+        while not status.said():
             time.sleep(0.001)
-    assert board.said() == ["page: disk full; it is not refreshed any more"]
+    assert status.said() == ["page: disk full; it is not refreshed any more"]
     assert calls == [False, False, True]
 
 
-def test_what_cannot_be_shown_at_all_is_an_error_before_the_work(board):
+def test_what_cannot_be_shown_at_all_is_an_error_before_the_work(status):
     def show(now, last):
         raise WarehouseError("page: no such folder")
 
-    with pytest.raises(WarehouseError, match="no such folder"), observed(board, NAMES, show):
+    with pytest.raises(WarehouseError, match="no such folder"), observed(status, NAMES, show):
         pytest.fail("the work began")

@@ -12,8 +12,8 @@ import pytest
 from pipeline.crawl.clone import CloneConfig
 from pipeline.harvester import HarvestConfig
 from pipeline.pool import process, run, worker
-from pipeline.pool.board import Board
 from pipeline.pool.run import Job, film_all, film_with_retries
+from pipeline.pool.status import StatusFolder
 from pipeline.temporary import temporary_folder
 from tests.github_server import GitHubServer
 from tests.repositories import Repository
@@ -53,21 +53,21 @@ def test_the_same_bytes_wherever_they_are_filmed(repositories, tmp_path, kind):
     if kind == "dask":
         pytest.importorskip("distributed")
     one, several = configured(tmp_path / "one"), configured(tmp_path / "several")
-    board = Board()
-    alone = film_all(repositories, one, Board(), runner="threads", workers=1)
-    together = film_all(repositories, several, board, runner=kind, workers=2)
+    status = StatusFolder()
+    alone = film_all(repositories, one, StatusFolder(), runner="threads", workers=1)
+    together = film_all(repositories, several, status, runner=kind, workers=2)
     assert [(o.repo_id, o.status, o.new_episodes) for o in together] == [(f"film{i}", "complete", 4) for i in range(3)]
     assert [o.model_copy(update={"seconds": 0}) for o in together] == [
         o.model_copy(update={"seconds": 0}) for o in alone
     ]
     assert sums(several) == sums(one)
-    assert [board.read(place).done for place in range(3)] == [4, 4, 4]
+    assert [status.read(place).done for place in range(3)] == [4, 4, 4]
 
 
 def test_a_failure_and_a_refusal_are_outcomes_and_the_rest_is_filmed(repositories, tmp_path):
     (tmp_path / "empty").mkdir()
     config = configured(tmp_path).model_copy(update={"opt_out": ("film1",)})
-    outcomes = film_all([*repositories, str(tmp_path / "empty")], config, Board(), runner="threads", workers=2)
+    outcomes = film_all([*repositories, str(tmp_path / "empty")], config, StatusFolder(), runner="threads", workers=2)
     assert [o.status for o in outcomes] == ["complete", "refused", "complete", "failed"]
     assert "not a git repository" in outcomes[3].reason
     with duckdb.connect(f"{config.warehouse}/actions.db", read_only=True) as database:
@@ -75,22 +75,24 @@ def test_a_failure_and_a_refusal_are_outcomes_and_the_rest_is_filmed(repositorie
 
 
 def test_after_a_stop_what_never_began_has_no_outcome_and_leaves_nothing(repositories, tmp_path):
-    board, config = Board(), configured(tmp_path)
-    board.stop()
-    assert film_all(repositories, config, board, workers=2) == []
+    status, config = StatusFolder(), configured(tmp_path)
+    status.stop()
+    assert film_all(repositories, config, status, workers=2) == []
     assert not Path(config.warehouse).exists() or not list(Path(config.warehouse).rglob("*.json"))
 
 
 def test_a_stop_assigns_no_split_and_the_next_run_does(repositories, tmp_path, monkeypatch):
-    board, config = Board(), configured(tmp_path)
-    monkeypatch.setattr(Board, "report", lambda self, place, progress: progress.done < progress.total or self.stop())
-    outcomes = film_all(repositories, config, board, runner="threads", workers=1)
+    status, config = StatusFolder(), configured(tmp_path)
+    monkeypatch.setattr(
+        StatusFolder, "report", lambda self, place, progress: progress.done < progress.total or self.stop()
+    )
+    outcomes = film_all(repositories, config, status, runner="threads", workers=1)
     assert [outcome.status for outcome in outcomes] == ["complete"]
     monkeypatch.undo()
     assert splits(config) == {"film0": None}
-    film_all(repositories, config, Board(), runner="threads", workers=1)
+    film_all(repositories, config, StatusFolder(), runner="threads", workers=1)
     once = configured(tmp_path / "once")
-    film_all(repositories, once, Board(), runner="threads", workers=1)
+    film_all(repositories, once, StatusFolder(), runner="threads", workers=1)
     assert splits(config) == splits(once)
 
 
@@ -130,7 +132,7 @@ def test_a_death_is_the_outcome_of_its_repository_alone(repositories, tmp_path, 
         return real(kill_oneself, signal.SIGKILL) if job.place == 1 else function(job, config)
 
     monkeypatch.setattr(process, "apart", dying)
-    outcomes = film_all(repositories, configured(tmp_path), Board(), workers=2)
+    outcomes = film_all(repositories, configured(tmp_path), StatusFolder(), workers=2)
     assert [outcome.status for outcome in outcomes] == ["complete", "failed", "complete"]
     assert outcomes[1].reason.count("\n") == 0
     assert "SIGKILL" in outcomes[1].reason
@@ -141,34 +143,34 @@ def test_what_may_pass_is_tried_again_and_says_so_meanwhile(tmp_path, monkeypatc
     monkeypatch.setattr(run, "RETRY_SECONDS", 0.01)
     origin = Repository(tmp_path / "origin")
     origin.commit("Root", {"a.py": b"one\n", "LICENSE": MIT})
-    board = Board()
+    status = StatusFolder()
     with GitHubServer(tmp_path) as hub:
         hub.add("o/film", origin.path)
         hub.fail("/o/film.git", 503, times=2)
-        outcome = film_with_retries(Job(hub.url("o/film"), 0, str(board.folder), retries=2), configured(tmp_path))
+        outcome = film_with_retries(Job(hub.url("o/film"), 0, str(status.folder), retries=2), configured(tmp_path))
         assert outcome.status == "complete"
-        assert [line.rpartition("; ")[2] for line in board.said()] == [
+        assert [line.rpartition("; ")[2] for line in status.said()] == [
             "trying again in 0 s (1 of 2)", "trying again in 0 s (2 of 2)"
         ]  # fmt: skip
-        assert "503" in board.said()[0]
+        assert "503" in status.said()[0]
         hub.fail("/o/film.git", 503, times=9)
-        failed = film_with_retries(Job(hub.url("o/film"), 0, str(board.folder), retries=1), configured(tmp_path))
+        failed = film_with_retries(Job(hub.url("o/film"), 0, str(status.folder), retries=1), configured(tmp_path))
     assert failed.status == "failed"
     assert "503" in failed.reason
 
 
 def test_a_refusal_is_not_tried_again(tmp_path):
-    board = Board()
-    outcome = film_with_retries(Job(str(tmp_path), 0, str(board.folder), retries=5), configured(tmp_path))
-    assert (outcome.status, board.said()) == ("failed", [])
+    status = StatusFolder()
+    outcome = film_with_retries(Job(str(tmp_path), 0, str(status.folder), retries=5), configured(tmp_path))
+    assert (outcome.status, status.said()) == ("failed", [])
 
 
 def test_a_wait_before_the_next_try_ends_with_a_stop(tmp_path, monkeypatch):
-    board, say = Board(), Board.say
-    job = Job("https://127.0.0.1:1/o/film", 0, str(board.folder), retries=5)
-    monkeypatch.setattr(Board, "say", lambda self, line: (say(self, line), self.stop()))
+    status, say = StatusFolder(), StatusFolder.say
+    job = Job("https://127.0.0.1:1/o/film", 0, str(status.folder), retries=5)
+    monkeypatch.setattr(StatusFolder, "say", lambda self, line: (say(self, line), self.stop()))
     assert film_with_retries(job, configured(tmp_path)) is None
-    assert len(board.said()) == 1
+    assert len(status.said()) == 1
 
 
 def test_waits_grow_to_a_quarter_of_an_hour():
@@ -182,7 +184,7 @@ def test_temporary_folders_are_gone_when_a_process_ends_at_once(tmp_path, monkey
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with temporary_folder("one") as one:
-        board = Board()
+        status = StatusFolder()
         temporary.remove_all()
         assert not one.exists()
-        assert not board.folder.exists()
+        assert not status.folder.exists()

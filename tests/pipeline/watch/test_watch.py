@@ -14,7 +14,7 @@ import pytest
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.warehouse.build import build
 from pipeline.watch.__main__ import main
-from pipeline.watch.ansi import paint, row_sequence
+from pipeline.watch.ansi import row_sequence, screen_sequence
 from pipeline.watch.asciicast import write_asciicast
 from pipeline.watch.pace import Pace
 from pipeline.watch.player import Player
@@ -59,7 +59,7 @@ def test_painting_differences_draws_every_stored_screen(warehouse: Path) -> None
     stream = pyte.Stream(screen)
     before: Screen | None = None
     for now, *_ in screens(recording):
-        stream.feed(paint(before, now, cols))
+        stream.feed(screen_sequence(before, now, cols))
         assert tuple(line.rstrip(" ") for line in screen.display) == now.texts
         assert (screen.cursor.y, min(screen.cursor.x, cols - 1)) == (now.cursor_row, now.cursor_col)
         bold = {(y, x) for y in range(rows) for x in range(cols) if screen.buffer[y][x].bold}

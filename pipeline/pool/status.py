@@ -19,11 +19,11 @@ SAID = "said"
 ENDED = ".ended"  # of the names of files with outcomes
 
 
-class Board:
-    """One run's board. `folder` travels to the workers as text; one that was made here ends with `remove`."""
+class StatusFolder:
+    """One run's status folder. `folder` travels to the workers as text; one that was made here ends with `remove`."""
 
     def __init__(self, folder: str | None = None) -> None:
-        self._own = None if folder else TemporaryFolder("board")
+        self._own = None if folder else TemporaryFolder("status")
         self.folder = self._own.path if self._own else Path(folder or "")
 
     def report(self, place: int, progress: Progress) -> None:
