@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, NamedTuple
 
@@ -154,9 +155,17 @@ def film_all(
     work = _apart if runner == "processes" else film_with_retries
     with interruption.held_back(), executor(runner, workers, dask_address) as pool:
         futures = [pool.submit(work, job, config) for job in jobs]
+        for place, future in enumerate(futures):
+            future.add_done_callback(partial(_note, place=place, status=status))
         follow(futures, config, status)
         outcomes = [None if future.cancelled() else future.result() for future in futures]
     return settle([outcome for outcome in outcomes if outcome is not None], config, status)
+
+
+def _note(future: Future[Any], *, place: int, status: StatusFolder) -> None:
+    """Note an outcome here, too: a worker that died, or that runs on another machine, has not."""
+    if not future.cancelled() and future.exception() is None and isinstance(outcome := future.result(), Outcome):
+        status.end(place, outcome)
 
 
 def follow(futures: Sequence[Future[Any]], config: HarvestConfig, status: StatusFolder) -> None:
@@ -218,6 +227,4 @@ def _apart(job: Job, config: HarvestConfig) -> Outcome | None:
     except process.DiedError as error:
         where = f"repository {printable(job.named)}"
         reason = f"{where}: the process that filmed it ended ({error}); run the same command again to go on"
-        outcome = Outcome(repo_id=job.named, status="failed", reason=reason)
-        StatusFolder(job.status).end(job.place, outcome)
-        return outcome
+        return Outcome(repo_id=job.named, status="failed", reason=reason)

@@ -62,6 +62,7 @@ def test_the_same_bytes_wherever_they_are_filmed(repositories, tmp_path, kind):
     ]
     assert sums(several) == sums(one)
     assert [status.read(place).done for place in range(3)] == [4, 4, 4]
+    assert [status.outcome(place) for place in range(3)] == together
 
 
 def test_a_failure_and_a_refusal_are_outcomes_and_the_rest_is_filmed(repositories, tmp_path):
@@ -132,8 +133,10 @@ def test_a_death_is_the_outcome_of_its_repository_alone(repositories, tmp_path, 
         return real(kill_oneself, signal.SIGKILL) if job.place == 1 else function(job, config)
 
     monkeypatch.setattr(process, "apart", dying)
-    outcomes = film_all(repositories, configured(tmp_path), StatusFolder(), workers=2)
+    status = StatusFolder()
+    outcomes = film_all(repositories, configured(tmp_path), status, workers=2)
     assert [outcome.status for outcome in outcomes] == ["complete", "failed", "complete"]
+    assert [status.outcome(place) for place in range(3)] == outcomes
     assert outcomes[1].reason.count("\n") == 0
     assert "SIGKILL" in outcomes[1].reason
     assert "film1" in outcomes[1].reason
