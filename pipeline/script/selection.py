@@ -208,7 +208,7 @@ class Selector:
         """The private ones of `lines`, as far as the settings ask."""
         found: dict[bytes, str] = {}
         if not self.config.show_emails:
-            found.update((line, "email") for line in lines if not filters.email_filter(line)[0])
+            found.update((line, "email") for line in lines if b"@" in line and not filters.email_filter(line)[0])
         if self.config.scan_secrets:
             found.update((lines[number], rule) for number, rule in self.verdicts.secrets(lines, path))
         return found or _NOTHING
