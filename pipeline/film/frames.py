@@ -41,15 +41,19 @@ class RowTable:
                 self.styled.append(number)
         return number
 
-    def extend(self, texts: list[str]) -> int:
-        """Append plain rows that a run of typed text passes through; return the first one's number.
+    def extend(self, texts: list[str], runs: Runs = ()) -> int:
+        """Append the rows that a run of typed text passes through, all in one style; return the first one's number.
 
         Looking each of them up costs more than drawing it, and hardly one was ever shown before: only the last, which
         stays on the screen, can be found again by `intern`.
         """
         start = len(self.texts)
         self.texts += texts
-        self.index.setdefault(texts[-1], len(self.texts) - 1)
+        self.index.setdefault((texts[-1], runs) if runs else texts[-1], len(self.texts) - 1)
+        if runs:
+            numbers = range(start, len(self.texts))
+            self.runs.update(dict.fromkeys(numbers, runs))
+            self.styled.extend(numbers)
         return start
 
     def row(self, number: int) -> tuple[str, Runs]:

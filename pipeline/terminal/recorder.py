@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.film.frames import Film, RowTable
 from schema.geometry import Geometry
-from schema.screen import Screen
+from schema.screen import Runs, Screen
 
 MEMORY = 1 << 24  # units of the lines whose drawing is remembered
 # an array takes a slice of another one much faster than a list or a range
@@ -95,13 +95,13 @@ class Recorder:
         self._row += _RAMP[row : row + count]
         self._number += array("i", numbers)
 
-    def run(self, phase: int, row: int, texts: list[str], column: int) -> None:
-        """len(texts) keys, each of which changes only row `row`, to plain text texts[k], and the cursor's column.
+    def run(self, phase: int, row: int, texts: list[str], column: int, runs: Runs = ()) -> None:
+        """len(texts) keys, each of which changes only row `row`, to texts[k] in style `runs`, and the cursor's column.
 
         The cursor is in column `column` + k before key k.
         """
         count = len(texts)
-        number = self.table.extend(texts)
+        number = self.table.extend(texts, runs)
         t = self.t
         self._cursor_y += array("h", (self.y,)) * count
         self._cursor_x += _RAMP_H[column : column + count]
@@ -121,12 +121,12 @@ class Recorder:
         self.y, self.x = rows[-1], columns[-1]
         self.t += len(rows)
 
-    def redraws(self, phase: int, row: int, texts: list[str]) -> None:
-        """len(texts) keys, each of which changes only row `row`, to plain text texts[k]; the cursor stays."""
-        column = self.x
-        self.run(phase, row, texts, column)
-        self._cursor_x[-len(texts) :] = array("h", (column,)) * len(texts)
-        self.x = column
+    def redraws(self, phase: int, row: int, texts: list[str], columns: Sequence[int], runs: Runs = ()) -> None:
+        """len(texts) keys: key k makes row `row` texts[k] in style `runs`, and puts the cursor in column columns[k]."""
+        x = self.x
+        self.run(phase, row, texts, x, runs)
+        self._cursor_x[-len(texts) :] = array("h", (x, *columns[:-1]))
+        self.x = columns[-1]
 
     def remember(self, lines: dict[str, int], text: str, number: int, every: Iterable[dict[str, int]]) -> None:
         """Note in `lines` which row shows a line; `every` is emptied when the lines remembered get many or long."""

@@ -11,7 +11,7 @@ depends on the cursor's column alone. Checked cell for cell against the real pro
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pipeline.text.cells import Ruler, display_column, is_simple
+from pipeline.text.cells import Ruler, Widths, display_column, is_simple
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Style
 from schema.screen import Runs
@@ -61,9 +61,12 @@ def glyph(unit: str) -> tuple[str, int]:
     raise UnsupportedKeyError(f"nano: U+{code:04X} is not drawn: it is not clear how wide it is")
 
 
+WIDTHS = Widths(glyph)
+
+
 def column_of(line: str, end: int, start: int = 0) -> int:
     """As `cells.display_column`, in nano."""
-    return display_column(line, end, start, glyph)
+    return display_column(line, end, start, WIDTHS)
 
 
 class NanoRuler(Ruler):
@@ -72,7 +75,7 @@ class NanoRuler(Ruler):
     __slots__ = ()
 
     def __init__(self) -> None:
-        super().__init__(glyph)
+        super().__init__(WIDTHS)
 
     def column(self, line: str, end: int) -> int:
         """Cells taken by the first `end` units of `line`.
@@ -93,8 +96,8 @@ def unit_at(line: str, column: int) -> int:
     """
     if line.isascii() and line.isprintable():
         return min(column, len(line))
-    reached = 0
-    for at, unit in enumerate(line):
+    start, reached = WIDTHS.within(line, 0, 0, column)
+    for at, unit in enumerate(line[start:], start):
         reached += TAB_STOP - reached % TAB_STOP if unit == "\t" else glyph(unit)[1]
         if reached > column:
             return at
@@ -152,6 +155,12 @@ def _cells(line: str, page: int, edge: int, cover: tuple[int, int]) -> tuple[lis
             cells = ["]"] if start < page else [" ", "]"]
             column, at = column + len(cells), at + 1
     while at < len(line):
+        if column < edge:
+            ordinary, column = WIDTHS.within(line, at, column, edge)
+            cells += line[at:ordinary]
+            at = ordinary
+            if at == len(line):
+                break
         unit = line[at]
         text, width = (" ", 1) if unit == "\t" else glyph(unit)
         if width == 0:

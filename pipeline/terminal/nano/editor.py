@@ -42,7 +42,7 @@ class Nano(Typing):
             elif self.verbatim:
                 self._verbatim_key(keys[at])
             elif typed := TYPED.match(keys, at):
-                self._type(typed[0].decode("ascii"))
+                self._type(typed[0].decode("utf-8"))
                 at = typed.end()
                 continue
             elif count := self._repeated(keys, at):

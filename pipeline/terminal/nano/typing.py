@@ -4,13 +4,30 @@ import re
 
 from pipeline.terminal.nano.window import Window
 from pipeline.terminal.recorder import typed_at_end
-from pipeline.text.cells import is_simple
-from pipeline.text.nano_lines import TAB_STOP, broken, glyph, joined, mended, next_word
+from pipeline.text.cells import cell_count, is_simple
+from pipeline.text.nano_lines import (
+    REPLACEMENT,
+    TAB_STOP,
+    broken,
+    column_of,
+    draw,
+    glyph,
+    joined,
+    mended,
+    next_word,
+)
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
+from schema.geometry import Style
+from schema.screen import Runs
 
 INSERT, MOTION = int(Phase.INSERT), int(Phase.MOTION)
-TYPED = re.compile(rb"[ -~]+")
+REVERSE = int(Style.REVERSE)
+_BEYOND = (
+    rb"(?:[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})"
+)  # a character of UTF-8 that is no ASCII, whole
+TYPED = re.compile(rb"[ -~]+(?:%b+[ -~]*)*|(?:%b+[ -~]*)+" % (_BEYOND, _BEYOND))  # ASCII first: three times faster
 
 
 class Typing(Window):
@@ -34,44 +51,101 @@ class Typing(Window):
         self._draw_current()
 
     def _type(self, typed: str) -> None:
-        """Visible ASCII, in as few strokes as the window allows."""
+        """Visible ASCII and whole characters beyond it, in as few strokes as the window allows."""
         at, end = 0, len(typed)
+        ascii_only = typed.isascii()
         while at < end:
             count = 0
             if self.modified and not self.message:
-                count = self._type_simple(typed, at)
+                count = self._type_simple(typed, at) if ascii_only else 0
+                count = count or self._type_wide(typed, at)
             if not count:
-                self.rec.key(INSERT)
-                self._wipe()
-                self._put(typed[at])
-                self._place()
+                for unit in _bytes(typed[at]):
+                    self.rec.key(INSERT)
+                    self._wipe()
+                    self._put(unit)
+                    self._place()
                 count = 1
             at += count
 
     def _type_simple(self, typed: str, at: int) -> int:
-        """Type what fits into a line of plain cells, and of tabs before the cursor, that is not paged; how much."""
-        text, x = self._text, self.rec.x
+        """Type what one page shows, into a line of plain cells and of tabs before the cursor; how much that is."""
+        text, column = self._text, self._column()
         head, tail = text[: self.unit], text[self.unit :]
-        if "\t" in tail or not is_simple(text) or self._page(self._column()):
+        if "\t" in tail or not is_simple(text):
             return 0
-        room = min(self.cols - 3 - x, self.cols - x - len(tail))
+        page = self._page(column)
+        room = page + self.cols - 3 - column
+        beyond = column + len(tail) - page - self.cols  # cells that the line has behind the window
+        if beyond <= 0:
+            room = min(room, -beyond)
         if room < 2:
             return 0
         part = typed[at : at + room]
         count = len(part)
-        line = (head.expandtabs(TAB_STOP) if "\t" in head else head) + part
-        if tail:
-            rows = [line[:k] + tail for k in range(x + 1, x + count + 1)]
-            if tail[-1] == " ":
-                rows = [row.rstrip(" ") for row in rows]
+        line = (head.expandtabs(TAB_STOP) if "\t" in head else head)[page:] + part
+        x = column - page
+        if page or tail:
+            rows, runs = self._rows_typed(line, x, tail, page > 0, beyond > 0)
         else:
-            rows = typed_at_end(line, x, part)
-        self.rec.run(INSERT, 1 + self.row, rows, x)
+            rows, runs = typed_at_end(line, x, part), ()
+        self.paged = self.paged or page > 0
+        self.rec.run(INSERT, 1 + self.row, rows, x, runs)
         whole = self.lines[self.line] = head + part + tail
-        self._remember(whole, self.rec.now[1 + self.row])
+        if not page:
+            self._remember(whole, self.rec.now[1 + self.row])
         self.unit += count
-        self.wanted = x + count
+        self.wanted = column + count
         return count
+
+    def _rows_typed(self, line: str, x: int, tail: str, before: bool, behind: bool) -> tuple[list[str], Runs]:
+        """What the cursor's row shows after each character of `line` from column `x` on; `tail` follows.
+
+        `line` begins where the page does; `before` and `behind` it the line goes on, as `nano_lines.draw` shows.
+        """
+        cols = self.cols
+        if before:
+            line = "<" + line[1:]
+        rows = [line[:k] + tail[: cols - k] for k in range(x + 1, len(line) + 1)]
+        if behind:
+            rows = [row[:-1] + ">" for row in rows]
+        elif (line + tail)[-1] == " " or " " in line[x:]:
+            rows = [row.rstrip(" ") for row in rows]
+        return rows, ((0, 1, REVERSE),) * before + ((cols - 1, 1, REVERSE),) * behind
+
+    def _type_wide(self, typed: str, at: int) -> int:
+        """Type what one page shows, between whatever is drawn on both sides and fits; how much that is."""
+        text, column = self._text, self._column()
+        head, tail = text[: self.unit], text[self.unit :]
+        if "\t" in tail or (tail and glyph(tail[0])[1] == 0) or broken(head[-1:]) or broken(tail[:1]):
+            return 0  # a tab's width would change; marks and bytes may belong to what is typed
+        page = self._page(column)
+        x = column - page
+        after, behind = draw(tail, 0, self.cols - 1 - x)
+        if behind:
+            return 0
+        room = min(self.cols - 3, self.cols - 1 - column_of(tail, len(tail)))  # up to there the cursor may go
+        before, runs = self._drawn(head, page)
+        before += " " * (x - cell_count(before))
+        rows, columns, start = list[str](), list[int](), at
+        for unit in typed[at:]:
+            shown, width = glyph(unit)
+            count = len(unit.encode("utf-8"))
+            if not width or x + max(width, count - 1) > room:
+                break
+            rows += [before + REPLACEMENT * k + after for k in range(1, count)]
+            columns += range(x + 1, x + count)
+            before += shown
+            x += width
+            rows.append(before + after)
+            columns.append(x)
+            at += 1
+        if rows:
+            self.rec.redraws(INSERT, 1 + self.row, [row.rstrip(" ") for row in rows], columns, runs)
+            self.lines[self.line] = head + typed[start:at] + tail
+            self.unit += at - start
+            self.wanted = page + x
+        return at - start
 
     def enter(self) -> None:
         """Break the line at the cursor."""
@@ -110,7 +184,7 @@ class Typing(Window):
             return 0
         head, tail = text[: self.unit], text[self.unit :]
         rows = [(head + tail[k:]).rstrip(" ") for k in range(1, count + 1)]
-        self.rec.redraws(MOTION, 1 + self.row, rows)
+        self.rec.redraws(MOTION, 1 + self.row, rows, [self.unit] * count)
         self.lines[self.line] = head + tail[count:]
         self.wanted = self.unit
         return count
@@ -166,3 +240,8 @@ class Typing(Window):
         self.wanted = self._column()
         self._changed()
         self.stale = True
+
+
+def _bytes(unit: str) -> str:
+    """A character as the units that its bytes are until it is whole."""
+    return unit if unit.isascii() else unit.encode("utf-8").decode("ascii", "surrogateescape")

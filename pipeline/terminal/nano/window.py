@@ -13,6 +13,7 @@ from pipeline.terminal.nano import bars
 from pipeline.terminal.recorder import Recorder
 from pipeline.text.nano_lines import NanoRuler, draw, page_start, split_units, unit_at
 from schema.errors import UnsupportedKeyError
+from schema.screen import Runs
 
 
 class Window:
@@ -96,9 +97,13 @@ class Window:
 
     def _current_number(self, page: int) -> int:
         """RowTable number of the cursor's line from column `page` on."""
+        return self.rec.table.intern(*self._drawn(self._text, page))
+
+    def _drawn(self, text: str, page: int) -> tuple[str, Runs]:
+        """The cursor's line, or its start, from column `page` on."""
         self.paged = self.paged or page > 0
-        cover = self._edge.cover(self._text, page) if page else (0, 0)
-        return self.rec.table.intern(*draw(self._text, page, self.cols, cover))
+        cover = self._edge.cover(text, page) if page else (0, 0)
+        return draw(text, page, self.cols, cover)
 
     # -- the view
 

@@ -11,6 +11,7 @@ from benchmarks.oracle.nano_cases import NanoMaker
 from pipeline.script import nano
 from pipeline.terminal.env import TerminalEnv
 from pipeline.terminal.nano import bars
+from pipeline.terminal.nano.editor import Nano
 from pipeline.terminal.terminal import Terminal
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
@@ -158,18 +159,48 @@ def test_both_editors_are_started_in_one_terminal() -> None:
 @given(st.integers(0, 1 << 30), st.sampled_from([Geometry(4, 24), Geometry(12, 40), Geometry(24, 80)]))
 @settings(max_examples=60, deadline=None)
 def test_keys_played_at_once_are_drawn_as_keys_played_one_by_one(seed: int, size: Geometry) -> None:
-    """The bulk ways of typing and moving, against the plain one."""
     case = NanoMaker(random.Random(seed), size, composing=True).case()
+    assert_drawn_the_plain_way(case.keys, case.old, size)
+
+
+WORDS = st.sampled_from(
+    ["a", "bc ", "  ", "\t", "def", "\xe9", "\u6f22\u5b57", "\U0001f600", "e\u0301", "\r", "\x01", "\x7f"]
+)
+LINES = st.lists(WORDS, max_size=30).map("".join) | st.lists(WORDS, max_size=6).map(lambda words: "".join(words) * 9)
+
+
+@given(LINES, LINES, st.lists(st.sampled_from([nano.LEFT, nano.LEFT * 5, nano.HOME, nano.END]), max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_text_typed_at_once_anywhere_in_a_line_is_drawn_as_key_by_key(old: str, put: str, moves: list[bytes]) -> None:
+    typed = "".join(unit for unit in put if unit >= " " and unit != "\x7f").encode()
+    keys = b"nano f\r" + nano.END + b"z" + b"".join(moves) + typed + nano.DELETE * 3 + typed
+    assert_drawn_the_plain_way(keys, old.encode(), Geometry(6, 40))
+
+
+def assert_drawn_the_plain_way(keys: bytes, old: bytes | None, size: Geometry) -> None:
+    """The bulk ways of typing and moving, against one key after the other without them."""
     whole, slow = Terminal(size), Terminal(size)
-    film = whole.play(case.keys, [case.old])
-    start = case.keys.index(b"\r")
-    slow.play(case.keys[:start])
-    for at in range(start, len(case.keys)):
-        before = slow.screen()
-        numbers = film.rows_TR[at].tolist()
-        assert before.texts == tuple(whole.table.texts[n] for n in numbers)
-        assert before.runs == tuple(whole.table.runs.get(n, ()) for n in numbers)
-        assert before[2:] == (film.cursor_row_T[at], film.cursor_col_T[at])
-        step = slow.play(case.keys[at : at + 1], [case.old])
-        assert np.array_equal(step.phase_T, film.phase_T[at : at + 1])
+    try:
+        film = whole.play(keys, [old])
+    except UnsupportedKeyError:
+        film = None
+    start = keys.index(b"\r")
+    slow.play(keys[:start])
+    with pytest.MonkeyPatch.context() as patch:
+        for bulk in ("_type_simple", "_type_wide", "_repeated"):
+            patch.setattr(Nano, bulk, lambda *_: 0)
+        if film is None:
+            with pytest.raises(UnsupportedKeyError):
+                slow.play(keys[start:], [old])
+            return
+        for at in range(start, len(keys)):
+            before = slow.screen()
+            numbers = film.rows_TR[at].tolist()
+            assert before.texts == tuple(whole.table.texts[n] for n in numbers)
+            assert before.runs == tuple(whole.table.runs.get(n, ()) for n in numbers)
+            assert before[2:] == (film.cursor_row_T[at], film.cursor_col_T[at])
+            step = slow.play(keys[at : at + 1], [old])
+            assert np.array_equal(step.phase_T, film.phase_T[at : at + 1])
     assert slow.screen() == whole.screen()
+    if whole.editor is not None and slow.editor is not None:
+        assert whole.editor.content == slow.editor.content

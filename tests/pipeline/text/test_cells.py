@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from pipeline.script.edit import edit
 from pipeline.terminal.terminal import Terminal
-from pipeline.text.cells import Ruler, display_column, draw, glyph, unit_cells
+from pipeline.text.cells import Ruler, Widths, display_column, draw, glyph, unit_cells
+from pipeline.text.nano_lines import draw as nano_draw
 from schema.geometry import Geometry
 
 LINE = st.text(st.sampled_from("ab \t\x01\x7f\xe9\u6f22\U0001f600\udcff\r"), max_size=40)
+
+WIDE_LINE = st.text(st.sampled_from("a\xe9\u6f22\u5b57\U0001f600"), max_size=40) | LINE
 
 
 @given(st.lists(st.tuples(LINE, st.integers(0, 40)), min_size=1, max_size=8))
@@ -33,6 +36,14 @@ def test_a_ruler_finds_the_unit_that_covers_a_column(lines: list[tuple[str, int]
 @given(LINE, st.integers(0, 80), st.integers(4, 20))
 def test_a_line_drawn_from_its_left_edge_on_is_the_line_drawn_from_its_start(line: str, left: int, cols: int) -> None:
     assert draw(line, left, cols, Ruler().cover(line, left)) == draw(line, left, cols)
+
+
+@given(WIDE_LINE, st.integers(0, 80), st.integers(8, 30))
+def test_ordinary_characters_drawn_at_once_are_drawn_as_one_by_one(line: str, left: int, cols: int) -> None:
+    drawn = draw(line, left, cols), nano_draw(line, 0, cols)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Widths, "within", lambda widths, line, at, column, edge: (at, column))
+        assert (draw(line, left, cols), nano_draw(line, 0, cols)) == drawn
 
 
 @given(LINE, st.integers(0, 40))
