@@ -7,13 +7,15 @@ delete. Nothing here knows the screen's size.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from pipeline.script.edit import Untypable, alike, blocks, spans
 from pipeline.text.cells import is_simple
 from pipeline.text.clusters import bases, encoded, fold, is_stand_in
-from pipeline.text.nano_lines import column_of, next_word, previous_word, unit_at
+from pipeline.text.nano_lines import column_of, next_word, unit_at, word_starts
 from schema.errors import UnsupportedKeyError
 
 UP, DOWN, LEFT, RIGHT = b"\x10", b"\x0e", b"\x02", b"\x06"
@@ -163,11 +165,10 @@ class _Typist:
     def to(self, line: int, text: str, unit: int) -> Way:
         """The fewest keys to a unit of a line, whose text is `text` now."""
         column = column_of(bases(text), unit)
-        ways = [
-            Way(keys + across, column if across else wanted)
-            for keys, at, wanted in self._vertical(line, text)
-            for across in self._across(text, at, unit)
-        ]
+        ways = []
+        for keys, at, wanted in self._vertical(line, text):
+            across = self._across(text, at, unit)
+            ways.append(Way(keys + across, column if across else wanted))
         if line != self.line and not self.arrows:
             ways.append(Way(GO_TO + b"%d,%d" % (line + 1, column + 1) + ENTER, column))
         return min(ways, key=lambda way: len(way.keys))
@@ -188,17 +189,16 @@ class _Typist:
         elif distance == -1:
             yield LEFT * (self.unit + 1), len(text), column_of(bases(text), len(text))
 
-    def _across(self, text: str, at: int, unit: int) -> Iterator[bytes]:
-        """Keys from one unit of a line to another."""
-        yield _steps(at, unit)
+    def _across(self, text: str, at: int, unit: int) -> bytes:
+        """The fewest keys from one unit of a line to another."""
         if at == unit or self.arrows:
-            return
-        yield HOME + _steps(0, unit)
-        yield END + _steps(len(text), unit)
+            return _steps(at, unit)
+        starts = [(b"", at), (HOME, 0), (END, len(text))]
+        ways = [(len(keys) + abs(unit - start), keys, start) for keys, start in starts]
         if is_simple(text):
-            yield from _words(text, at, unit)
-            yield from (HOME + keys for keys in _words(text, 0, unit))
-            yield from (END + keys for keys in _words(text, len(text), unit))
+            ways += [way for keys, start in starts for way in _words(text, keys, start, unit)]
+        _, keys, nearest = min(ways, key=itemgetter(0))
+        return keys + _steps(nearest, unit)
 
     def deletion(self, text: str, start: int, cut: int) -> bytes:
         """Delete `cut` units behind the cursor at `start`."""
@@ -220,14 +220,19 @@ def _steps(at: int, unit: int) -> bytes:
     return RIGHT * (unit - at) + LEFT * (at - unit)
 
 
-def _words(text: str, at: int, unit: int) -> Iterator[bytes]:
-    """Ways by whole words, and single steps from the last one before the place or the first one behind it."""
-    ahead = unit > at
-    for count in range(1, _MAX_WORDS + 1):
-        word = next_word(text, at) if ahead else previous_word(text, at)
-        if word is None:
-            return
-        at = word
-        yield (NEXT_WORD if ahead else PREVIOUS_WORD) * count + _steps(at, unit)
-        if at >= unit if ahead else at <= unit:
-            return
+def _words(text: str, keys: bytes, at: int, unit: int) -> Iterator[tuple[int, bytes, int]]:
+    """(keys pressed in all, those before single steps, where these start) of ways on by whole words.
+
+    Each word that is passed saves a key at least, so that only the last one before `unit` counts, and the one beyond.
+    """
+    starts = word_starts(text)
+    if unit > at:
+        first, key, step = bisect_right(starts, at), NEXT_WORD, 1
+        passed = bisect_left(starts, unit) - first
+    else:
+        first, key, step = bisect_left(starts, at) - 1, PREVIOUS_WORD, -1
+        passed = first + 1 - bisect_right(starts, unit)
+    for count in (min(passed, _MAX_WORDS), passed + 1):
+        number = first + step * (count - 1)
+        if 0 < count <= _MAX_WORDS and 0 <= number < len(starts):
+            yield len(keys) + count + abs(unit - starts[number]), keys + key * count, starts[number]

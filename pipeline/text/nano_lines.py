@@ -8,6 +8,8 @@ Columns are cells from the line's start. A line that is wider than the screen is
 depends on the cursor's column alone. Checked cell for cell against the real program (tests/oracle).
 """
 
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -21,6 +23,7 @@ TAB_STOP = 8
 REPLACEMENT = "\ufffd"  # what a byte that is not UTF-8 is shown as
 DRAWN_MARKS = 4  # combining marks that ncurses keeps in a cell
 _REVERSE = int(Style.REVERSE)
+_WORD = re.compile("[0-9A-Za-z]+")
 # Marks to vim, from Unicode 15 on, to which Debian 12's C library gives a cell or none at all.
 _NEWER_MARKS = (
     (0xECE, 0xECE), (0x10EFD, 0x10EFF), (0x11241, 0x11241), (0x11F00, 0x11F01), (0x11F36, 0x11F3A), (0x11F40, 0x11F40),
@@ -197,28 +200,27 @@ def _add_mark(cells: list[str], mark: str) -> None:
 
 
 def next_word(line: str, at: int) -> int | None:
-    """Unit at which nano's next word (a run of letters and digits) starts; None if the line has no more.
+    """Unit at which nano's next word (a run of letters and digits) starts; None if the line of ASCII has no more.
 
     >>> next_word("a_b (c)", 0), next_word("a_b (c)", 5)
     (2, None)
     """
-    end = len(line)
-    while at < end and line[at].isalnum():
-        at += 1
-    while at < end and not line[at].isalnum():
-        at += 1
-    return at if at < end else None
+    starts = word_starts(line)
+    number = bisect_right(starts, at)
+    return starts[number] if number < len(starts) else None
 
 
 def previous_word(line: str, at: int) -> int | None:
-    """Unit at which the word before unit `at` starts; None if the line has none there."""
-    while at and not line[at - 1].isalnum():
-        at -= 1
-    if not at:
-        return None
-    while at and line[at - 1].isalnum():
-        at -= 1
-    return at
+    """Unit at which the word before unit `at` starts; None if the line of ASCII has none there."""
+    starts = word_starts(line)
+    number = bisect_left(starts, at)
+    return starts[number - 1] if number else None
+
+
+@lru_cache(maxsize=64)
+def word_starts(line: str) -> list[int]:
+    """Units at which the words of a line of ASCII start. Many ways to a place are compared in one line."""
+    return [word.start() for word in _WORD.finditer(line)]
 
 
 def broken(unit: str) -> bool:
