@@ -16,6 +16,7 @@ from rapidfuzz.process import cdist
 from pipeline.text.cells import display_column, has_odd_marks, has_odd_utf8, is_simple
 from pipeline.text.clusters import bases, encoded
 from pipeline.text.lines import split_lines
+from pipeline.text.shared import shared_end, shared_start
 from pipeline.text.words import next_word, word_end
 from schema.errors import UnsupportedKeyError
 
@@ -99,22 +100,17 @@ def _literal(match: re.Match[bytes]) -> bytes:
 
 def blocks(old: list[str], new: list[str]) -> list[tuple[int, int, int, int]]:
     """Changed blocks (old start, old end, new start, new end) between two lists of lines, top to bottom."""
-    head = 0
     limit = min(len(old), len(new))
-    while head < limit and old[head] == new[head]:
-        head += 1
-    tail = 0
-    limit -= head
-    while tail < limit and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
+    head = shared_start(old, new, limit)
+    tail = shared_end(old, new, limit - head)
     old_end, new_end = len(old) - tail, len(new) - tail
     if head == old_end or head == new_end:
         return [(head, old_end, head, new_end)] if head < old_end or head < new_end else []
     if (old_end - head) * (new_end - head) > _MAX_ALIGNMENT:
         raise Untypable("too-many-lines")
-    ids: dict[str, int] = {}
-    a = [ids.setdefault(line, len(ids)) for line in old[head:old_end]]
-    b = [ids.setdefault(line, len(ids)) for line in new[head:new_end]]
+    before, after = old[head:old_end], new[head:new_end]
+    ids = {line: number for number, line in enumerate(dict.fromkeys(before + after))}
+    a, b = list(map(ids.__getitem__, before)), list(map(ids.__getitem__, after))
     found: list[tuple[int, int, int, int]] = []
     for op in Indel.opcodes(a, b):
         if op.tag == "equal":
@@ -304,11 +300,9 @@ def _change(text: str, start: int, cut: int) -> bytes:
 
 def spans(old: str, new: str) -> list[tuple[int, int, str]]:
     """Changes (start, units to cut, text to put) that make `old` `new`, in order; each start counts what is done."""
-    head = _common(old, new)
-    limit = min(len(old), len(new)) - head
-    tail = 0
-    while tail < limit and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
+    limit = min(len(old), len(new))
+    head = shared_start(old, new, limit)
+    tail = shared_end(old, new, limit - head)
     a, b = old[head : len(old) - tail], new[head : len(new) - tail]
     whole = (head, len(a), b)
     if not a or not b or len(a) * len(b) > _MAX_PAIRS:
@@ -380,18 +374,3 @@ def _rising(likeness: npt.NDArray[np.float32], new: list[str]) -> list[tuple[int
         chain.append(pairs[place])
         place = previous[place]
     return chain[::-1]
-
-
-def _common(a: str, b: str) -> int:
-    """Units of the common prefix."""
-    limit = min(len(a), len(b))
-    if a[:limit] == b[:limit]:
-        return limit
-    low, high = 0, limit
-    while high - low > 1:
-        middle = (low + high) // 2
-        if a[:middle] == b[:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -16,6 +16,7 @@ from pipeline.script.edit import Untypable, alike, blocks, spans
 from pipeline.text.cells import is_simple
 from pipeline.text.clusters import bases, encoded, fold, is_stand_in
 from pipeline.text.nano_lines import column_of, next_word, unit_at, word_starts
+from pipeline.text.shared import shared_end, shared_start
 from schema.errors import UnsupportedKeyError
 
 UP, DOWN, LEFT, RIGHT = b"\x10", b"\x0e", b"\x02", b"\x06"
@@ -106,7 +107,7 @@ class _Typist:
         for start, cut, put in spans(old, new):
             rest = text[start + cut :]
             ways = [self.to(line, text, start).keys + self.deletion(text, start, cut)]
-            if cut and not any(map(is_stand_in, text[start : start + cut])):
+            if cut and (text.isascii() or not any(map(is_stand_in, text[start : start + cut]))):
                 ways.append(self.to(line, text, start + cut).keys + BACKSPACE * cut)
             text = text[:start] + put + rest
             self.press(min(ways, key=len) + typed(put), line, text, start + len(put))
@@ -114,9 +115,10 @@ class _Typist:
     def retype(self, at: int, gone: list[str], come: list[str], below: str | None) -> None:
         """Put lines in the place of others: what differs is typed over, or they are cut and new ones put in."""
         last, text = at + len(come) - 1, "\n".join(come)
-        head = _shared(gone[0], come[0])
-        single = [len(lines[0]) for lines in (gone, come) if len(lines) == 1]  # holds the shared start and end
-        tail = min([_shared(gone[-1][::-1], come[-1][::-1]), *(length - head for length in single)])
+        head = shared_start(gone[0], come[0], min(len(gone[0]), len(come[0])))
+        # a single line holds both the shared start and the shared end
+        rest = [len(lines[-1]) - (head if len(lines) == 1 else 0) for lines in (gone, come)]
+        tail = shared_end(gone[-1], come[-1], min(rest))
         cut = sum(len(line) + 1 for line in gone) - 1 - head - tail
         deleted = self.deletion(gone[0], head, cut) if len(gone) == 1 else DELETE * cut
         over = self.to(at, gone[0], head).keys + deleted + typed(text[head : len(text) - tail])
@@ -208,12 +210,6 @@ class _Typist:
         while at < end and (beyond := next_word(text, at) or len(text)) <= end:
             at, words = beyond, words + 1
         return CHOP_WORD * words + DELETE * (end - at)
-
-
-def _shared(one: str, other: str) -> int:
-    """Units of the common prefix."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _steps(at: int, unit: int) -> bytes:

@@ -22,12 +22,12 @@ from pipeline.script.filters import UNMARKED, Marks
 from pipeline.script.private import open_part
 from pipeline.script.secrets import BLOCKS, find_secrets, is_config_file
 from pipeline.script.typists import typist
+from pipeline.text.shared import shared_end, shared_start
 from schema.config import ReplayConfig
 
 COUNT_BYTES = 16 << 20  # a larger file's lines are not counted: nobody wrote them by hand
 PATH_BYTES = 1_000  # the editor and the shell get no longer names than this
 TARGET_BYTES = 1_000
-_STRIDE = 4_096
 _JUDGED = 1 << 14  # contents whose verdict is remembered: an old one was mostly judged when it was new
 
 _K = TypeVar("_K")
@@ -266,31 +266,16 @@ def count_changed(old: bytes, new: bytes, middles: tuple[bytes, bytes] | None = 
 def without_shared_ends(old: bytes, new: bytes) -> tuple[bytes, bytes]:
     """Both without the whole lines that they share at the start and at the end."""
     limit = min(len(old), len(new))
-    head = _shared(old, new, limit)
+    head = shared_start(old, new, limit)
     if head == len(old) == len(new):
         return b"", b""
     head = old.rfind(b"\n", 0, head) + 1
     limit -= head
-    tail = _shared(old[head:][::-1], new[head:][::-1], limit)
+    tail = shared_end(old, new, limit)
     starts = all(len(side) - tail == head or side[-tail - 1 : len(side) - tail] == b"\n" for side in (old, new))
     if tail and not starts:  # the first of the shared lines is not shared from its start
         tail = len(old) - 1 - at if (at := old.find(b"\n", len(old) - tail)) >= 0 else 0
     return old[head : len(old) - tail], new[head : len(new) - tail]
-
-
-def _shared(a: bytes, b: bytes, limit: int) -> int:
-    """Bytes of the common prefix, up to `limit`."""
-    at = 0
-    while at < limit and a[at : at + _STRIDE] == b[at : at + _STRIDE]:
-        at += _STRIDE
-    low, high = min(at, limit), min(at + _STRIDE, limit)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _is_text(content: bytes) -> bool:
