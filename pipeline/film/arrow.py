@@ -87,8 +87,10 @@ def _styles(runs: Sequence[Runs], styled: Ints, row_U: Ints, steps: int, rows: i
     count_U = np.fromiter(map(len, runs), np.int32, len(runs))
     run_FK = np.array([run for of_row in runs for run in of_row], np.int16).reshape(-1, 3)
     first_U = np.cumsum(count_U, dtype=np.int32) - count_U
-    offsets = np.searchsorted(styled, np.arange(steps + 1, dtype=np.int32) * rows).astype(np.int32)
-    row, pick = (styled - styled // rows * rows).astype(np.int16), first_U[row_U]  # numpy's % is 5 times slower
+    step = styled // rows
+    offsets = np.zeros(steps + 1, np.int32)
+    np.cumsum(np.bincount(step, minlength=steps), out=offsets[1:])
+    row, pick = (styled - step * rows).astype(np.int16), first_U[row_U]  # numpy's % is 5 times slower
     if count_U.max(initial=0) > 1:  # rarely: most styled rows are one run, a status row or a `~`
         repeat = count_U[row_U]
         ends = np.concatenate([[0], np.cumsum(repeat)])

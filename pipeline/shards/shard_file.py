@@ -33,6 +33,7 @@ WRITING: dict[str, dict[str, Any]] = {
         "column_encoding": {"stream_step": "DELTA_BINARY_PACKED"},
         "dictionary_pagesize_limit": 64 << 20,
         "data_page_size": 8 << 20,
+        "write_batch_size": 1 << 14,
         "write_statistics": ["repo_id", "stream_step", "episode", "action", "phase"],
     },
     "episodes": {

@@ -168,8 +168,8 @@ class Recorder:
     def screen(self) -> Screen:
         """The screen as it is now, free of the table."""
         return Screen(
-            tuple(self.table.texts[n] for n in self.now),
-            tuple(self.table.runs.get(n, ()) for n in self.now),
+            tuple([self.table.texts[n] for n in self.now]),
+            tuple([self.table.runs.get(n, ()) for n in self.now]),
             self.y,
             self.x,
         )

@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.terminal.recorder import Recorder
+from pipeline.terminal.recorder import Recorder, typed_at_end
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
 from schema.widths import CLASS, SHELL_SAFE
@@ -94,11 +94,9 @@ class Shell:
 
     def _type_ascii(self, part: str) -> None:
         """Text that at most fills the cursor's row."""
-        x, count = self.rec.x, len(part)
-        row = self.row_text = self.row_text + part
-        start = len(row) - count
-        rows = [row[:k].rstrip(" ") for k in range(start + 1, start + count + 1)]
-        self.rec.run(SHELL, self.rec.y, rows, x)
+        start = len(self.row_text)
+        self.row_text += part
+        self.rec.run(SHELL, self.rec.y, typed_at_end(self.row_text, start, part), self.rec.x)
         self.wrapped = False
         if self.rec.x == self.cols:
             self._next_row()

@@ -99,21 +99,26 @@ class InsertMode(Window):
 
     def _break_line(self) -> None:
         text = self.lines[self.line]
-        self.lines[self.line : self.line + 1] = [text[: self.unit], text[self.unit :]]
-        line, top, left = self.line, self.top, self.left
+        head, tail = text[: self.unit], text[self.unit :]
+        self.lines[self.line : self.line + 1] = [head, tail]
+        left, row = self.left, self.line - self.top
         self.line += 1
         self.unit = 0
         self._changed()
-        row = line - top
-        self.rec.put(row, self._number(self.lines[line]))
-        below = self._number(self.lines[line + 1])
+        if tail:  # else the row goes on showing what it shows
+            self.rec.put(row, self._number(head))
+        below = self._number(tail)
         now, height = self.rec.now, self.height
         if row + 1 < height:
             self.rec.put_from(row + 1, [below, *now[row + 1 : height - 1]])
         elif left == 0:  # in the last row: the window moves by one line and nothing else does
             self.top += 1
             self.rec.put_from(0, [*now[1:height], below])
-        self._place()
+        if left == 0:
+            self.rec.y, self.rec.x = self.line - self.top, 0
+            self.wanted, self.stale = None, False
+        else:
+            self._place()
         if self.left == left:
             self._draw_status()
 

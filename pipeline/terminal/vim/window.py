@@ -3,6 +3,7 @@
 All rows, columns and lines count from 0. `top` is the buffer line in screen row 0, `left` the first text column.
 """
 
+from functools import lru_cache
 from typing import cast
 
 from pipeline.terminal.recorder import Recorder
@@ -32,6 +33,12 @@ def shortened(text: str, room: int) -> str:
         return text
     half = (room - 3) // 2
     return text[:half] + "..." + text[len(text) - (room - 3 - half) :]
+
+
+@lru_cache(maxsize=1 << 12)
+def _with_pending(text: str, pending: bytes, at: int) -> str:
+    """The last row with a pending command's keys from column `at` on; most are pressed again and again."""
+    return text + " " * (at - cell_count(text)) + pending.decode("ascii")[-10:]
 
 
 class Window:
@@ -95,7 +102,7 @@ class Window:
         shown = self.lines[first : first + count]
         numbers = list(map(self._drawn.get, shown))
         if None in numbers:
-            numbers = [self._number(text) for text in shown]
+            numbers = [self._number(text) if n is None else n for n, text in zip(numbers, shown, strict=True)]
         if len(numbers) < count:
             numbers += [self._tilde] * (count - len(numbers))
         return cast("list[int]", numbers)
@@ -139,12 +146,11 @@ class Window:
         """The last row: the message, and the keys of a pending command over its right end."""
         text, runs = self.message
         if self.pending or self.literal:
-            shown = "^V" if self.literal else self.pending.decode("ascii")[-10:]
             at = self.cols - 11
             if text:
                 text = text[:at]  # no message of wide characters is as long as this
                 self.message = (text.rstrip(" "), runs)
-            text += " " * (at - cell_count(text)) + shown
+            text = _with_pending(text, b"^V" if self.literal else self.pending, at)
         self.rec.put(self.height + 1, self.rec.table.intern(text.rstrip(" "), runs))
 
     def _say(self, text: str, runs: Runs = ()) -> None:
