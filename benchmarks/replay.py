@@ -7,8 +7,9 @@
 Peers, synchronised key by key: the real editor, bash and git with pyte and the whole screen read out of it after each
 key; the same with only the rows that changed read out; the same with the output drained and not decoded. Ours, on one
 thread: keys -> film (row numbers and a dictionary of rows, what is stored); keys -> film -> full grids of code points
-and styles; and the whole path, commit -> keys -> film -> Parquet. Peers and ours take turns, and the best round of each
-counts. Walking a history beside `git log -p` and PyDriller: `python -m benchmarks.walk`.
+and styles; and the whole path, commit -> keys -> film -> Parquet, beside its floor: what pyarrow alone takes to write
+the same arrays once they are made. Peers and ours take turns, and the best round of each counts. Walking a history
+beside `git log -p` and PyDriller: `python -m benchmarks.walk`.
 """
 
 import cProfile
@@ -16,12 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.oracle.machine import EDITORS, Oracle, OracleError
 from benchmarks.report import finish, header, parser, table
@@ -32,12 +33,15 @@ from pipeline.git.objects import Blobs
 from pipeline.git.order import order
 from pipeline.replay import play_commit, replay
 from pipeline.script.commit import Script, SkippedCommit, Workspace
+from pipeline.shards.shard_file import WRITING
 from pipeline.shards.writer import StreamWriter
 from pipeline.terminal.terminal import Terminal
+from schema.columns import arrow_schema
 from schema.config import ReplayConfig
 from schema.decode import decode_texts
 from schema.errors import GitreelError
 from schema.geometry import Geometry
+from schema.manifest import file_metadata
 
 
 class Sample(NamedTuple):
@@ -110,8 +114,8 @@ def film(scripts: list[Script], geometry: Geometry, *, grids: bool) -> tuple[flo
 
 def grid_chunks(made: Film, rows: RowTable, geometry: Geometry) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(code points [t, rows, cols], styles [t, rows, cols]) of a film, 2,048 frames at a time."""
-    for at in range(0, len(made.rows_TR), 2048):
-        numbers_TR = made.rows_TR[at : at + 2048]
+    for at in range(0, len(made.frames), 2048):
+        numbers_TR = made.frames[at : at + 2048]
         used, inverse = np.unique(numbers_TR, return_inverse=True)
         codes_NC = decode_texts(pa.array([rows.texts[n] for n in used], pa.string()), geometry.cols)
         style_NC = np.zeros((len(used), geometry.cols), np.uint8)
@@ -130,11 +134,30 @@ def whole(repo: Path, config: ReplayConfig, commits: int) -> tuple[float, int]:
     tip = order(repo)[:commits][-1]
     with tempfile.TemporaryDirectory(prefix="film-") as folder:
         started = time.perf_counter()
-        with StreamWriter(Path(folder) / "warehouse", "benchmark", config, source="benchmark") as writer:
-            for take in islice(replay(repo, "benchmark", config, tip=tip), commits):
-                writer.append(take)
-            manifest = writer.close()
-        return time.perf_counter() - started, manifest.steps
+        steps = write_stream(repo, config, tip, Path(folder))
+        return time.perf_counter() - started, steps
+
+
+def write_stream(repo: Path, config: ReplayConfig, tip: str, folder: Path) -> int:
+    """Film the history up to `tip` into a warehouse; how many steps."""
+    with StreamWriter(folder / "warehouse", "benchmark", config, source="benchmark") as writer:
+        for take in replay(repo, "benchmark", config, tip=tip):
+            writer.append(take)
+        return writer.close().steps
+
+
+def floor(repo: Path, config: ReplayConfig, commits: int) -> tuple[float, int]:
+    """(seconds, steps) in which pyarrow alone writes the same steps: the same arrays, ready made, the same settings."""
+    schema = arrow_schema("steps", file_metadata(config, "steps"))
+    with tempfile.TemporaryDirectory(prefix="film-") as folder:
+        steps = write_stream(repo, config, order(repo)[:commits][-1], Path(folder))
+        files = [pq.ParquetFile(path) for path in Path(folder).glob("**/*.steps.parquet")]
+        groups = [file.read_row_group(n).cast(schema) for file in files for n in range(file.num_row_groups)]
+        started = time.perf_counter()
+        with pq.ParquetWriter(Path(folder) / "again", schema, **WRITING["steps"]) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=len(group))
+        return time.perf_counter() - started, steps
 
 
 def measure(repo: Path, config: ReplayConfig, options: "Options") -> dict[str, float]:
@@ -160,6 +183,8 @@ def measure(repo: Path, config: ReplayConfig, options: "Options") -> dict[str, f
         note(f"{editor}, not decoded", sample.keys, real(repo, sample, geometry, "none"))
         seconds, steps = whole(repo, config, options.commits)
         note("commit -> keys -> film -> Parquet", steps, seconds)
+        seconds, steps = floor(repo, config, options.commits)
+        note("pyarrow alone, arrays -> Parquet", steps, seconds)
     return best
 
 
@@ -236,6 +261,7 @@ def main() -> int:
                 f"whole_ratio_{geometry}": round(best["commit -> keys -> film -> Parquet"] / peer, 1),
                 f"film_frames_per_second_{geometry}": round(best["keys -> film"]),
                 f"whole_frames_per_second_{geometry}": round(best["commit -> keys -> film -> Parquet"]),
+                f"floor_frames_per_second_{geometry}": round(best["pyarrow alone, arrays -> Parquet"]),
                 f"peer_frames_per_second_{geometry}": round(peer),
             }
         if chosen.profile:

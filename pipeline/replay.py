@@ -41,7 +41,7 @@ class _Stopped(Exception):
 class FilmedCommit(NamedTuple):
     """One episode as played. `film` is None and `blobs` empty when the commit was stepped over.
 
-    `film.rows_TR` counts in `table`; `blobs` are (object id, content) of what the editor opened, each once.
+    `film.frames` counts in `table`; `blobs` are (object id, content) of what the editor opened, each once.
     """
 
     episode: Episode
@@ -148,7 +148,7 @@ def _play(script: Script, workspace: Workspace, terminal: Terminal) -> tuple[Fil
 
 def _shows_mask(film: Film, terminal: Terminal, file: OpenedFile) -> bool:
     """Whether a row of the screen while the file is open may be a private line."""
-    rows = np.unique(film.rows_TR[file.start : file.stop])
+    rows = np.unique(film.frames[file.start : file.stop])
     return any(is_masked(*terminal.table.row(number)) for number in rows.tolist())
 
 

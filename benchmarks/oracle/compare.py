@@ -80,7 +80,7 @@ def same_screen(film: Screen, real: Screen) -> bool:
 
 def frame(film: Film, table: RowTable, step: int) -> Screen:
     """The screen before key `step` of a film."""
-    numbers = film.rows_TR[step].tolist()
+    numbers = film.frames[step].tolist()
     return Screen(
         tuple(table.texts[n] for n in numbers),
         tuple(table.runs.get(n, ()) for n in numbers),

@@ -1,9 +1,9 @@
 """Film -> Arrow columns of `steps`, one row group at a time, with no Python work per frame.
 
-Rows that a group shows are marked, numbered in order of first appearance and remapped by one `np.take`, so that a
+Rows that a group shows are marked, numbered in order of first appearance and spread over their spans, so that a
 group's bytes depend on its frames alone: not on how the RowTable grew, nor on how the film was cut into pieces.
 
-Suffixes: T steps, R screen rows, U rows that are used, N rows of the table.
+Suffixes: T steps, R screen rows, S spans, U rows that are used, N rows of the tables.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.film.frames import Film, RowTable
+from pipeline.film.frames import Film, RowTable, Spans
 from schema.columns import FRAME, STYLE, STYLE_RUN
 from schema.decode import style_ids, text_ids
 from schema.screen import Runs
 
 Ints = npt.NDArray[Any]
-_STYLED = np.int32(-(2**31))
 
 
 class Piece(NamedTuple):
@@ -33,53 +32,66 @@ class Piece(NamedTuple):
         return len(self.film.action_T)
 
     def cut(self, start: int, stop: int) -> "Piece":
-        """Steps [start, stop), no copy."""
+        """Steps [start, stop)."""
+        stop = min(stop, len(self))
         f, part = self.film, slice(start, stop)
-        film = Film(f.rows_TR[part], f.cursor_row_T[part], f.cursor_col_T[part], f.action_T[part], f.phase_T[part])
-        return Piece(self.table, film, self.episode_T[part])
+        spans = f.spans.cut(start, stop)
+        film = Film(spans, f.cursor_row_T[part], f.cursor_col_T[part], f.action_T[part], f.phase_T[part])
+        return Piece(self.table, film, self.episode_T[start:stop])
 
 
-def first_appearance(numbers_TR: Ints, size: int) -> Ints:
-    """Distinct values of `numbers_TR` (all < `size`) in reading order of their first appearance [U].
+def first_appearance(numbers: Ints, size: int) -> Ints:
+    """Distinct values of `numbers` (all < `size`) in the order of their first appearance [U].
 
-    Only cells that differ from the frame before are looked at: nothing else can be new.
-
-    >>> first_appearance(np.array([[7, 2], [7, 5]]), 8).tolist()
+    >>> first_appearance(np.array([7, 2, 7, 5]), 8).tolist()
     [7, 2, 5]
     """
-    changed = numbers_TR[1:][numbers_TR[1:] != numbers_TR[:-1]]
-    fresh = np.concatenate([numbers_TR[0], changed])
     first = np.empty(size, np.int32)  # never filled: only entries that were just written are read
-    order = np.arange(fresh.size, dtype=np.int32)
-    first[fresh[::-1]] = order[::-1]
-    used: Ints = fresh[first[fresh] == order]
+    order = np.arange(numbers.size, dtype=np.int32)
+    first[numbers[::-1]] = order[::-1]
+    used: Ints = numbers[first[numbers] == order]
     return used
 
 
-def _film(films: Sequence[Film]) -> Film:
-    """Films one after the other, as one."""
-    rows, cursor_row, cursor_col, action, phase = (np.concatenate(c) for c in zip(*films, strict=True))
-    return Film(rows, cursor_row, cursor_col, action, phase)
+class Used(NamedTuple):
+    """The rows that spans show, in order of their first appearance on the screen, read row by row.
+
+    `number_U` as the spans have them, `text_U` their texts, `styled_U` whether they have style runs, `runs` of those.
+    """
+
+    number_U: Ints
+    texts: list[str]
+    styled_U: Ints
+    runs: list[Runs]
 
 
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Neighbours over one table become one piece."""
-    groups: list[list[Piece]] = []
+def _gathered(pieces: Sequence[Piece]) -> tuple[Spans, list[RowTable]]:
+    """The spans of all pieces as one, numbered through their tables, which follow one another."""
+    tables: list[RowTable] = []
+    size, parts = 0, []
     for piece in pieces:
-        if groups and groups[-1][0].table is piece.table:
-            groups[-1].append(piece)
-        else:
-            groups.append([piece])
-    return [
-        group[0]
-        if len(group) == 1
-        else Piece(
-            group[0].table,
-            _film([p.film for p in group]),
-            np.concatenate([p.episode_T for p in group]),
-        )
-        for group in groups
-    ]
+        if not tables or piece.table is not tables[-1]:
+            size += len(tables[-1]) if tables else 0
+            tables.append(piece.table)
+        spans = piece.film.spans
+        parts.append(Spans(spans.number_S + np.int32(size), spans.start_S, spans.steps, spans.rows) if size else spans)
+    return Spans.joined(parts), tables
+
+
+def _used(spans: Spans, tables: Sequence[RowTable]) -> Used:
+    number_U = first_appearance(spans.as_read(), sum(map(len, tables)))
+    texts: list[str] = []
+    runs: list[Runs] = []
+    styled_parts, base = [], 0
+    for table in tables:  # each one's rows stand together: its pieces do
+        own = number_U[(number_U >= base) & (number_U < base + len(table))] - base
+        texts += map(table.texts.__getitem__, own.tolist())
+        styled_N = np.zeros(len(table), np.bool_)
+        styled_N[np.array(table.styled, np.int32)] = True
+        styled_parts.append(styled_N[own])
+        runs += map(table.runs.__getitem__, own[styled_parts[-1]].tolist())
+        base += len(table)
+    return Used(number_U, texts, np.concatenate(styled_parts), runs)
 
 
 def _styles(runs: Sequence[Runs], styled: Ints, row_U: Ints, steps: int, rows: int) -> pa.Array:
@@ -104,40 +116,23 @@ def _styles(runs: Sequence[Runs], styled: Ints, row_U: Ints, steps: int, rows: i
 
 def row_group(repo_id: str, first_step: int, pieces: Sequence[Piece], schema: pa.Schema) -> pa.Table:
     """The `steps` table of consecutive pieces; `first_step` is the stream_step of the first."""
-    pieces = _joined(pieces)
-    used = [first_appearance(p.film.rows_TR, len(p.table)) for p in pieces]
-    texts: list[str] = []
-    runs: list[Runs] = []
-    styled_parts = []
-    for piece, used_U in zip(pieces, used, strict=True):
-        texts += map(piece.table.texts.__getitem__, used_U.tolist())
-        styled_N = np.zeros(len(piece.table), np.bool_)
-        styled_N[np.array(piece.table.styled, np.int32)] = True
-        styled_parts.append(styled_N[used_U])
-        runs += map(piece.table.runs.__getitem__, used_U[styled_parts[-1]].tolist())
+    spans, tables = _gathered(pieces)
+    used = _used(spans, tables)
+    steps, rows = spans.steps, spans.rows
     # one text in two styles, or in two tables, is one entry of the dictionary; hashing keeps the order
-    text = pa.array(texts, pa.string()).dictionary_encode()
-    # rows used -> their text's number, its sign set when they have style runs: one `np.take` does for both columns
-    styled_U = np.concatenate(styled_parts)
-    number_U = np.cumsum(styled_U, dtype=np.int32) - 1  # among the rows that have style runs
-    mark_U = np.where(styled_U, _STYLED, 0).astype(np.int32) | text.indices.to_numpy()
-    steps, rows = sum(map(len, pieces)), pieces[0].film.rows_TR.shape[1]
-    mark_TR = np.empty((steps, rows), np.int32)
-    at, base, styled, styled_row = 0, 0, [], []
-    for piece, used_U in zip(pieces, used, strict=True):
-        local_N = np.empty(len(piece.table), np.int32)
-        local_N[used_U] = number_U[base : base + used_U.size]
-        mark_N = np.empty(len(piece.table), np.int32)
-        mark_N[used_U] = mark_U[base : base + used_U.size]
-        part_TR = mark_TR[at : at + len(piece)]
-        np.take(mark_N, piece.film.rows_TR, out=part_TR, mode="clip")
-        cells = np.flatnonzero(part_TR < 0).astype(np.int32)
-        styled.append(cells + np.int32(at * rows))
-        styled_row.append(local_N[piece.film.rows_TR.ravel()[cells]])
-        at, base = at + len(piece), base + used_U.size
-    style = _styles(runs, np.concatenate(styled), np.concatenate(styled_row), steps, rows)
-    mark_TR &= ~_STYLED
-    frame = pa.DictionaryArray.from_arrays(pa.array(mark_TR.ravel()), text.dictionary, safe=False)
+    text = pa.array(used.texts, pa.string()).dictionary_encode()
+    text_U = text.indices.to_numpy()
+    styled_U = used.styled_U
+    # a used row's mark is its text's number, or ~k for the k-th row that has style runs
+    mark_N = np.empty(sum(map(len, tables)), np.int32)
+    mark_N[used.number_U] = np.where(styled_U, ~(np.cumsum(styled_U, dtype=np.int32) - 1), text_U)
+    mark_TR = spans.spread(mark_N[spans.number_S])
+    mark = mark_TR.ravel()
+    styled = np.flatnonzero(mark < 0).astype(np.int32)
+    styled_row = ~mark[styled]
+    mark[styled] = text_U[styled_U][styled_row]
+    style = _styles(used.runs, styled, styled_row, steps, rows)
+    frame = pa.DictionaryArray.from_arrays(pa.array(mark), text.dictionary, safe=False)
     columns = [
         pa.DictionaryArray.from_arrays(pa.array(np.zeros(steps, np.int32)), [repo_id]),
         pa.array(np.arange(first_step, first_step + steps, dtype=np.int64)),
@@ -154,8 +149,8 @@ def piece_of(table: pa.Table, rows: int) -> Piece:
     chunk = table.combine_chunks()
     text_TR, texts = text_ids(chunk.column("frame").chunk(0), rows)
     style_TR, meanings = style_ids(chunk.column("style").chunk(0), rows)
-    pair_TR = text_TR.astype(np.int64) * len(meanings) + style_TR
-    used = first_appearance(pair_TR, len(texts) * len(meanings))
+    pairs = Spans.of(text_TR.astype(np.int64) * len(meanings) + style_TR)
+    used = first_appearance(pairs.as_read(), len(texts) * len(meanings))
     words, rowtable = texts.to_pylist(), RowTable()
     number_U = np.fromiter(
         (rowtable.intern(words[p // len(meanings)], meanings[p % len(meanings)]) for p in used.tolist()),
@@ -165,7 +160,7 @@ def piece_of(table: pa.Table, rows: int) -> Piece:
     remap = np.empty(len(texts) * len(meanings), np.int32)
     remap[used] = number_U
     film = Film(
-        remap[pair_TR],
+        Spans(remap[pairs.number_S], pairs.start_S, pairs.steps, pairs.rows),
         *(chunk.column(n).to_numpy() for n in ("cursor_row", "cursor_col", "action", "phase")),
     )
     return Piece(rowtable, film, chunk.column("episode").to_numpy())

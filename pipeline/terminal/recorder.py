@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pipeline.film.frames import Film, RowTable
+from pipeline.film.frames import Film, RowTable, Spans
 from schema.geometry import Geometry
 from schema.screen import Runs, Screen
 
@@ -154,9 +154,9 @@ class Recorder:
         until[:-1] = at[1:]
         ends = np.cumsum(np.bincount(row, minlength=rows)) - 1
         until[ends] = steps
-        frames_RT = np.repeat(number, until - at).reshape(rows, steps)
+        shown = until > at  # else it was drawn over before the next key
         film = Film(
-            rows_TR=np.ascontiguousarray(frames_RT.T),
+            spans=Spans(number[shown], (row[order] * np.int32(steps) + at)[shown], steps, rows),
             cursor_row_T=np.frombuffer(self._cursor_y, np.int16),
             cursor_col_T=np.frombuffer(self._cursor_x, np.int16),
             action_T=np.frombuffer(keys, np.uint8),

@@ -64,10 +64,10 @@ def stored(reader: StreamReader, episode: Episode) -> Piece:
 
 def different(piece: Piece, film: Film, table: RowTable) -> npt.NDArray[np.bool_]:
     """Which steps of `film` (numbered in `table`) are not `piece`'s, in text, style, cursor, action or phase [T]."""
-    used = np.unique(film.rows_TR)
+    used = np.unique(film.frames)
     number = np.full(len(table), -1, np.int64)
     number[used] = [piece.table.intern(*table.row(i)) for i in used.tolist()]
-    wrong = (number[film.rows_TR] != piece.film.rows_TR).any(axis=1)
+    wrong = (number[film.frames] != piece.film.frames).any(axis=1)
     for drawn, kept in zip(film[1:], piece.film[1:], strict=True):
         wrong |= drawn != kept
     return np.asarray(wrong)

@@ -28,7 +28,7 @@ class Chapter(NamedTuple):
 
 
 class ChapterFilm(NamedTuple):
-    """One commit's film in memory. `film.rows_TR` counts in `table`; `final` is the screen that the last key left."""
+    """One commit's film in memory. `film.frames` counts in `table`; `final` is the screen that the last key left."""
 
     chapter: Chapter
     table: RowTable
@@ -42,7 +42,7 @@ class ChapterFilm(NamedTuple):
         """Step `at`; the final screen at `len()`."""
         if at == len(self):
             return RecordedStep(self.final, -1, self.chapter.episode, -1)
-        rows = [self.table.row(number) for number in self.film.rows_TR[at].tolist()]
+        rows = [self.table.row(number) for number in self.film.frames[at].tolist()]
         film = self.film
         screen = Screen(
             tuple(text for text, _ in rows),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import duckdb
 import numpy as np
 
-from pipeline.film.frames import Film, RowTable
+from pipeline.film.frames import Film, RowTable, Spans
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
 from pipeline.watch.recording import Chapter, ChapterFilm
@@ -103,7 +103,8 @@ def _read(db: duckdb.DuckDBPyConnection, recording: StoredRecording, chapter: Ch
     pairs, number_TR = np.unique(text_TR.astype(np.int64) * len(meanings) + style_TR, return_inverse=True)
     words, table = texts.to_pylist(), RowTable()
     number = [table.intern(words[pair // len(meanings)], meanings[pair % len(meanings)]) for pair in pairs.tolist()]
-    film = Film(np.array(number, np.int32)[number_TR.reshape(text_TR.shape)], *(each.to_numpy() for each in others))
+    shown = Spans.of(np.array(number, np.int32)[number_TR.reshape(text_TR.shape)])
+    film = Film(shown, *(each.to_numpy() for each in others))
     [(final_frame, final_style, row, col)] = db.execute(
         "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
         " WHERE repo_id = ? AND episode = ?",

@@ -36,7 +36,7 @@ def repository(tmp_path: Path) -> Repository:
 def texts(take: FilmedCommit) -> list[tuple[str, ...]]:
     """Each frame as its rows."""
     assert take.film is not None
-    return [tuple(take.table.texts[number] for number in frame) for frame in take.film.rows_TR]
+    return [tuple(take.table.texts[number] for number in frame) for frame in take.film.frames]
 
 
 def same(take: FilmedCommit, other: FilmedCommit) -> bool:

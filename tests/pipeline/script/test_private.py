@@ -44,7 +44,7 @@ def everything(takes: Iterable[FilmedCommit]) -> bytes:
         found += [drop.path or "" for drop in take.drops]
         if take.film is not None:
             found.append(take.film.action_T.tobytes().decode("latin-1"))
-            found += [take.table.row(number)[0] for number in np.unique(take.film.rows_TR).tolist()]
+            found += [take.table.row(number)[0] for number in np.unique(take.film.frames).tolist()]
     return "\n".join(found).encode("utf-8", "surrogateescape")
 
 

@@ -86,7 +86,7 @@ def test_steps_hold_the_film(tmp_path: Path) -> None:
     for take in takes:
         if take.film is None:
             continue
-        for t, numbers in enumerate(take.film.rows_TR.tolist()):
+        for t, numbers in enumerate(take.film.frames.tolist()):
             expected.append(
                 {
                     "repo_id": REPO,

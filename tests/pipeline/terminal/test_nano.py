@@ -195,7 +195,7 @@ def assert_drawn_the_plain_way(keys: bytes, old: bytes | None, size: Geometry) -
             return
         for at in range(start, len(keys)):
             before = slow.screen()
-            numbers = film.rows_TR[at].tolist()
+            numbers = film.frames[at].tolist()
             assert before.texts == tuple(whole.table.texts[n] for n in numbers)
             assert before.runs == tuple(whole.table.runs.get(n, ()) for n in numbers)
             assert before[2:] == (film.cursor_row_T[at], film.cursor_col_T[at])

@@ -16,7 +16,7 @@ KEYS = b"mkdir -p d\rvim d/f.txt\r" + edit(OLD, NEW) + b":w\r:q\rgit add -Af && 
 
 
 def screens(film: Film, table: RowTable) -> list[tuple[str, ...]]:
-    return [tuple(table.texts[n] for n in row) for row in film.rows_TR]
+    return [tuple(table.texts[n] for n in row) for row in film.frames]
 
 
 def test_a_new_terminal_shows_a_prompt() -> None:

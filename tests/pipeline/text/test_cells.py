@@ -73,7 +73,7 @@ def test_forgetting_how_lines_were_drawn_changes_nothing(monkeypatch: pytest.Mon
         monkeypatch.setattr("pipeline.terminal.recorder.MEMORY", memory)
         terminal = Terminal(Geometry(12, 40))
         film = terminal.play(keys, [None])
-        shown.append([[terminal.table.row(number) for number in step] for step in film.rows_TR.tolist()])
+        shown.append([[terminal.table.row(number) for number in step] for step in film.frames.tolist()])
     assert shown[0] == shown[1]
 
 
