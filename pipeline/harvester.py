@@ -28,11 +28,10 @@ from pipeline.git.order import continued, order, root
 from pipeline.growth import Present
 from pipeline.messages import printable
 from pipeline.replay import replay
-from pipeline.shards.manifest import load, manifests
+from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.shards.writer import WITHDRAWN, StreamWriter, refuse
-from pipeline.warehouse.database import open_database
-from pipeline.warehouse.views import DATABASE
+from pipeline.warehouse.present import registered as registered
 from schema.config import FrozenModel, ReplayConfig
 from schema.editors import EDITOR_VERSIONS
 from schema.errors import ConfigError, GitreelError, SourceError
@@ -229,26 +228,6 @@ def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | Non
                 return None
             outcomes.append(_outcome(manifest).model_copy(update={"reason": growth.behind(known, present)}))
     return outcomes
-
-
-def registered(store: Store) -> bool:
-    """Whether the database describes every stream as it is now.
-
-    A killed harvest may have left an older database, or one built under way, in which new streams have no split.
-    """
-    if store.local is None or not store.exists(DATABASE):
-        return False
-    columns = ("repo_id", "status", "reason", "head", "licence", "episodes", "steps")
-    wanted = {
-        tuple(getattr(manifest.repository(None, None), column) for column in columns) for manifest in manifests(store)
-    }
-    try:
-        with open_database(store) as database:
-            found = database.execute(f"SELECT {', '.join(columns)} FROM repositories").fetchall()
-            unsettled = database.execute("SELECT 1 FROM repositories WHERE steps > 0 AND split IS NULL").fetchone()
-    except GitreelError:
-        return False
-    return unsettled is None and set(found) == wanted
 
 
 def _outcome(manifest: Manifest) -> Outcome:

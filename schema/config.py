@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from pydantic import (
@@ -85,5 +86,11 @@ class ReplayConfig(FrozenModel):
     @property
     def digest(self) -> str:
         """16 hex digits over every field and the schema version: `config_hash` in the warehouse."""
-        text = json.dumps([SCHEMA_VERSION, self.model_dump()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(self)
+
+
+@lru_cache(maxsize=256)
+def _digest(config: ReplayConfig) -> str:
+    """Every stream of a warehouse has a config of its own, and almost all of them are equal."""
+    text = json.dumps([SCHEMA_VERSION, config.model_dump()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

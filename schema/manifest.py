@@ -29,13 +29,29 @@ PENDING = "stream.next.json"  # a stream that is filmed anew, on its way to repl
 
 
 class FileRef(FrozenModel):
-    """A Parquet file, or some row groups of a packed one. `path` is relative to the warehouse."""
+    """A Parquet file, or its part of a packed one. `path` is relative to the warehouse.
+
+    In a pack, streams that are shorter than a row group share one: the file's rows are then `rows` rows of a single
+    row group, behind the `skip` rows of the streams before it.
+    """
 
     path: str
     sha256: str
     bytes: int
     rows: int
     row_groups: tuple[int, int]  # first, count
+    skip: int = 0
+
+    @model_serializer(mode="wrap")
+    def _leave_out_zero(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if not fields.get("skip"):
+            fields.pop("skip", None)
+        return fields
+
+    def part(self, rows: int) -> slice:
+        """Which rows of a row group of `rows` rows are this file's."""
+        return slice(self.skip, self.skip + self.rows) if self.row_groups[1] == 1 else slice(0, rows)
 
 
 class ShardEntry(FrozenModel):
@@ -94,6 +110,11 @@ class Manifest(FrozenModel):
     def repository_id(self) -> str:
         """The repository that it films; `repo_id` names the editor, too, where it is not vim."""
         return repository_of(self.repo_id)
+
+    @property
+    def editor(self) -> Editor:
+        """The editor that its files are edited in."""
+        return self.config.editor
 
     @property
     def folder(self) -> str:

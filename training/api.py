@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,9 +68,12 @@ def windows(
     return islice(_batches(reader, places, length, batch), limit)
 
 
-def _batches(reader: FilmReader, places: Sequence[tuple[int, int]], length: int, batch: int) -> Iterator[Batch]:
-    for number, first in enumerate(range(0, len(places), batch)):
-        yield collate([reader.window(*place, length) for place in places[first : first + batch]], number)
+def _batches(reader: FilmReader, places: Iterator[tuple[int, int]], length: int, batch: int) -> Iterator[Batch]:
+    for number in count():
+        some = list(islice(places, batch))
+        if not some:
+            return
+        yield collate([reader.window(*place, length) for place in some], number)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
-"""Reads the streams' manifests of a warehouse, checks the files that they name, and tells their sources apart."""
+"""Reads and writes the streams' manifests of a warehouse, and checks the files that they name.
+
+A stream whose manifest is to be written is first named by a file `changed/<slug>`, so that a build reads the manifests
+of changed streams alone (pipeline.warehouse.changes).
+"""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 from pipeline.shards.store import Store
+from schema.catalogue import CHANGED
 from schema.errors import CorruptError
-from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest
+from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, slug, stream_folder
 
 
 def load(store: Store, name: str) -> Manifest | None:
@@ -25,6 +30,33 @@ def manifests(store: Store) -> Iterator[Manifest]:
             manifest = load(store, name)
             if manifest is not None:
                 yield manifest
+
+
+def publish(store: Store, manifest: Manifest) -> None:
+    """Put a stream's manifest in place and see that the next build reads it. The caller holds the stream's lock.
+
+    A kill between the two leaves a name in `changed` whose stream is as it was, which costs the next build one read.
+    """
+    mark_changed(store, manifest.repo_id)
+    store.write(f"{stream_folder(manifest.repo_id)}/{MANIFEST}", manifest.dump())
+    if store.local is None:  # no lock keeps a build there from having read the old one meanwhile
+        mark_changed(store, manifest.repo_id)
+
+
+def publish_all(store: Store, streams: Sequence[Manifest]) -> None:
+    """`publish` for many. The caller holds all of their locks."""
+    names = {f"{CHANGED}/{slug(stream.repo_id)}": b"" for stream in streams}
+    store.write_all(names)
+    store.write_all({f"{stream_folder(stream.repo_id)}/{MANIFEST}": stream.dump() for stream in streams})
+    if store.local is None:
+        store.write_all(names)
+
+
+def mark_changed(store: Store, repo_id: str) -> None:
+    """See that the next build reads this stream's manifest."""
+    name = f"{CHANGED}/{slug(repo_id)}"
+    if store.local is None or not store.exists(name):
+        store.write(name, b"")
 
 
 def check(store: Store, ref: FileRef) -> None:

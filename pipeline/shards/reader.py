@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.shards.store import Store
@@ -19,12 +20,16 @@ KEPT_GROUPS = 3  # row groups of blobs in memory, 32 MiB of contents each
 
 
 class Group(NamedTuple):
-    """One row group: its file, its number there, and its first row among the stream's."""
+    """One row group, or the stream's part of one: its file, its number there, and its first row among the stream's.
+
+    In the row group the part begins behind `skip` rows of other streams.
+    """
 
     path: str
     number: int
     first: int
     rows: int
+    skip: int = 0
 
 
 class StreamReader:
@@ -41,21 +46,23 @@ class StreamReader:
         for shard in self.manifest.shards:
             if ref := shard.files.get(kind):
                 for number in range(ref.row_groups[0], sum(ref.row_groups)):
-                    rows = self._file(ref.path).metadata.row_group(number).num_rows
-                    yield Group(ref.path, number, first, rows)
-                    first += rows
+                    part = ref.part(self._file(ref.path).metadata.row_group(number).num_rows)
+                    yield Group(ref.path, number, first, part.stop - part.start, part.start)
+                    first += part.stop - part.start
 
     def table(self, group: Group, columns: list[str] | None = None) -> pa.Table:
-        """One row group."""
+        """The stream's rows of one row group."""
         try:
-            return self._file(group.path).read_row_group(group.number, columns=columns)
+            table = self._file(group.path).read_row_group(group.number, columns=columns)
+            return table if len(table) == group.rows else table.slice(group.skip, group.rows)
         except (pa.ArrowException, OSError) as error:
             raise self._corrupt(group.path, error) from error
 
     def stored_bytes(self, group: Group) -> int:
-        """Bytes of one row group in its file, every column, footer apart."""
+        """Bytes of a group's row group in its file, every column, footer apart; of a shared one, its share by rows."""
         found = self._file(group.path).metadata.row_group(group.number)
-        return sum(found.column(i).total_compressed_size for i in range(found.num_columns))
+        size: int = sum(found.column(i).total_compressed_size for i in range(found.num_columns))
+        return size * group.rows // max(1, int(found.num_rows))
 
     def steps(self, first: int, count: int, columns: list[str] | None = None) -> pa.Table:
         """Steps [first, first + count) of the stream."""
@@ -135,6 +142,38 @@ def _episode(row: dict[str, Any]) -> Episode:
             "final_style": tuple(StyleRun(**run) for run in row["final_style"]),
         }
     )
+
+
+def tables_of(store: Store, ref: FileRef, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of one file, or of its part of a pack, a row group at a time, as in a file of the stream's own.
+
+    Raises OSError and pyarrow's errors.
+    """
+    with store.open(ref.path) as source:
+        file = pq.ParquetFile(source)
+        for number in range(ref.row_groups[0], sum(ref.row_groups)):
+            yield own_rows(file.read_row_group(number, columns=columns), ref)
+
+
+def own_rows(table: pa.Table, ref: FileRef) -> pa.Table:
+    """A file's rows of a row group.
+
+    The dictionaries of a shared one hold the texts of other streams, too: those of its parts hold their own, in order
+    of first appearance, as the writer numbers them, so that the same bytes are written again.
+    """
+    part = ref.part(len(table))
+    if (part.start, part.stop) == (0, len(table)):
+        return table
+    table = table.slice(part.start, part.stop - part.start)
+    for place, name in enumerate(table.column_names):
+        column = table.column(name).combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(place, table.field(place), column.dictionary_decode().dictionary_encode())
+        elif pa.types.is_list(column.type) and pa.types.is_dictionary(column.type.value_type):
+            values = column.flatten().dictionary_decode().dictionary_encode()
+            offsets = pc.subtract(column.offsets, column.offsets[0])
+            table = table.set_column(place, table.field(place), pa.ListArray.from_arrays(offsets, values, column.type))
+    return table
 
 
 def files_of(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.film.arrow import Piece, piece_of, row_group
 from pipeline.film.frames import Film, RowTable
+from pipeline.shards.reader import tables_of
 from pipeline.shards.store import Store
 from schema.columns import arrow_schema
 from schema.config import ReplayConfig
@@ -143,20 +144,18 @@ class ShardFile:
             if kind not in entry.files:
                 continue
             ref = entry.files[kind]
-            with self.store.open(ref.path) as source:
-                file = pq.ParquetFile(source)
-                for group in range(ref.row_groups[0], sum(ref.row_groups)):
-                    table = file.read_row_group(group).cast(self._files[kind].schema)
-                    if kind == "steps":
-                        self._take_steps(table)
-                    elif kind == "blobs":
-                        self._take_blobs(table, paths)
-                    else:
-                        self._add_records(kind, table.to_pylist())
-                    if kind == "episodes":
-                        for opened in table.column("opened").to_pylist():
-                            for one in opened:
-                                paths.setdefault(one["blob"], one["path"])
+            for stored in tables_of(self.store, ref):
+                table = stored.cast(self._files[kind].schema)
+                if kind == "steps":
+                    self._take_steps(table)
+                elif kind == "blobs":
+                    self._take_blobs(table, paths)
+                else:
+                    self._add_records(kind, table.to_pylist())
+                if kind == "episodes":
+                    for opened in table.column("opened").to_pylist():
+                        for one in opened:
+                            paths.setdefault(one["blob"], one["path"])
         self.episodes, self.filmed = entry.episodes, entry.filmed
 
     def publish(self, name: str) -> dict[str, FileRef]:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,10 @@ class Store:
     def path(self, name: str) -> str:
         """`name` as the file system knows it."""
         return f"{self.root}/{name}" if name else self.root
+
+    def address(self, name: str) -> str:
+        """`name` as DuckDB opens it, now and here."""
+        return f"{self.url}/{name}" if self.local is None else _literally(self.path(name))
 
     def exists(self, name: str = "") -> bool:
         """Whether the file or folder is there."""
@@ -114,6 +118,27 @@ class Store:
                 staged.unlink(missing_ok=True)
                 raise
         self.publish(staged, name)
+
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Put many files in place, each of them atomically: synced together, for one by one each takes milliseconds."""
+        if self.local is None:
+            for name, data in files.items():
+                self.write(name, data)
+            return
+        staged: dict[str, Path] = {}
+        try:
+            for name, data in files.items():
+                staged[name] = self.stage(name)
+                with self._writing(name):
+                    staged[name].write_bytes(data)
+            os.sync()
+            for name, path in staged.items():
+                with self._writing(name):
+                    os.replace(path, self.local / name)
+        finally:
+            for path in staged.values():
+                path.unlink(missing_ok=True)
+        os.sync()
 
     def stage(self, name: str) -> Path:
         """A local path to write `name`'s bytes to, before `publish`."""
@@ -240,6 +265,11 @@ class Store:
             f"{self.url}/{name}: {reason}; nothing half-written is left: make it writable or free some space, "
             "then run the same command again to go on"
         )
+
+
+def _literally(path: str) -> str:
+    """A path as a pattern that matches this path alone."""
+    return re.sub(r"[*?\[]", lambda special: f"[{special[0]}]", path)
 
 
 def errno_of(error: Exception) -> int | None:

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.film.frames import Film, RowTable
-from pipeline.shards.manifest import check, load, same_place
+from pipeline.shards.manifest import check, load, publish, same_place
+from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import ShardFile
 from pipeline.shards.store import TEMPORARY, Store, errno_of
 from schema.config import ReplayConfig
@@ -182,10 +182,10 @@ class StreamWriter:
             )
             if self.replacing and status != "complete":  # readers keep the old stream until the new one is whole
                 self.manifest = final
-                self._write_manifest(f"{self.folder}/{PENDING}")
+                self._write_pending()
             elif final != self.committed:
                 self.manifest = final
-                self._write_manifest(f"{self.folder}/{MANIFEST}")
+                publish(self.store, final)
                 self.store.delete(f"{self.folder}/{PENDING}")
                 self.committed = final
         except OSError as error:
@@ -253,10 +253,8 @@ class StreamWriter:
             self._stored_blobs = set()
             for entry in self.manifest.shards:
                 if ref := entry.files.get("blobs"):
-                    with self.store.open(ref.path) as source:
-                        groups = range(ref.row_groups[0], sum(ref.row_groups))
-                        names = pq.ParquetFile(source).read_row_groups(list(groups), columns=["blob"])
-                    self._stored_blobs.update(bytes.fromhex(b) for b in names.column("blob").to_pylist())
+                    for names in tables_of(self.store, ref, ["blob"]):
+                        self._stored_blobs.update(bytes.fromhex(b) for b in names.column("blob").to_pylist())
         new = []
         for blob, content in blobs:
             if (key := bytes.fromhex(blob)) not in self._stored_blobs:
@@ -297,12 +295,14 @@ class StreamWriter:
             }
         )
         if closed:
-            self._write_manifest(f"{self.folder}/{PENDING if self.replacing else MANIFEST}")
-            if not self.replacing:
+            if self.replacing:
+                self._write_pending()
+            else:
+                publish(self.store, self.manifest)
                 self.committed = self.manifest
 
-    def _write_manifest(self, name: str) -> None:
-        self.store.write(name, self.manifest.dump())
+    def _write_pending(self) -> None:
+        self.store.write(f"{self.folder}/{PENDING}", self.manifest.dump())
 
     def _refused(self, error: Exception) -> Exception:
         if isinstance(error, WarehouseError | CorruptError):

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{', '.join(options.names)}: take a line out of it to film them again"
         )
         build(store)  # files leave the database with the first build, the disk with the second
-    built = build(store)
+    built = build(store, check=options.command == "build")
     print(f"{store}/{DATABASE}: {built.streams} streams, {built.episodes:,} episodes, {built.steps:,} steps")
     for line in built.messages:
         print(one_line(line))

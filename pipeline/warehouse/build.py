@@ -1,23 +1,35 @@
-"""Registers every stream of a warehouse (families, duplicates, splits) and swaps in a new `actions.db`."""
+"""Registers the streams of a warehouse that changed (families, duplicates, splits) and swaps in a new `actions.db`."""
 
-from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
+import pyarrow as pa
+
 from pipeline.shards.manifest import load, manifests
-from pipeline.shards.store import TEMPORARY, Store
-from pipeline.warehouse import dataset
+from pipeline.shards.store import Store
+from pipeline.shards.writer import WITHDRAWN
+from pipeline.warehouse import changes, dataset
 from pipeline.warehouse import splits as families
-from pipeline.warehouse.compact import PACKS, full_packs
-from pipeline.warehouse.database import BUILD_LOCK, BUILD_WAIT, build_database, listed_files, open_database
-from pipeline.warehouse.views import DATABASE, MARKS, VIEWS, mark
+from pipeline.warehouse.catalogue import columns, fold, segments
+from pipeline.warehouse.changes import Changes
+from pipeline.warehouse.checks import check_sizes, mark_what_differs
+from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, pack
+from pipeline.warehouse.dataset import Part
+from pipeline.warehouse.listing import due
+from pipeline.warehouse.present import UNFINISHED, look
+from pipeline.warehouse.register import Registration, Totals
+from pipeline.warehouse.sweep import EVERY_STREAM, sweep
+from pipeline.warehouse.views import DATABASE, home, quoted, quoted_list
+from pipeline.warehouse.writing import LAYOUT, About, attach, local_file, write_database
 from schema.columns import arrow_schema
-from schema.errors import GitreelError, WarehouseError
-from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
+from schema.manifest import MANIFEST, Manifest, stream_folder
+from schema.version import SCHEMA_VERSION
 
 
 class Built(NamedTuple):
-    """What `build` registered, and messages for the user (`messages`)."""
+    """What is registered now, and messages for the user (`messages`)."""
 
     streams: int
     episodes: int
@@ -25,90 +37,129 @@ class Built(NamedTuple):
     messages: list[str]
 
 
-def build(warehouse: Path | str | Store, *, settle: bool = True) -> Built:
-    """Register every stream and swap in a new `actions.db`; readers of the old one are not disturbed.
+def build(warehouse: Path | str | Store, *, settle: bool = True, check: bool = False) -> Built:
+    """Register every stream that changed and swap in a new `actions.db`; readers of the old one are not disturbed.
+
+    Where nothing changed, nothing is written, and where little did, little is read: not the manifests of other streams.
+    `check` looks for what was changed by hand, too: streams' folders that came or went, manifests younger than the
+    database, and files that are missing or cut.
 
     `settle=False`, for a harvest that is still running: repositories that have no split yet get none (null), because
-    an empty split is filled by what is there; and streams that did not change are taken over from the present
-    database, so that it costs little to build often. An assigned split never changes. An empty or new warehouse gives a
-    database of empty tables. Raises WarehouseError, CorruptError, SchemaVersionError.
+    an empty split is filled by what is there in the end. An assigned split never changes. An empty or new
+    warehouse gives a database of empty tables. Small streams are packed, as pipeline.warehouse.compact says.
+    Raises WarehouseError, CorruptError, SchemaVersionError.
     """
     store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
     with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
-        streams = list(manifests(store))
-        known = families.read_registry(store)
-        splits, messages = families.assign(streams, known)
-        if settle and any(known.get(repo) != split for repo, split in splits.items()):
-            families.write_registry(store, {**known, **splits})
-        elif not settle:
-            splits, messages = {repo: split for repo, split in splits.items() if repo in known}, []
-        before = _listed(store)
-        full = frozenset(full_packs(store, streams))
+        families.assigned(store, [])  # a damaged registry is found before it matters
+        build = _Build(store, settle=settle, check=check)
+        built = build.run()
+        if build.waiting:
+            pack(store, build.waiting)
+            again = _Build(store, settle=settle).run()
+            built = again._replace(messages=built.messages + again.messages)
+    return built
+
+
+class _Build:
+    """One build, under the lock. `waiting` are streams that are to be packed, and then registered, next."""
+
+    def __init__(self, store: Store, *, settle: bool, check: bool = False) -> None:
+        self.store, self.settle = store, settle
+        self.waiting: list[Manifest] = []
+        self._present = look(store)
+        if check and self._present.usable:
+            mark_what_differs(store)
+            check_sizes(store)
+        self._changes = changes.take(store)
+        if not self._present.usable:
+            self._changes = Changes(list(manifests(store)), [])
+            check_sizes(store, self._changes.streams)
+
+    def run(self) -> Built:
+        """Register what changed; nothing is written where nothing did."""
+        store, present = self.store, self._present
+        to_do = self._changes or present.leftovers or present.unfinished or (self.settle and present.about.unsettled)
+        if present.usable and not to_do:
+            return Built(*present.about.totals, [])
+        store.write(UNFINISHED, b"")
+        self._left = sweep(store, present, self._changes.streams)
         staged = store.stage(DATABASE)
-        build_database(store, streams, splits, full, staged, reuse=not settle)
+        with ExitStack() as files:
+            self._before = files.enter_context(local_file(store)) if present.usable else None
+            write_database(store, staged, self._fill)
         store.publish(staged, DATABASE)
-        messages += _show_folder(store, streams, full)
-        _sweep(store, streams, before)
-    return Built(len(streams), sum(m.episodes for m in streams), sum(m.steps for m in streams), messages)
+        line = dataset.update(store, self._wanted, self._unwanted, self._tables)
+        changes.forget(store)
+        store.delete(UNFINISHED)
+        return Built(*self._totals, self._messages + ([line] if line else []))
+
+    def _fill(self, db: duckdb.DuckDBPyConnection) -> About:
+        """What the database is to hold, as pipeline.warehouse.writing wants it."""
+        store, about = self.store, self._present.about
+        place = attach(db, self._before) if self._before else None
+        registration = Registration(store, db, self._changes, place)
+        self._totals = registration.read(about.totals if place else Totals())
+        self._messages = registration.assign(settle=self.settle)
+        registration.list_files()
+        everything = place is None or self._present.unfinished
+        folders = [*self._left, *([EVERY_STREAM] if everything and self._present.exists else [])]
+        for folder in folders:
+            db.execute("INSERT INTO leftovers VALUES (?)", [folder])
+        self._show(registration, everything)
+        self.waiting = self._due(db)
+        ((unsettled,),) = db.execute(
+            "SELECT count(*) > 0 FROM repositories WHERE steps > 0 AND split IS NULL"
+        ).fetchall()
+        withdrawn = any(stream.reason in WITHDRAWN for stream in self._changes.streams)
+        following = fold(store, db, about.next_segment if place else 1, purge=withdrawn)
+        self._tables = _tables(store, db)
+        unsettled = unsettled or (place is not None and about.unsettled and not self.settle)
+        return About(SCHEMA_VERSION, home(store), LAYOUT, following, unsettled, *self._totals)
+
+    def _show(self, registration: Registration, everything: bool) -> None:
+        """What the folder of plain Parquet is to hold of the streams that it has to be changed for."""
+        rows_of = dataset.rows_in(self.store)
+        self._unwanted: set[str] | None = None
+        if self.store.local is None:
+            self._wanted: dict[str, Part] = {}
+            return
+        self._wanted = dataset.parts(registration.shown("now", everything=everything), rows_of)
+        if not everything:
+            self._unwanted = set(dataset.parts(registration.shown("was"), rows_of))
+
+    def _due(self, db: duckdb.DuckDBPyConnection) -> list[Manifest]:
+        """Streams that are to be packed now."""
+        paths = due(db)
+        if not paths:
+            return []
+        repos = db.execute(f"SELECT DISTINCT repo_id FROM now_files WHERE path IN ({quoted_list(paths)})").fetchall()
+        found = (load(self.store, f"{stream_folder(repo)}/{MANIFEST}") for (repo,) in repos)
+        return [stream for stream in found if stream is not None and stream.status == "complete"]
 
 
-def _show_folder(store: Store, streams: Sequence[Manifest], full: frozenset[str]) -> list[str]:
-    """Bring the folder of plain Parquet up to date; messages for the user."""
-    with open_database(store, moved=True) as db:
-        repositories = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
-    line = dataset.update(
-        store,
-        dataset.parts(streams, dataset.places(repositories), full),
-        repositories.cast(arrow_schema("repositories")),
-    )
-    return [line] if line else []
-
-
-def _listed(store: Store) -> set[str] | None:
-    """Files that readers of the present database may open; None when that cannot be known."""
-    if not store.exists(DATABASE):
-        return set()
-    try:
-        with open_database(store, moved=True) as db:
-            marks = {mark(kind, listed_files(db, kind)) for kind in VIEWS}
-            return marks | {row[0] for row in db.execute("SELECT path FROM files").fetchall()}
-    except GitreelError:  # damaged, or of another version: it is about to be replaced
-        return None
-
-
-def _sweep(store: Store, streams: Sequence[Manifest], before: set[str] | None) -> None:
-    """Remove files of superseded tails and generations, except those that the database replaced just now names.
-
-    A stream that is being written is left alone (on object storage, which has no lock: whatever is younger than a
-    day); so is everything when that database could not be read.
-    """
-    listed = _listed(store)
-    if before is None or listed is None:
-        return
-    known = before | listed
-    # only `compact` makes packs, and only a build makes marks, under the lock that the caller holds
-    for name in [*_parquet(store, PACKS), *store.names(MARKS)]:
-        if name not in known:
-            store.delete(name)
-    for stream in streams:
-        folder = stream_folder(stream.repo_id)
-        known = before | {ref.path for ref in stream.files()}
-        if all(name in known for name in _parquet(store, folder)):
+def _tables(store: Store, db: duckdb.DuckDBPyConnection) -> dict[str, pa.Table | str]:
+    """The files of `dataset/repositories`: the recent rows, and those of each segment."""
+    if store.local is None:
+        return {}
+    found: dict[str, pa.Table | str] = {}
+    names = columns("repositories")
+    for segment in segments(db, "main"):
+        path = segment.path("repositories")
+        old = db.execute("SELECT repo_id FROM superseded WHERE number = ? ORDER BY ALL", [segment.number]).fetchall()
+        if not old:
+            found[f"{segment.name}.parquet"] = path
             continue
-        try:
-            with store.lock(f"{folder}/.lock"):
-                # read again under the lock: its writer may have committed since
-                now = load(store, f"{folder}/{MANIFEST}")
-                pending = load(store, f"{folder}/{PENDING}")
-                for manifest in (now, pending):
-                    known |= {ref.path for ref in manifest.files()} if manifest else set()
-                for name in _parquet(store, folder):
-                    if name not in known and (store.local or store.age(name) > 86_400):
-                        store.delete(name)
-        except WarehouseError:
-            continue  # its writer is at work; the next build removes them
+        name = f"{segment.name}-{len(old)}.parquet"
+        if store.exists(f"{dataset.FOLDER}/repositories/{name}"):
+            found[name] = f"{dataset.FOLDER}/repositories/{name}"
+            continue
+        where = f"repo_id NOT IN (SELECT repo_id FROM superseded WHERE number = {segment.number})"
+        query = f"SELECT {names} FROM read_parquet({quoted(store.address(path))}) WHERE {where} ORDER BY repo_id"
+        found[name] = _repositories(db, query)
+    found["repositories.parquet"] = _repositories(db, f"SELECT {names} FROM repositories ORDER BY repo_id")
+    return found
 
 
-def _parquet(store: Store, folder: str) -> list[str]:
-    names = store.names(folder, recursive=True)
-    return [n for n in names if n.endswith(".parquet") and TEMPORARY not in n]
+def _repositories(db: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    return db.sql(query).to_arrow_table().cast(arrow_schema("repositories"))

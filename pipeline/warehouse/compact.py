@@ -1,27 +1,38 @@
 """Packs small streams into shared files, without changing a row: a million repositories need not be millions of files.
 
-Row groups are copied whole and keep their stream's borders, so that a manifest can name "row groups 7 to 9 of
-packs/….parquet". A packed stream grows as before: its writer reads the packed tail back and writes a file of its own;
-the rows left behind are hidden by the `steps` view, and go at the next `compact`.
+Streams stand in a pack by name, one behind the other. Those that are shorter than a row group share row groups, so that
+a reader finds one stream by the groups' least and greatest names; longer ones keep theirs. A manifest names its part:
+"row group 7 of packs/….parquet, 812 rows behind the first 3,400". A packed stream grows as before: its writer reads the
+packed tail back and writes a file of its own; the rows left behind are hidden by the view `steps` until the pack is
+written anew.
+
+The rule, as a harvest goes: complete streams shorter than a shard wait in files of their own, in piles of one setting
+and one split; FIRST_STREAMS of a pile become a pack, and FEW_PACKS small packs become one large pack. `compact` packs
+what waits at once.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shards.manifest import load, manifests
-from pipeline.shards.shard_file import TableFile
+from pipeline.shards.manifest import load, manifests, publish_all
+from pipeline.shards.reader import tables_of
+from pipeline.shards.shard_file import GROUP_BLOB_BYTES, GROUP_RECORDS, GROUP_STEPS, TableFile
 from pipeline.shards.store import Store
-from pipeline.warehouse import splits as families
+from pipeline.warehouse.splits import family_of, natural_split
 from schema.errors import WarehouseError
 from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, stream_folder
 
 PACKS = "packs"
-PACK_STEPS = 4 << 20
-PACK_STREAMS = 512  # all are locked while they are packed
+PACK_STREAMS, PACK_STEPS = 4096, 16 << 20  # of a large pack, at most
+FIRST_STREAMS, FEW_PACKS = 256, 16
+LOCKED = 256  # streams at a time: each lock is an open file
+BUILD_LOCK = ".build.lock"
+BUILD_WAIT = 120.0  # seconds, for another build of the same warehouse
 
 
 class Compacted(NamedTuple):
@@ -38,15 +49,12 @@ def compact(store: Store, small_steps: int) -> Compacted:
     A stream that is being written is left out. Killed at any moment it leaves each stream in its own files or in the
     pack. Raises WarehouseError, CorruptError, SchemaVersionError.
     """
-    with store.lock(".build.lock", wait=120.0):
+    with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
         everything = list(manifests(store))
         full = set(full_packs(store, everything))
         waiting = [m for m in everything if 0 < m.steps < small_steps and m.status == "complete"]
         waiting = [m for m in waiting if any(ref.path not in full for ref in m.files())]
-        done = Compacted(0, 0, 0)
-        for batch in _batches(waiting, families.read_registry(store)):
-            done = Compacted(*(a + b for a, b in zip(done, _pack(store, batch), strict=True)))
-    return done
+        return pack(store, waiting)
 
 
 def repack(store: Store) -> None:
@@ -54,12 +62,27 @@ def repack(store: Store) -> None:
 
     Raises WarehouseError, CorruptError, SchemaVersionError.
     """
-    with store.lock(".build.lock", wait=120.0):
-        everything = list(manifests(store))
-        full = set(full_packs(store, everything))
-        shared = [m for m in everything if any(is_packed(ref.path) and ref.path not in full for ref in m.files())]
-        for batch in _batches(shared, families.read_registry(store), least=1):
-            _pack(store, batch, least=1)
+    with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
+        streams = list(manifests(store))
+        full = set(full_packs(store, streams))
+        shared = [m for m in streams if any(is_packed(ref.path) and ref.path not in full for ref in m.files())]
+        pack(store, shared, least=1)
+
+
+def pack(store: Store, streams: Iterable[Manifest], least: int = 2) -> Compacted:
+    """Pack these streams, pile by pile; fewer than `least` of a pile are left as they are. Under the build's lock.
+
+    Raises WarehouseError, CorruptError.
+    """
+    done = Compacted(0, 0, 0)
+    for batch in _batches(streams, least):
+        done = Compacted(*(a + b for a, b in zip(done, _pack(store, batch), strict=True)))
+    return done
+
+
+def pile_of(stream: Manifest) -> str:
+    """Streams of one pile may share a pack: one setting, and the split that a family has by nature."""
+    return f"{stream.config.digest} {natural_split(family_of(stream))}"
 
 
 def is_packed(path: str) -> bool:
@@ -67,96 +90,130 @@ def is_packed(path: str) -> bool:
     return path.startswith(f"{PACKS}/")
 
 
-def full_packs(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
-    """Packed files of which every row group belongs to a stream."""
+def full_packs(store: Store, streams: Iterable[Manifest]) -> Iterator[str]:
+    """Packed files of which every row belongs to a stream."""
     used: dict[str, int] = {}
     for stream in streams:
         for ref in stream.files():
             if is_packed(ref.path):
-                used[ref.path] = used.get(ref.path, 0) + ref.row_groups[1]
-    for path, groups in used.items():
+                used[ref.path] = used.get(ref.path, 0) + ref.rows
+    for path, rows in used.items():
         with store.open(path) as file:
-            if pq.ParquetFile(file).metadata.num_row_groups == groups:
+            if pq.ParquetFile(file).metadata.num_rows == rows:
                 yield path
 
 
-def _batches(streams: Sequence[Manifest], splits: Mapping[str, str], least: int = 2) -> Iterator[list[Manifest]]:
-    """Streams of one setting and one split, by name, up to a pack's size; fewer than `least` are left as they are."""
-    settings: dict[tuple[str, str | None], list[Manifest]] = {}
-    for stream in streams:
-        settings.setdefault((stream.config.digest, splits.get(stream.repo_id)), []).append(stream)
-    for alike in settings.values():
+def _batches(streams: Iterable[Manifest], least: int) -> Iterator[list[Manifest]]:
+    """Streams of one pile, by name, up to a pack's size."""
+    piles: dict[str, list[Manifest]] = {}
+    for stream in sorted(streams, key=lambda m: m.repo_id):
+        piles.setdefault(pile_of(stream), []).append(stream)
+    for _, alike in sorted(piles.items()):
         batch: list[Manifest] = []
+        steps = 0
         for stream in alike:
-            if batch and (len(batch) == PACK_STREAMS or sum(m.steps for m in batch) + stream.steps > PACK_STEPS):
+            if batch and (len(batch) == PACK_STREAMS or steps + stream.steps > PACK_STEPS):
                 yield batch
-                batch = []
+                batch, steps = [], 0
             batch.append(stream)
+            steps += stream.steps
         if len(batch) >= least:
             yield batch
 
 
-def _pack(store: Store, batch: Sequence[Manifest], least: int = 2) -> Compacted:
-    with ExitStack() as locks:
-        members = []
-        for stream in batch:
-            try:
-                locks.enter_context(store.lock(f"{stream_folder(stream.repo_id)}/.lock"))
-            except WarehouseError:
-                continue  # being written
-            if load(store, f"{stream_folder(stream.repo_id)}/{MANIFEST}") == stream:
-                members.append(stream)
-        if len(members) < least:
-            return Compacted(0, 0, 0)
-        before = {ref.path for m in members for ref in m.files()}
-        name = hashlib.sha256("".join(sorted(ref.sha256 for m in members for ref in m.files())).encode()).hexdigest()
-        places: dict[tuple[str, int, str], tuple[int, int]] = {}
-        packed = {
-            kind: ref for kind in KINDS if (ref := _pack_kind(store, members, kind, f"{PACKS}/{name[:16]}", places))
-        }
-        for stream in members:
-            shards = tuple(
-                shard.model_copy(
-                    update={
-                        "files": {
-                            kind: ref.model_copy(
-                                update={
-                                    **packed[kind].model_dump(include={"path", "sha256", "bytes"}),
-                                    "row_groups": places[stream.repo_id, shard.shard, kind],
-                                }
-                            )
-                            for kind, ref in shard.files.items()
-                        }
-                    }
-                )
-                for shard in stream.shards
-            )
-            moved = stream.model_copy(update={"shards": shards})
-            store.write(f"{stream_folder(stream.repo_id)}/{MANIFEST}", moved.dump())
-    return Compacted(len(members), len(before), len(packed))
+def _pack(store: Store, batch: Sequence[Manifest]) -> Compacted:
+    """Write one pack, then the manifests of its members, but of those that changed meanwhile or are being written."""
+    lines = [f"{m.repo_id} {ref.path} {ref.sha256} {ref.row_groups} {ref.skip}\n" for m in batch for ref in m.files()]
+    base = f"{PACKS}/{hashlib.sha256(''.join(lines).encode()).hexdigest()[:16]}"
+    packed: dict[str, FileRef] = {}
+    places: dict[tuple[str, int, str], Place] = {}
+    for kind in KINDS:
+        if ref := _PackFile(store, f"{base}.{kind}.parquet", kind, batch[0]).write(batch, places):
+            packed[kind] = ref
+    before, count = set[str](), 0
+    for first in range(0, len(batch), LOCKED):
+        with ExitStack() as locks:
+            members = []
+            for stream in batch[first : first + LOCKED]:
+                folder = stream_folder(stream.repo_id)
+                try:
+                    locks.enter_context(store.lock(f"{folder}/.lock"))
+                except WarehouseError:
+                    continue  # being written
+                if load(store, f"{folder}/{MANIFEST}") == stream:
+                    members.append(stream)
+            publish_all(store, [_moved(stream, packed, places) for stream in members])
+        before |= {ref.path for stream in members for ref in stream.files()}
+        count += len(members)
+    return Compacted(count, len(before), len(packed))
 
 
-def _pack_kind(
-    store: Store,
-    members: Sequence[Manifest],
-    kind: str,
-    base: str,
-    places: dict[tuple[str, int, str], tuple[int, int]],
-) -> FileRef | None:
-    """Copy all row groups of one kind into one file; `places` gets where each shard's rows are then."""
-    name = f"{base}.{kind}.parquet"
-    packed = TableFile(store, name, kind, members[0].config)
-    try:
-        for stream in members:
-            for shard in stream.shards:
-                if ref := shard.files.get(kind):
-                    places[stream.repo_id, shard.shard, kind] = (packed.groups, ref.row_groups[1])
-                    with store.open(ref.path) as source:
-                        file = pq.ParquetFile(source)
-                        for group in range(ref.row_groups[0], sum(ref.row_groups)):
-                            packed.write(file.read_row_group(group).cast(packed.schema))
-        return packed.publish(name)
-    except OSError as error:
-        raise store.refused(name, error) from error
-    finally:
-        packed.discard()
+class Place(NamedTuple):
+    """Where the rows of a file lie in a pack."""
+
+    first: int
+    groups: int
+    skip: int
+
+
+def _moved(stream: Manifest, packed: Mapping[str, FileRef], places: Mapping[tuple[str, int, str], Place]) -> Manifest:
+    """The stream's manifest when its rows are in the pack."""
+    shards = []
+    for shard in stream.shards:
+        files = {}
+        for kind, ref in shard.files.items():
+            place = places[stream.repo_id, shard.shard, kind]
+            same = packed[kind].model_dump(include={"path", "sha256", "bytes"})
+            there = {**same, "row_groups": (place.first, place.groups), "skip": place.skip}
+            files[kind] = ref.model_copy(update=there)
+        shards.append(shard.model_copy(update={"files": files}))
+    return stream.model_copy(update={"shards": tuple(shards)})
+
+
+class _PackFile:
+    """The file of one kind of a pack, in the making."""
+
+    def __init__(self, store: Store, name: str, kind: str, stream: Manifest) -> None:
+        self.store, self.name, self.kind = store, name, kind
+        self.file = TableFile(store, name, kind, stream.config)
+        self.waiting: list[pa.Table] = []  # of the row group in the making
+        self.rows = self.bytes = 0
+
+    def write(self, members: Sequence[Manifest], places: dict[tuple[str, int, str], Place]) -> FileRef | None:
+        """Every member's rows of this kind; `places` gets where each shard's are. None where there are none."""
+        try:
+            for stream in members:
+                for shard in stream.shards:
+                    if ref := shard.files.get(self.kind):
+                        places[stream.repo_id, shard.shard, self.kind] = self._add(ref)
+            self._flush()
+            return self.file.publish(self.name)
+        except OSError as error:
+            raise self.store.refused(self.name, error) from error
+        finally:
+            self.file.discard()
+
+    def _add(self, ref: FileRef) -> Place:
+        tables = [table.cast(self.file.schema) for table in tables_of(self.store, ref)]
+        rows, size = ref.rows, sum(table.nbytes for table in tables) if self.kind == "blobs" else 0
+        if not self._fits(rows, size):
+            self._flush()
+        if len(tables) == 1 and self._fits(rows, size):
+            place = Place(self.file.groups, 1, self.rows)
+            self.waiting += tables
+            self.rows, self.bytes = self.rows + rows, self.bytes + size
+            return place
+        place = Place(self.file.groups, len(tables), 0)
+        for table in tables:
+            self.file.write(table)
+        return place
+
+    def _fits(self, rows: int, size: int) -> bool:
+        """Whether so much more goes into the row group in the making."""
+        limit = GROUP_STEPS if self.kind == "steps" else GROUP_RECORDS
+        return self.rows + rows <= limit and self.bytes + size <= GROUP_BLOB_BYTES
+
+    def _flush(self) -> None:
+        if self.waiting:
+            self.file.write(pa.concat_tables(self.waiting).unify_dictionaries().combine_chunks())
+        self.waiting, self.rows, self.bytes = [], 0, 0

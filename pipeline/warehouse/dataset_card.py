@@ -11,7 +11,8 @@ import duckdb
 
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
-from pipeline.warehouse.database import open_database, sql_type
+from pipeline.warehouse.catalogue import sql_type
+from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import FOLDER
 from pipeline.warehouse.markdown import Markdown, markdown_table, yaml_list
 from pipeline.warehouse.views import DATABASE

@@ -18,14 +18,15 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shards.manifest import check, load, manifests
+from pipeline.shards.manifest import check, load, manifests, publish
+from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import TableFile
 from pipeline.shards.store import Store
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
 from pipeline.warehouse.markdown import markdown_table, yaml_list
-from pipeline.warehouse.splits import SPLITS, read_registry, write_registry
+from pipeline.warehouse.splits import SPLITS, assigned, write_registry
 from schema.columns import arrow_schema
 from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, parse_manifest, slug, stream_folder
@@ -106,10 +107,8 @@ def _copied(store: Store, target: Store, ref: FileRef, name: str, kind: str, str
         return ref
     file = TableFile(target, name, kind, stream.config)
     try:
-        with store.open(ref.path) as source:
-            pack = pq.ParquetFile(source)
-            for group in range(ref.row_groups[0], sum(ref.row_groups)):
-                file.write(pack.read_row_group(group).cast(file.schema))
+        for table in tables_of(store, ref):
+            file.write(table.cast(file.schema))
         written = file.publish(name)
     finally:
         file.discard()
@@ -185,7 +184,7 @@ def import_folder(source: Store, store: Store) -> Moved:
     names = [name for name in source.names(LISTS) if name.endswith(".json")]
     if not names:
         raise ConfigError(f"{source}: holds no {LISTS}/; name a folder that python -m pipeline.warehouse export wrote")
-    splits, streams, steps, files, size = read_registry(store), 0, 0, 0, 0
+    splits, streams, steps, files, size = dict[str, str](), 0, 0, 0, 0
     for name in names:
         split, stream, copies = _read_list(source, name)
         folder = stream_folder(stream.repo_id)
@@ -199,11 +198,11 @@ def import_folder(source: Store, store: Store) -> Moved:
                 check(source, ref.model_copy(update={"path": copy}))
                 if present is None:
                     store.write(ref.path, source.read(copy))
-            store.write(f"{folder}/{MANIFEST}", stream.dump())  # last: what it names is there
-        splits.setdefault(stream.repo_id, split)
+            publish(store, stream)  # last: what it names is there
+        splits[stream.repo_id] = split
         streams, steps = streams + 1, steps + stream.steps
         files, size = files + len(copies), size + sum(ref.bytes for ref in stream.files())
-    write_registry(store, splits)
+    write_registry(store, {**splits, **assigned(store, splits)})
     return Moved(streams, steps, files, size)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.shards.manifest import check
 from pipeline.shards.reader import StreamReader, files_of
 from pipeline.shards.store import Store
 from pipeline.warehouse import dataset
-from pipeline.warehouse.compact import full_packs
 from pipeline.warehouse.database import open_database
+from pipeline.warehouse.dataset import FilePlace
 from pipeline.warehouse.redraw import compare
 from pipeline.warehouse.views import DATABASE
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
@@ -125,6 +126,19 @@ def _contents(reader: StreamReader) -> int:
     return count
 
 
+def _places(streams: Sequence[Manifest], repositories: pa.Table) -> Iterator[FilePlace]:
+    """Every file of the streams with its place in the folder of plain Parquet."""
+    columns = (repositories.column(name).to_pylist() for name in ("repo_id", "split", "duplicate_of"))
+    known = {repo: (split, other) for repo, split, other in zip(*columns, strict=True)}
+    for stream in streams:
+        for shard in stream.shards:
+            for kind, ref in shard.files.items():
+                where = (ref.rows, *ref.row_groups, ref.skip)
+                yield FilePlace(
+                    stream.repo_id, shard.shard, kind, ref.path, *where, *known.get(stream.repo_id, (None, None))
+                )
+
+
 def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
     """`actions.db` lists exactly these streams and files, and the folder of plain Parquet shows them."""
     try:
@@ -139,7 +153,5 @@ def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
         (s.repo_id, s.steps) for s in streams
     }:
         yield f"{store}/{DATABASE} is older than the streams; run: python -m pipeline.warehouse build"
-    elif dataset.out_of_date(
-        store, dataset.parts(streams, dataset.places(repositories), set(full_packs(store, streams)))
-    ):
+    elif dataset.out_of_date(store, dataset.parts(_places(streams, repositories), dataset.rows_in(store))):
         yield f"{store}/{dataset.FOLDER} is older than the streams; run: python -m pipeline.warehouse build"

@@ -19,12 +19,12 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.shards.store import Store
-from schema.columns import TABLES, arrow_schema
+from schema.catalogue import DATABASE as DATABASE
 
-DATABASE = "actions.db"
 VIEWS = ("steps", "blobs")
 MARKS = "if-moved"
 REMEDY = "run python -m pipeline.warehouse build --warehouse FOLDER"
@@ -33,11 +33,18 @@ _OPENED = "current_setting('temp_directory')"
 
 
 class Listed(NamedTuple):
-    """A Parquet file of one kind. `only`: its rows of these repositories are read; empty: all of its rows."""
+    """A Parquet file of one kind. `hidden`: streams, and the step from which on their rows in it are film no more."""
 
     path: str
     sha256: str
-    only: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, int], ...] = ()
+
+
+class Source(NamedTuple):
+    """Files of one kind that are read together; `where`, in SQL: these of their rows alone."""
+
+    paths: Sequence[str]
+    where: str = ""
 
 
 def home(store: Store) -> str:
@@ -57,29 +64,42 @@ def quoted_list(values: Iterable[str]) -> str:
 
 def mark(kind: str, files: Iterable[Listed]) -> str:
     """The name, relative to the warehouse, of the mark of these files of one kind."""
-    lines = "\n".join(sorted(f"{file.path} {file.sha256}" for file in files))
-    return f"{MARKS}/{REMEDY} ({kind} {hashlib.sha256(lines.encode()).hexdigest()[:16]})"
+    return mark_of(kind, (f"{file.path} {file.sha256}" for file in files))
 
 
-def write_mark(store: Store, kind: str, files: Iterable[Listed]) -> None:
-    """Put the mark in place. Raises WarehouseError."""
-    name = mark(kind, files)
+def mark_of(kind: str, lines: Iterable[str]) -> str:
+    """The name of the mark of what these lines say."""
+    digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+    return f"{MARKS}/{REMEDY} ({kind} {digest[:16]})"
+
+
+def write_mark(store: Store, name: str, schema: pa.Schema) -> None:
+    """Put the mark of this name in place. Raises WarehouseError."""
     if not store.exists(name):
         content = io.BytesIO()
-        pq.write_table(arrow_schema(kind).empty_table(), content)
+        pq.write_table(schema.empty_table(), content)
         store.write(name, content.getvalue())
 
 
-def source(kind: str, files: Sequence[Listed], store: Store) -> str:
-    """A query for every row of one kind."""
-    columns = ", ".join(f'"{column.name}"' for column in TABLES[kind])
-    where = _folder(store)
-    whole = [mark(kind, files), *(file.path for file in files if not file.only)]
-    parts = [f"SELECT {columns} FROM read_parquet({_paths(where, whole)})"]
+def film_sources(files: Sequence[Listed]) -> list[Source]:
+    """Those of which every row is film together, and each other one by itself."""
+    found = [Source([file.path for file in files if not file.hidden])]
     for file in files:
-        if file.only:
-            rows = f"SELECT {columns} FROM read_parquet({_paths(where, [file.path])})"
-            parts.append(f"{rows} WHERE repo_id IN ({quoted_list(file.only)})")
+        whole = [repo for repo, step in file.hidden if step == 0]
+        partly = [f"(repo_id = {quoted(repo)} AND stream_step >= {step})" for repo, step in file.hidden if step]
+        rows = ([f"repo_id IN ({quoted_list(whole)})"] if whole else []) + partly
+        if rows:
+            found.append(Source([file.path], f"NOT ({' OR '.join(rows)})"))
+    return found
+
+
+def query(columns: str, sources: Iterable[Source], mark: str, store: Store) -> str:
+    """A query for the rows of these files, of which the mark is the first."""
+    folder, parts = _folder(store), []
+    for number, source in enumerate(sources):
+        paths = [*([] if number else [mark]), *source.paths]
+        where = f" WHERE {source.where}" if source.where else ""
+        parts.append(f"SELECT {columns} FROM read_parquet({_paths(folder, paths)}){where}")
     return " UNION ALL ".join(parts)
 
 

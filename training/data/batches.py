@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from schema.errors import ConfigError
-from training.data.splits import Segment
+from training.data.splits import Segment, Segments
 from training.data.windows import FilmReader, FilmWindow
 
 
@@ -48,15 +48,16 @@ class Sampler:
 
     def __init__(self, segments: Sequence[Segment], window: int, seed: int = 0) -> None:
         self.window, self.seed = window, seed
-        self.segments = [s for s in segments if s.stop - s.start >= window]
-        self.skipped = len(segments) - len(self.segments)
-        longest = max((s.stop - s.start for s in segments), default=0)
-        if not self.segments:
+        known = Segments.of(segments)
+        self.segments = known.where(known.steps >= window)
+        self.skipped = len(known) - len(self.segments)
+        longest = int(known.steps.max(initial=0))
+        if not len(self.segments):
             raise ConfigError(
                 f"window of {window} steps, but the longest stream of this split has {longest}; "
                 f"use a shorter one (--window {max(1, longest // 4)}) or harvest more commits"
             )
-        self._ends = np.cumsum([s.stop - s.start - window + 1 for s in self.segments])
+        self._ends = np.cumsum(self.segments.steps - window + 1)
 
     @property
     def starts(self) -> int:
@@ -92,13 +93,13 @@ def collate(windows: Sequence[FilmWindow], step: int = 0) -> Batch:
     )
 
 
-def consecutive_places(reader: FilmReader, split: str, window: int) -> list[tuple[int, int]]:
+def consecutive_places(reader: FilmReader, split: str, window: int) -> Iterator[tuple[int, int]]:
     """(stream, step) of every window of a split, one behind the other in each stream. Raises ConfigError (none)."""
     segments, words = reader.segments(window)
-    if not segments[split]:
+    if not len(segments[split]):
         raise ConfigError(f"{reader.warehouse.root}: no {split} film ({words}); use another split, or harvest more")
     long_enough = Sampler(segments[split], window).segments
-    return [(s.stream, step) for s in long_enough for step in range(s.start, s.stop - window + 1, window)]
+    return ((s.stream, step) for s in long_enough for step in range(s.start, s.stop - window + 1, window))
 
 
 def make_batch(reader: FilmReader, sampler: Sampler, batch: int, step: int, rank: int = 0, world: int = 1) -> Batch:

@@ -25,7 +25,7 @@ import torch
 from schema.actions import VOCABULARY
 from schema.errors import ConfigError
 from training.data.batches import Batch
-from training.data.splits import Segment
+from training.data.splits import Segment, Segments
 from training.data.windows import FilmReader, FilmWindow
 
 AHEAD = 16  # chunks of a lane read at once: opening a row group costs more than decoding a chunk
@@ -46,8 +46,8 @@ class CarriedBatches:
         world: int = 1,
         vocabulary: int = VOCABULARY,
     ) -> None:
-        self._reader, self._segments = reader, list(segments)
-        ends = np.cumsum([segment.stop - segment.start for segment in segments])
+        self._reader, self._segments = reader, Segments.of(segments)
+        ends = np.cumsum(self._segments.steps)
         if not len(ends) or not ends[-1]:
             raise ConfigError("no steps to learn from in this split; harvest more commits")
         if lanes % world:

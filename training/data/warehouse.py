@@ -1,7 +1,8 @@
 """What there is to train on: the streams of a warehouse, their splits, and where each step lies.
 
-A stream's manifest (schema.manifest) says which files hold its steps; `actions.db` says its split and whether it
-duplicates another. Works on a folder or on an fsspec URL (s3://...).
+`actions.db` says what streams there are, how long each is, its split and whether it duplicates another
+(training.data.streams); a stream's manifest (schema.manifest) says which files hold its steps. Without a database, or
+beside one of an older gitreel, every manifest is read. Works on a folder or on an fsspec URL (s3://...).
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import hashlib
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import fsspec
@@ -21,43 +23,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schema.actions import Phase
 from schema.bucket import S3Files, s3_filesystem
-from schema.columns import arrow_schema
+from schema.catalogue import CHANGED, DATABASE
 from schema.editors import Editor
 from schema.errors import ConfigError, CorruptError, WarehouseError
-from schema.geometry import Geometry, Style
-from schema.manifest import MANIFEST, Manifest, parse_manifest
+from schema.geometry import Geometry
+from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, stream_folder
 from schema.version import check_version
+from training.data.complaints import complaint
+from training.data.streams import COLUMNS, KNOWN, Places, RowGroup, Streams, by_folder, read_catalogue, read_splits
 
 HARVEST = "harvest first: python -m flows.harvest --repo PATH"
-
-
-class RowGroup(NamedTuple):
-    """One row group of a shard: `steps` consecutive steps of its stream."""
-
-    path: str
-    row_group: int
-    steps: int
-
-
-class Stream(NamedTuple):
-    """One repository's film in one editor.
-
-    `split` is None where `actions.db` does not know it; `digest` identifies the film.
-    """
-
-    repo_id: str
-    split: str | None
-    geometry: Geometry
-    groups: tuple[RowGroup, ...]
-    steps: int
-    digest: str
-    editor: Editor = "vim"
+TOLD = 20  # duplicates that are named one by one
 
 
 class Warehouse:
-    """Reads which files a warehouse has: of `only` these repositories, if any are named, and of film in `editor`.
+    """Knows which film a warehouse has: of `only` these repositories, if any are named, and of film in `editor`.
 
     With an editor a repository is named as such (pallets/click), or by its film's id (pallets/click@nano).
     Raises WarehouseError (no folder), ConfigError (no shards), CorruptError, SchemaVersionError.
@@ -77,35 +58,35 @@ class Warehouse:
         self._local = self._fs.protocol in ("file", ("file", "local"))
         self._footer = lru_cache(maxsize=256)(self._read_footer)  # a window reads its shard again, not its footer
         self._kept = lru_cache(maxsize=64)(lambda path, thread: self.open(path))  # nor opens it again; one a thread
-        self._checked: dict[tuple[str, int, tuple[str, ...]], int] = {}  # steps of a row group found as they should be
-        known = self._repositories()
-        self.notes: list[str] = [] if known else [f"{self.root}: no actions.db, so no splits by family"]
-        self.episodes = self.bytes = self.steps = 0  # of the streams kept
-        streams = []
-        filmed = set[str]()
-        for manifest in self._manifests():
-            names = {manifest.repo_id, manifest.repository_id} if editor else {manifest.repo_id}
-            if editor not in (None, manifest.config.editor) or (only and names.isdisjoint(only)):
-                continue
-            row = known.get(manifest.repo_id, {})
-            if row.get("duplicate_of"):
-                self.notes.append(f"{manifest.repo_id}: left out, duplicates {row['duplicate_of']}")
-                continue
-            stream = self._stream(manifest, row.get("split"))
-            if stream.steps:
-                streams.append(stream)
-                filmed |= names
-                self.steps += stream.steps
-                self.episodes += sum(shard.filmed for shard in manifest.shards)
-                self.bytes += sum(ref.bytes for shard in manifest.shards if (ref := shard.files.get("steps")))
-        harvest = f"{HARVEST} --warehouse {self.root}" + (f" --editor {editor}" if editor else "")
-        where = f" in {editor}" if editor else ""
-        if missing := set(only) - filmed:
-            raise ConfigError(f"{self.root}: no film of {', '.join(sorted(missing))}{where}; {harvest}")
-        if not streams:
-            raise ConfigError(f"{self.root}: no shards{where}; {harvest}")
-        self.streams: tuple[Stream, ...] = tuple(streams)
-        self.geometry = self._one_geometry()
+        self._shared = lru_cache(maxsize=8)(self._read_shared)
+        self._checked: dict[tuple[str, int, int, tuple[str, ...]], int] = {}  # of a group, found as they should be
+        self.notes: list[str] = []
+        self._read: dict[str, tuple[Manifest, Places]] = {}  # streams that `actions.db` does not describe as they are
+        chosen = self._chosen(self._known(), only, editor)
+        self.episodes, self.steps = (int(pc.sum(chosen.column(name)).as_py()) for name in ("episodes", "steps"))
+        self.streams = Streams(by_folder(chosen), self._places)
+        if len(sizes := self.streams.geometries) > 1:
+            listed = ", ".join(f"{size} ({repo})" for size, repo in sorted(sizes.items()))
+            raise ConfigError(
+                f"{self.root}: screens of different sizes: {listed}; film them into one folder a size: "
+                "python -m flows.harvest --repo PATH --warehouse NEW_FOLDER"
+            )
+        (self.geometry,) = sizes
+
+    @cached_property
+    def bytes(self) -> int:
+        """Of the files of steps; of one that streams share, what is theirs by its steps."""
+        if not self._catalogued:
+            return sum(int(ref.bytes) for manifest, _ in self._read.values() for ref in _step_files(manifest))
+        columns = ("repo_id", "path", "bytes", "steps")
+        with self._database() as path:
+            shards = read_catalogue(path, self._open_file, "shards", columns)
+        assert shards is not None, "there was one a moment ago"
+        files = shards.group_by("path").aggregate([("bytes", "max"), ("steps", "sum")])
+        of_file = zip(*(files.column(name).to_pylist() for name in ("path", "bytes_max", "steps_sum")), strict=True)
+        share = {path: size / max(1, steps) for path, size, steps in of_file}
+        kept = shards.filter(pc.is_in(shards.column("repo_id"), self.streams.names)).select(["path", "steps"])
+        return int(sum(share[row["path"]] * row["steps"] for row in kept.to_pylist()))
 
     def open(self, path: str) -> pq.ParquetFile:
         """A shard's Parquet file. Raises CorruptError, SchemaVersionError."""
@@ -131,8 +112,11 @@ class Warehouse:
         """One row group's columns, or their first `steps` steps. Raises CorruptError, SchemaVersionError."""
         # kept, a file of an object store would hold on to every range that it fetched
         file = self._kept(group.path, threading.get_ident()) if self._local else self.open(group.path)
+        rows = group.steps if steps is None else steps
         try:
-            if steps is None:
+            if group.skip or group.steps < file.metadata.row_group(group.row_group).num_rows:
+                table = self._shared(group.path, group.row_group, tuple(columns)).slice(group.skip, rows)
+            elif steps is None:
                 table = file.read_row_group(group.row_group, columns=list(columns), use_threads=False)
             else:
                 table = _first_steps(file, group.row_group, columns, steps)
@@ -142,64 +126,146 @@ class Warehouse:
         finally:
             if not self._local:
                 file.close()
-        if table.num_rows != (group.steps if steps is None else steps):
+        if table.num_rows != rows:
             raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group} changed; {self.verify}")
-        read = (group.path, group.row_group, tuple(columns))
+        read = (group.path, group.row_group, group.skip, tuple(columns))
         if table.num_rows > self._checked.get(read, 0):  # windows come back to a group; what it holds does not change
             if wrong := complaint(table, columns, self.geometry):
                 raise CorruptError(f"{self.root}/{group.path}: row group {group.row_group}: {wrong}; {self.verify}")
             self._checked[read] = table.num_rows
         return table
 
+    def _read_shared(self, path: str, row_group: int, columns: tuple[str, ...]) -> pa.Table:
+        """A row group that streams share: those that are read one behind the other find it read."""
+        with self.open(path) as file:
+            return file.read_row_group(row_group, columns=list(columns), use_threads=False)
+
     def tables(self, repo_id: str, kind: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Row groups of a stream's `kind` of file: "episodes", "blobs", "drops" or "steps", in order.
 
         A kind without rows has none. Raises ConfigError (no such stream), CorruptError, SchemaVersionError.
         """
-        for manifest in self._manifests():
-            if manifest.repo_id != repo_id:
+        manifest = self._manifest(repo_id)
+        if manifest is None:
+            raise ConfigError(f"{self.root}: no film of {repo_id}; {HARVEST} --warehouse {self.root}")
+        for shard in manifest.shards:
+            ref = shard.files.get(kind)
+            if ref is None:
                 continue
-            for shard in manifest.shards:
-                ref = shard.files.get(kind)
-                if ref is None:
-                    continue
-                first, count = ref.row_groups
-                with self.open(ref.path) as file:
-                    for number in range(first, first + count):
-                        try:
-                            yield file.read_row_group(number, columns=columns and list(columns))
-                        except (OSError, pa.ArrowException, IndexError) as error:
-                            where = f"{self.root}/{ref.path}"
-                            raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
-            return
-        raise ConfigError(f"{self.root}: no film of {repo_id}; {HARVEST} --warehouse {self.root}")
+            first, count = ref.row_groups
+            with self.open(ref.path) as file:
+                for number in range(first, first + count):
+                    try:
+                        table = file.read_row_group(number, columns=columns and list(columns))
+                    except (OSError, pa.ArrowException, IndexError) as error:
+                        where = f"{self.root}/{ref.path}"
+                        raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
+                    part = ref.part(len(table))
+                    yield table.slice(part.start, part.stop - part.start)
 
-    def _repositories(self) -> dict[str, dict[str, Any]]:
-        """repo_id -> split and duplicate_of; empty without a database."""
-        if not self._fs.exists(f"{self._path}/actions.db"):
-            return {}
-        with tempfile.TemporaryDirectory() as folder:
-            local = f"{self._path}/actions.db"
-            if not self._local:
-                local = f"{folder}/actions.db"
-                self._fs.get_file(f"{self._path}/actions.db", local)
-            try:
-                with duckdb.connect(local, read_only=True) as db:
-                    rows = db.execute("SELECT repo_id, split, duplicate_of FROM repositories").fetchall()
-            except duckdb.Error as error:
-                raise CorruptError(
-                    f"{self.root}/actions.db: not readable ({_line(error)}); "
-                    f"run: python -m pipeline.warehouse build {self.root}"
-                ) from error
-        return {repo: {"split": split, "duplicate_of": other} for repo, split, other in rows}
+    def _known(self) -> pa.Table:
+        """COLUMNS of every stream, as it is now."""
+        splits: dict[str, tuple[str | None, str | None]] = {}
+        known = None
+        if self._fs.exists(f"{self._path}/{DATABASE}"):
+            with self._database() as path:
+                try:
+                    known = read_catalogue(path, self._open_file)
+                    if known is None:
+                        splits = read_splits(path)
+                except (duckdb.Error, OSError, pa.ArrowException) as error:
+                    raise CorruptError(
+                        f"{self.root}/{DATABASE}: not readable ({_line(error)}); "
+                        f"run: python -m pipeline.warehouse build {self.root}"
+                    ) from error
+        else:
+            self.notes.append(f"{self.root}: no {DATABASE}, so no splits by family")
+        self._catalogued = known is not None
+        if known is None:  # no database, or of an older gitreel
+            return self._rows(self._fs.glob(f"{self._path}/shards/*/{MANIFEST}"), splits)
+        changed = [name.rsplit("/", 1)[-1] for name in self._names(CHANGED)]  # since the last build
+        changed = [f"{self._path}/shards/{name}/{MANIFEST}" for name in sorted(set(changed))]
+        if not (changed := [name for name in changed if self._fs.exists(name)]):
+            return known
+        fresh = self._rows(changed, splits, known)
+        old = known.filter(pc.invert(pc.is_in(known.column("repo_id"), fresh.column("repo_id").combine_chunks())))
+        return pa.concat_tables([old, fresh.cast(old.schema)])
 
-    def _manifests(self) -> Iterator[Manifest]:
-        """Every stream's manifest, in the order of their folders."""
-        for name in sorted(self._fs.glob(f"{self._path}/shards/*/{MANIFEST}")):
-            yield parse_manifest(self._fs.cat_file(name), f"{self.root}/{'/'.join(name.split('/')[-3:])}")
+    def _names(self, folder: str) -> list[str]:
+        return [str(name) for name in self._fs.find(f"{self._path}/{folder}")]
 
-    def _stream(self, manifest: Manifest, split: str | None) -> Stream:
-        groups = []
+    def _rows(
+        self,
+        names: Sequence[str],
+        splits: Mapping[str, tuple[str | None, str | None]],
+        known: pa.Table | None = None,
+    ) -> pa.Table:
+        """COLUMNS of these manifests' streams; their splits are those that are given, or known."""
+        rows = []
+        for name in sorted(names):
+            manifest = parse_manifest(self._fs.cat_file(name), f"{self.root}/{'/'.join(name.split('/')[-3:])}")
+            split, other = splits.get(manifest.repo_id, (None, None))
+            if known is not None:
+                found = known.filter(pc.equal(known.column("repo_id"), manifest.repo_id))
+                split, other = (found.column(n)[0].as_py() if len(found) else None for n in ("split", "duplicate_of"))
+            places = Places((), "") if other else self._places_of(manifest)
+            self._read[manifest.repo_id] = manifest, places
+            size = manifest.config
+            values = (
+                manifest.repo_id, manifest.repository_id, split, other, size.editor, size.rows, size.cols,
+                sum(group.steps for group in places.groups), sum(shard.filmed for shard in manifest.shards),
+            )  # fmt: skip
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+        return pa.Table.from_pylist(rows, schema=KNOWN)
+
+    def _chosen(self, known: pa.Table, only: Sequence[str], editor: Editor | None) -> pa.Table:
+        """The streams that were asked for. Raises ConfigError where there are none."""
+        if editor:
+            known = known.filter(pc.equal(known.column("editor"), editor))
+        if only:
+            wanted = pa.array(only, pa.string())
+            mask = pc.is_in(known.column("repo_id"), wanted)
+            if editor:
+                mask = pc.or_(mask, pc.is_in(known.column("repository"), wanted))
+            known = known.filter(mask)
+        copies = known.filter(pc.is_valid(known.column("duplicate_of")))
+        pairs = zip(*(copies.column(name).to_pylist() for name in ("repo_id", "duplicate_of")), strict=True)
+        if len(copies) <= TOLD:
+            self.notes += [f"{repo}: left out, duplicates {other}" for repo, other in pairs]
+        else:
+            self.notes.append(f"{len(copies):,} streams left out, which duplicate others")
+        chosen = known.filter(pc.and_(pc.is_null(known.column("duplicate_of")), pc.greater(known.column("steps"), 0)))
+        harvest = f"{HARVEST} --warehouse {self.root}" + (f" --editor {editor}" if editor else "")
+        where = f" in {editor}" if editor else ""
+        names = set[str]()
+        for column in ("repo_id", "repository")[: 2 if editor else 1] if only else ():
+            names.update(chosen.column(column).to_pylist())
+        if missing := set(only) - names:
+            raise ConfigError(f"{self.root}: no film of {', '.join(sorted(missing))}{where}; {harvest}")
+        if not len(chosen):
+            raise ConfigError(f"{self.root}: no shards{where}; {harvest}")
+        return chosen
+
+    def _manifest(self, repo_id: str) -> Manifest | None:
+        if repo_id in self._read:
+            return self._read[repo_id][0]
+        name = f"{stream_folder(repo_id)}/{MANIFEST}"
+        try:
+            return parse_manifest(self._fs.cat_file(f"{self._path}/{name}"), f"{self.root}/{name}")
+        except FileNotFoundError:
+            return None
+
+    def _places(self, repo_id: str) -> Places:
+        """Where a stream's steps lie. Raises CorruptError, SchemaVersionError."""
+        if repo_id in self._read:
+            return self._read[repo_id][1]
+        manifest = self._manifest(repo_id)
+        if manifest is None:
+            raise CorruptError(f"{self.root}/{stream_folder(repo_id)}/{MANIFEST}: missing; {self.verify}")
+        return self._places_of(manifest)
+
+    def _places_of(self, manifest: Manifest) -> Places:
+        groups: list[RowGroup] = []
         digest = hashlib.sha256()
         for shard in manifest.shards:
             ref = shard.files.get("steps")
@@ -212,14 +278,11 @@ class Warehouse:
                 if file.num_row_groups < first + count:
                     raise CorruptError(f"{self.root}/{ref.path}: row groups missing; {self.verify}")
                 for number in range(first, first + count):
-                    steps = file.metadata.row_group(number).num_rows
-                    groups.append(RowGroup(ref.path, number, steps))
+                    part = ref.part(file.metadata.row_group(number).num_rows)
+                    groups.append(RowGroup(ref.path, number, part.stop - part.start, part.start))
             if sum(g.steps for g in groups) != shard.first_step + shard.steps:
                 raise CorruptError(f"{self.root}/{ref.path}: steps missing; {self.verify}")
-        steps = sum(group.steps for group in groups)
-        size = manifest.config.geometry
-        editor = manifest.config.editor
-        return Stream(manifest.repo_id, split, size, tuple(groups), steps, digest.hexdigest()[:12], editor)
+        return Places(tuple(groups), digest.hexdigest()[:12])
 
     def _check_geometry(self, file: pq.ParquetFile, path: str, size: Geometry) -> None:
         """A shard of another size would be padded or cut without a word. Raises CorruptError."""
@@ -228,15 +291,23 @@ class Warehouse:
         if found and found != str(size):
             raise CorruptError(f"{self.root}/{path}: film at {found} in a stream of {size}; {self.verify}")
 
-    def _one_geometry(self) -> Geometry:
-        sizes = {stream.geometry: stream.repo_id for stream in self.streams}
-        if len(sizes) > 1:
-            listed = ", ".join(f"{size} ({repo})" for size, repo in sorted(sizes.items()))
-            raise ConfigError(
-                f"{self.root}: screens of different sizes: {listed}; film them into one folder a size: "
-                "python -m flows.harvest --repo PATH --warehouse NEW_FOLDER"
-            )
-        return next(iter(sizes))
+    @contextmanager
+    def _database(self) -> Iterator[str]:
+        """`actions.db` as a file of this machine."""
+        name = f"{self._path}/{DATABASE}"
+        if self._local:
+            yield name
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            self._fs.get_file(name, f"{folder}/{DATABASE}")
+            yield f"{folder}/{DATABASE}"
+
+    def _open_file(self, name: str) -> Any:
+        return pa.OSFile(f"{self._path}/{name}") if self._local else self._fs.open(f"{self._path}/{name}")
+
+
+def _step_files(manifest: Manifest) -> Iterator[FileRef]:
+    return (shard.files["steps"] for shard in manifest.shards if "steps" in shard.files)
 
 
 def _first_steps(file: pq.ParquetFile, row_group: int, columns: Sequence[str], steps: int) -> pa.Table:
@@ -251,34 +322,6 @@ def _first_steps(file: pq.ParquetFile, row_group: int, columns: Sequence[str], s
         if rows >= steps:
             break
     return pa.Table.from_batches(batches).slice(0, steps)
-
-
-def complaint(table: pa.Table, columns: Sequence[str], size: Geometry) -> str:
-    """What in a row group of steps is not as the schema says, so that it would train wrongly; "" for nothing."""
-    contract = arrow_schema("steps")
-    limits = {"cursor_row": size.rows, "cursor_col": size.cols, "phase": len(Phase)}
-    for name in columns:
-        if name not in table.column_names:
-            return f"no column {name}"
-        column, kind = table.column(name), contract.field(name).type
-        if column.type != kind and not (pa.types.is_list(kind) and pa.types.is_list(column.type)):
-            return f"{name} is {column.type}, not {kind}"
-        if column.null_count:
-            return f"{column.null_count} values of {name} are missing"
-        if name in limits and not _within(column, 0, limits[name]):
-            return f"{name} is not between 0 and {limits[name] - 1}"
-        if name == "style" and len(runs := column.combine_chunks().flatten()):
-            row, start, length, style = (runs.field(part) for part in ("row", "start", "length", "style"))
-            fits = _within(row, 0, size.rows) and _within(start, 0, size.cols) and _within(length, 1, size.cols + 1)
-            if not (fits and _within(style, 0, len(Style)) and _within(pc.add(start, length), 1, size.cols + 1)):
-                return "a run of style lies outside of the screen, or is of an unknown style"
-    return ""
-
-
-def _within(values: pa.Array | pa.ChunkedArray, low: int, high: int) -> bool:
-    """low <= every value < high."""
-    numbers = values.to_numpy(zero_copy_only=False)
-    return not len(numbers) or bool(numbers.min() >= low and numbers.max() < high)  # NaN, where one is missing: False
 
 
 def _file_system(root: str) -> tuple[fsspec.AbstractFileSystem, str]:

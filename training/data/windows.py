@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,10 @@ import pyarrow as pa
 from schema.decode import decode_rows
 from schema.errors import CorruptError
 from schema.geometry import Geometry
-from training.data.splits import Segment, split_segments
+from training.data.splits import Segment, Segments, split_segments
+from training.data.streams import KEPT, RowGroup
 from training.data.tokenizer import Tokenizer
-from training.data.warehouse import RowGroup, Warehouse
+from training.data.warehouse import Warehouse
 
 COLUMNS = ("frame", "style", "cursor_row", "cursor_col", "action", "phase")
 Array = npt.NDArray[Any]
@@ -106,22 +108,22 @@ class FilmReader:
         self._cache_bytes, self._cached_bytes, self._full = cache_bytes, 0, False
         self._cache: OrderedDict[RowGroup, CachedGroup] = OrderedDict()
         self._lock = threading.Lock()
-        self._borders = [
-            np.concatenate([[0], np.cumsum([self._count(group) for group in stream.groups])]) for stream in self.streams
-        ]
+        self._borders = lru_cache(maxsize=KEPT if tokenizer is None else None)(self._borders_of)
 
-    @property
-    def lengths(self) -> list[int]:
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
         """Steps (or tokens) of each stream."""
-        return [int(borders[-1]) for borders in self._borders]
+        if self.tokenizer is None:
+            return self.streams.lengths
+        return np.array([self._borders(number)[-1] for number in range(len(self.streams))], np.int64)
 
-    def segments(self, window: int) -> tuple[dict[str, list[Segment]], str]:
+    def segments(self, window: int) -> tuple[dict[str, Segments], str]:
         """Train, validation and test, and how they were chosen (training.data.splits.split_segments)."""
-        return split_segments([stream.split for stream in self.streams], self.lengths, window)
+        return split_segments(self.streams.splits, self.lengths, window)
 
     def window(self, stream: int, start: int, length: int) -> FilmWindow:
         """Steps start .. start + length of a stream. Raises IndexError outside of it."""
-        borders = self._borders[stream]
+        borders = self._borders(stream)
         if start < 0 or length < 1 or start + length > borders[-1]:
             raise IndexError(f"{self.streams[stream].repo_id}: steps {start}-{start + length} of {borders[-1]}")
         dtype = np.int16 if 8 * self.max_code_point <= 1 << 15 else np.int32
@@ -144,13 +146,13 @@ class FilmReader:
 
     def groups(self, stream: int) -> Iterator[DecodedGroup]:
         """Every row group of a stream, decoded, in order."""
-        for group, steps in zip(self.streams[stream].groups, np.diff(self._borders[stream]), strict=True):
+        for group, steps in zip(self.streams[stream].groups, np.diff(self._borders(stream)), strict=True):
             cached = self._cached_group(group, int(steps))
             yield DecodedGroup(*self._decode(group, cached.screens), cached.action_U, cached.phase_U)
 
     def actions(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Every action of a segment, without decoding its frames."""
-        borders, groups = self._borders[segment.stream], self.streams[segment.stream].groups
+        borders, groups = self._borders(segment.stream), self.streams[segment.stream].groups
         parts = []
         for number, group in enumerate(groups):
             low, high = max(segment.start, borders[number]), min(segment.stop, borders[number + 1])
@@ -158,6 +160,10 @@ class FilmReader:
                 action_U = self._keys(group)[0]
                 parts.append(action_U[low - borders[number] : high - borders[number]])
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _borders_of(self, stream: int) -> npt.NDArray[np.int64]:
+        """The first step (or token) of each of a stream's row groups, and its length."""
+        return np.concatenate([[0], np.cumsum([self._count(group) for group in self.streams[stream].groups])])
 
     def _count(self, group: RowGroup) -> int:
         return group.steps if self.tokenizer is None else len(self._keys(group)[0])

@@ -13,7 +13,7 @@ from schema.errors import ConfigError
 from training.analysis.metrics import unigram_loss
 from training.data.batches import Batch, Loader, Prefetcher, Sampler, make_batch
 from training.data.carried import CarriedBatches
-from training.data.splits import Segment, share
+from training.data.splits import Segment, Segments, share
 from training.data.tokenizer import Tokenizer
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
@@ -123,8 +123,8 @@ def choose_window(config: FitConfig, shortest_split: int) -> int:
 
 def longest_segments(segments: Mapping[str, Sequence[Segment]]) -> tuple[int, int]:
     """Steps of the longest segment to learn and of the longest held-out one."""
-    train, validation = (max((s.stop - s.start for s in segments[name]), default=0) for name in ("train", "validation"))
-    return train, validation
+    train, validation = (Segments.of(segments[name]).steps.max(initial=0) for name in ("train", "validation"))
+    return int(train), int(validation)
 
 
 def _window(reader: FilmReader, config: FitConfig) -> int:

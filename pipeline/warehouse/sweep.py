@@ -1,0 +1,61 @@
+"""Removes files that neither the present database nor any stream names: of superseded tails, generations and packs.
+
+A file that a build supersedes stays until the next one, because somebody may have opened the database a moment before.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.shards.manifest import load
+from pipeline.shards.store import TEMPORARY, Store
+from pipeline.warehouse.compact import PACKS
+from pipeline.warehouse.present import UNFINISHED, Present
+from pipeline.warehouse.views import MARKS
+from schema.catalogue import FOLDER as CATALOGUE
+from schema.errors import WarehouseError
+from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
+
+EVERY_STREAM = "shards"  # among leftovers: the folder of every stream
+
+
+def sweep(store: Store, present: Present, changed: Sequence[Manifest]) -> list[str]:
+    """Sweep what the last build left over and the folders of changed streams; folders that are to be swept again.
+
+    A stream that is being written is left alone (on object storage, which has no lock: whatever is younger than a
+    day); so is everything when the present database cannot be read. Under the build's lock. Raises WarehouseError.
+    """
+    if present.held is None:
+        return list(present.leftovers)
+    known = present.held | {ref.path for stream in changed for ref in stream.files()} | {UNFINISHED}
+    if present.usable:
+        # only packing makes packs, and only builds make marks and segments, under the lock that the caller holds
+        for name in [*_parquet(store, PACKS), *store.names(MARKS), *store.names(CATALOGUE)]:
+            if name not in known and TEMPORARY not in name:
+                store.delete(name)
+    folders = {stream_folder(stream.repo_id) for stream in changed} | set(present.leftovers)
+    if EVERY_STREAM in folders:
+        folders = {"/".join(name.split("/")[:2]) for name in _parquet(store, "shards")}
+    return sorted(folder for folder in folders if folder.startswith("shards/") and not _swept(store, folder, known))
+
+
+def _swept(store: Store, folder: str, known: Iterable[str]) -> bool:
+    """Sweep one stream's folder; False where files had to be left."""
+    superfluous = set(_parquet(store, folder)).difference(known)
+    if not superfluous:
+        return True
+    try:
+        with store.lock(f"{folder}/.lock"):
+            # read again under the lock: its writer may have committed since
+            for name in (MANIFEST, PENDING):
+                if manifest := load(store, f"{folder}/{name}"):
+                    superfluous -= {ref.path for ref in manifest.files()}
+            old = {name for name in superfluous if store.local or store.age(name) > 86_400}
+            for name in old:
+                store.delete(name)
+    except WarehouseError:
+        return False  # its writer is at work; a later build removes them
+    return old == superfluous
+
+
+def _parquet(store: Store, folder: str) -> list[str]:
+    names = store.names(folder, recursive=True)
+    return [n for n in names if n.endswith(".parquet") and TEMPORARY not in n]

@@ -1,0 +1,189 @@
+"""The streams of a warehouse, as many as there are: what is known of all of them at once, the rest of each when asked.
+
+`actions.db` knows every stream's length, split and screen, so that a warehouse of a hundred thousand is opened without
+reading their manifests. Which files hold a stream's steps is read from its manifest when the stream is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, overload
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from schema.catalogue import INNER, Segment
+from schema.editors import Editor
+from schema.geometry import Geometry
+from schema.manifest import slug
+
+KEPT = 4096  # streams whose places in their files are remembered
+COLUMNS = ("repo_id", "repository", "split", "duplicate_of", "editor", "rows", "cols", "steps", "episodes")
+KNOWN = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in COLUMNS[:5]),
+        *(pa.field(name, pa.int16()) for name in COLUMNS[5:7]),
+        *(pa.field(name, pa.int64()) for name in COLUMNS[7:]),
+    ]
+)
+_STREAM = ("repo_id", "split", "rows", "cols", "steps", "editor")
+
+
+class RowGroup(NamedTuple):
+    """One row group of a shard, or a stream's part of one: `steps` consecutive steps of its stream, behind `skip`."""
+
+    path: str
+    row_group: int
+    steps: int
+    skip: int = 0
+
+
+class Places(NamedTuple):
+    """Where the steps of a stream lie; `digest` identifies the film."""
+
+    groups: tuple[RowGroup, ...]
+    digest: str
+
+
+class Stream:
+    """One repository's film in one editor. `split` is None where `actions.db` does not know it."""
+
+    def __init__(
+        self,
+        repo_id: str,
+        split: str | None,
+        geometry: Geometry,
+        steps: int,
+        editor: Editor,
+        places: Callable[[], Places],
+    ) -> None:
+        self.repo_id, self.split, self.geometry, self.steps, self.editor = repo_id, split, geometry, steps, editor
+        self._places = places
+
+    @property
+    def groups(self) -> tuple[RowGroup, ...]:
+        """Its row groups in order. Raises CorruptError, SchemaVersionError."""
+        return self._places().groups
+
+    @property
+    def digest(self) -> str:
+        """Identifies the film. Raises CorruptError, SchemaVersionError."""
+        return self._places().digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and self._known() == other._known()
+
+    def __hash__(self) -> int:
+        return hash(self.repo_id)
+
+    def _known(self) -> tuple[Any, ...]:
+        return self.repo_id, self.split, self.geometry, self.steps, self.editor, self._places()
+
+
+class Streams(Sequence[Stream]):
+    """Streams by number, from a table of COLUMNS; `places` finds a stream's places by its id."""
+
+    def __init__(self, known: pa.Table, places: Callable[[str], Places]) -> None:
+        self._known = known
+        self._places = lru_cache(maxsize=KEPT)(places)
+        self.lengths: npt.NDArray[np.int64] = known.column("steps").to_numpy()
+
+    @property
+    def names(self) -> pa.Array:
+        """The id of each."""
+        return self._known.column("repo_id").combine_chunks()
+
+    @property
+    def splits(self) -> list[str | None]:
+        """The split of each."""
+        found: list[str | None] = self._known.column("split").to_pylist()
+        return found
+
+    @property
+    def geometries(self) -> dict[Geometry, str]:
+        """Every size of screen, and a stream that has it."""
+        found = self._known.group_by(["rows", "cols"]).aggregate([("repo_id", "max")]).to_pylist()
+        return {Geometry(row["rows"], row["cols"]): row["repo_id_max"] for row in found}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @overload
+    def __getitem__(self, number: int) -> Stream: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Stream]: ...
+    def __getitem__(self, number: int | slice) -> Stream | Sequence[Stream]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(number)
+        return self._stream(*(self._known.column(name)[number].as_py() for name in _STREAM))
+
+    def __iter__(self) -> Iterator[Stream]:
+        return map(self._stream, *(self._known.column(name).to_pylist() for name in _STREAM))
+
+    def _stream(self, repo_id: str, split: str | None, rows: int, cols: int, steps: int, editor: Editor) -> Stream:
+        return Stream(repo_id, split, Geometry(rows, cols), steps, editor, lambda: self._places(repo_id))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def read_catalogue(
+    database: str, open_file: Callable[[str], Any], table: str = "repositories", columns: Sequence[str] = COLUMNS
+) -> pa.Table | None:
+    """Columns of a table that `actions.db`, a file of this machine, knows, `repo_id` among them.
+
+    None where an older gitreel wrote it. `open_file` opens a file of the warehouse by its name. Raises duckdb.Error,
+    OSError, pyarrow's errors.
+    """
+    names = ", ".join(columns)
+    with duckdb.connect() as db:  # opened by its path, it could be the one that this process opened before a build
+        path = database.replace("'", "''")
+        db.execute(f"ATTACH '{path}' AS film (READ_ONLY)")
+        inner = f"SELECT 1 FROM duckdb_tables() WHERE schema_name = '{INNER}' AND table_name = 'segments'"
+        if not db.execute(inner).fetchall():
+            return None
+        segments = [Segment(*row) for row in db.execute(f"FROM film.{INNER}.segments ORDER BY number").fetchall()]
+        recent = f"film.{INNER if segments else 'main'}.{table}"
+        found = [db.sql(f"SELECT {names} FROM {recent}").to_arrow_table()]
+        old: dict[int, list[str]] = {}
+        for number, repo in db.execute(f"FROM film.{INNER}.superseded").fetchall():
+            old.setdefault(number, []).append(repo)
+    for segment in segments:
+        with open_file(segment.path(table)) as source:
+            rows = pq.read_table(source, columns=list(columns))
+        if segment.number in old:
+            gone = pc.is_in(rows.column("repo_id"), pa.array(old[segment.number]))
+            rows = rows.filter(pc.invert(gone))
+        found.append(rows.cast(found[0].schema))
+    return pa.concat_tables(found).combine_chunks()
+
+
+def read_splits(database: str) -> dict[str, tuple[str | None, str | None]]:
+    """repo_id -> split and canonical member, by the table `repositories`. Raises duckdb.Error."""
+    with duckdb.connect(database, read_only=True) as db:
+        rows = db.execute("SELECT repo_id, split, duplicate_of FROM repositories").fetchall()
+    return {repo: (split, other) for repo, split, other in rows}
+
+
+def by_folder(known: pa.Table) -> pa.Table:
+    """The streams in the order of their manifests' paths, which numbers them."""
+    names = known.column("repo_id")
+    keys = names
+    for special, quoted in (("/", "+"), ("@", "%40")):
+        keys = pc.replace_substring(keys, special, quoted)
+    odd = pc.invert(pc.match_substring_regex(names, r"^[A-Za-z0-9_\-][A-Za-z0-9_.\-/@]{0,150}$"))
+    if pc.any(odd).as_py():
+        folders = pa.array([slug(name) for name in names.filter(odd).to_pylist()], pa.string())
+        keys = pc.replace_with_mask(keys.combine_chunks(), odd.combine_chunks(), folders)
+    keys = pc.binary_join_element_wise(keys, "/", "")
+    return known.take(pc.sort_indices(keys))
