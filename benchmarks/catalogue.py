@@ -26,7 +26,8 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,6 @@ def film(store: Store, repo_id: str, count: int = COMMITS) -> Manifest:
 
 def make(store: Store, streams: int) -> None:
     """Fill a new warehouse: packs of copies of one stream, each under a name of its own."""
-    assert store.local is not None
     with tempfile.TemporaryDirectory(prefix="gitreel-one-") as folder:
         one = Store(folder)
         pattern = film(one, "owner/pattern")
@@ -134,7 +134,7 @@ def _pack(store: Store, pattern: Manifest, rows: dict[str, pa.Table], repos: Seq
             kind: common[kind] | {"rows": count, "row_groups": (number // share, 1), "skip": number % share * count}
             for kind, (ref, share, count) in refs.items()
         }
-        place = store.local / stream_folder(repo_id)  # type: ignore[operator]
+        place = Path(store.path(stream_folder(repo_id)))
         place.mkdir(parents=True)
         (place / MANIFEST).write_bytes(json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n")
 
@@ -188,30 +188,32 @@ class Subject:
         return int(listed) + len(list((self.folder / "catalogue").glob("*.parquet")))
 
 
-def least(subjects: Sequence[Subject], repeats: int, action: str, before: str = "") -> list[tuple[float, float]]:
+Action = Callable[[Subject], object]
+
+
+def least(
+    subjects: Sequence[Subject], repeats: int, action: Action, before: Action = lambda subject: None
+) -> list[tuple[float, float]]:
     """(seconds, seconds of processor) of an action with each subject, the least of the repeats."""
     found: list[list[tuple[float, float]]] = [[] for _ in subjects]
     for _ in range(repeats):
         for subject, times in zip(subjects, found, strict=True):
-            if before:
-                getattr(subject, before)()
+            before(subject)
             begun = time.perf_counter(), time.process_time()
-            getattr(subject, action)()
+            action(subject)
             times.append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
     return [(min(wall for wall, _ in times), min(own for _, own in times)) for times in found]
 
 
 def measure(subjects: Sequence[Subject], repeats: int) -> dict[str, list[tuple[float, float]]]:
     """(seconds, seconds of processor) with each subject, by what was done."""
-    found = {"build": least(subjects, 1, "build"), "again": least(subjects, repeats, "build")}
-    found["register"] = least(subjects, repeats, "build", "prepare_register")
-    found["grow"] = least(subjects, repeats, "build", "prepare_grow")
-    for action in ("open", "batch", "screen"):
-        found[action] = least(subjects, repeats, action)
+    found = {"build": least(subjects, 1, Subject.build), "again": least(subjects, repeats, Subject.build)}
+    found["register"] = least(subjects, repeats, Subject.build, Subject.prepare_register)
+    found["grow"] = least(subjects, repeats, Subject.build, Subject.prepare_grow)
+    for action in (Subject.open, Subject.batch, Subject.screen):
+        found[action.__name__] = least(subjects, repeats, action)
     for number, question in enumerate(questions(), 1):
-        for subject in subjects:
-            subject.question = lambda subject=subject, question=question: subject.ask(question)  # type: ignore
-        found[f"question {number}"] = least(subjects, repeats, "question")
+        found[f"question {number}"] = least(subjects, repeats, partial(Subject.ask, question=question))
     return found
 
 

@@ -26,6 +26,7 @@ from pipeline.shards.shard_file import WRITING
 from pipeline.shards.store import Store
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.splits import SPLITS
+from schema.errors import CorruptError
 from schema.manifest import KINDS, slug
 
 FOLDER = "dataset"
@@ -106,8 +107,14 @@ def rows_in(store: Store) -> Callable[[str], int]:
 
     def rows(path: str) -> int:
         if path not in known:
-            with store.open(path) as file:
-                known[path] = pq.ParquetFile(file).metadata.num_rows
+            try:
+                with store.open(path) as file:
+                    known[path] = pq.ParquetFile(file).metadata.num_rows
+            except (pa.ArrowException, OSError) as error:
+                raise CorruptError(
+                    f"{store}/{path} cannot be read ({str(error).splitlines()[0]}); see what else: "
+                    "python -m pipeline.warehouse verify"
+                ) from error
         return known[path]
 
     return rows
