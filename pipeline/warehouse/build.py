@@ -14,7 +14,7 @@ from pipeline.warehouse import changes, dataset
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.catalogue import columns, fold, segments
 from pipeline.warehouse.changes import Changes
-from pipeline.warehouse.checks import check_sizes, mark_what_differs
+from pipeline.warehouse.checks import check_by_hand, check_sizes
 from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, pack
 from pipeline.warehouse.dataset import Part
 from pipeline.warehouse.listing import due
@@ -69,8 +69,7 @@ class _Build:
         self.waiting: list[Manifest] = []
         self._present = look(store)
         if check and self._present.usable:
-            mark_what_differs(store)
-            check_sizes(store)
+            check_by_hand(store)
         self._changes = changes.take(store)
         if not self._present.usable:
             self._changes = Changes(list(manifests(store)), [])

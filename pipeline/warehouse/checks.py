@@ -11,8 +11,11 @@ from schema.catalogue import CHANGED
 from schema.manifest import MANIFEST, Manifest, slug
 
 
-def mark_what_differs(store: Store) -> None:
-    """Have the next build read streams that came or went without it, and manifests younger than the database."""
+def check_by_hand(store: Store) -> None:
+    """Have the next build read streams that came or went without it, and manifests younger than the database.
+
+    Raises CorruptError where a file of the others is missing or cut.
+    """
     with open_database(store, moved=True) as db:
         known = {slug(repo) for (repo,) in db.execute("SELECT repo_id FROM repositories").fetchall()}
     if store.local is None:
@@ -22,7 +25,11 @@ def mark_what_differs(store: Store) -> None:
         built = os.stat(store.path(DATABASE)).st_mtime_ns
         times = dict(_times(store))
         young, present = {name for name, time in times.items() if time >= built}, set(times)
-    store.write_all({f"{CHANGED}/{name}": b"" for name in young | (present ^ known)})
+    differing = young | (present ^ known)
+    store.write_all({f"{CHANGED}/{name}": b"" for name in differing})
+    with open_database(store, moved=True) as db:
+        rows = db.execute("SELECT repo_id, path, bytes FROM files").fetchall()
+    _check_sizes(store, {(path, size) for repo, path, size in rows if slug(repo) not in differing})
 
 
 def _times(store: Store) -> Iterable[tuple[str, int]]:
@@ -39,21 +46,18 @@ def _times(store: Store) -> Iterable[tuple[str, int]]:
                 continue
 
 
-def check_sizes(store: Store, streams: Iterable[Manifest] | None = None) -> None:
-    """Raise CorruptError where a file of these streams, or of all that are registered, is missing or cut.
+def check_sizes(store: Store, streams: Iterable[Manifest]) -> None:
+    """Raise CorruptError where a file of these streams that the views read is missing or cut.
 
-    DuckDB opens the first one alone. Of `streams` those that the views read: the others are read anyway. Not in a
-    bucket, where this would be a request a file.
+    DuckDB opens the first one alone; files of the other kinds are read anyway.
     """
-    if store.local is None:
-        return
-    if streams is None:
-        with open_database(store, moved=True) as db:
-            wanted = db.execute("SELECT DISTINCT path, bytes FROM files ORDER BY path").fetchall()
-    else:
-        refs = (shard.files.get(kind) for stream in streams for shard in stream.shards for kind in VIEWS)
-        wanted = sorted({(ref.path, ref.bytes) for ref in refs if ref is not None})
-    for path, size in wanted:
+    refs = (shard.files.get(kind) for stream in streams for shard in stream.shards for kind in VIEWS)
+    _check_sizes(store, {(ref.path, ref.bytes) for ref in refs if ref is not None})
+
+
+def _check_sizes(store: Store, files: Iterable[tuple[str, int]]) -> None:
+    """Not in a bucket, where this would be a request a file."""
+    for path, size in sorted(files) if store.local is not None else ():
         if (found := store.size(path)) != size:
             wrong = "missing" if found is None else f"{found} bytes, its manifest says {size}"
             raise unreadable(f"{store}/{path}", ValueError(wrong))

@@ -48,6 +48,8 @@ def look(store: Store) -> Present:
             about = About(*db.execute("SELECT * FROM before.about").fetchall()[0])
             leftovers = [folder for (folder,) in db.execute(f"SELECT folder FROM {place.inner}.leftovers").fetchall()]
             usable = (about.home, about.layout) == (home(store), LAYOUT)
+            # one that was lost is made up for by reading every manifest again
+            usable &= all(store.exists(one.path("repositories")) for one in segments(db, place.inner))
             return Present(True, usable, unfinished, about, frozenset(_held(db, place)), tuple(leftovers))
         except duckdb.Error:  # damaged: it is about to be replaced
             return nothing._replace(exists=True, held=None)

@@ -140,23 +140,26 @@ class Registration:
         for name in ("files", "repositories") if when == "now" else ():
             rows = all_rows(self.store, self.db, name, f"main.{name}", "main")
             self.db.execute(f"CREATE OR REPLACE TEMP VIEW now_{name} AS {rows}")
-        where = "true"
-        if not everything:
-            concerned = [*self.changed, *self.touched]
-            self._ids("concerned", concerned)
-            among = self._among("concerned", concerned)
-            packs = [
-                f"SELECT path FROM {t} WHERE repo_id {among} AND path LIKE 'packs/%'" for t in ("was_files", "files")
-            ]
-            where = f"f.repo_id {among} OR f.path IN ({' UNION '.join(packs)})"
-        return [
-            FilePlace(*row)
-            for row in self.db.execute(
-                "SELECT f.repo_id, f.shard, f.kind, f.path, f.rows, f.first_group, f.groups, f.skip, r.split,"
-                f" r.duplicate_of FROM {when}_files f JOIN {when}_repositories r USING (repo_id) WHERE {where}"
-                " ORDER BY f.repo_id, f.shard, f.kind"
-            ).fetchall()
-        ]
+        if everything:
+            return self._shown(when, "true")
+        concerned = [*self.changed, *self.touched]
+        self._ids("concerned", concerned)
+        among = self._among("concerned", concerned)
+        packed = f"WHERE repo_id {among} AND starts_with(path, 'packs/')"
+        packs = self.db.execute(f"SELECT path FROM was_files {packed} UNION SELECT path FROM files {packed}").fetchall()
+        # one question for each: of an OR of both, no row group can be skipped
+        found = self._shown(when, f"f.repo_id {among} AND r.repo_id {among} AND NOT starts_with(f.path, 'packs/')")
+        if packs:
+            found += self._shown(when, f"f.path IN ({quoted_list(path for (path,) in packs)})")
+        return found
+
+    def _shown(self, when: str, where: str) -> list[FilePlace]:
+        rows = self.db.execute(
+            "SELECT f.repo_id, f.shard, f.kind, f.path, f.rows, f.first_group, f.groups, f.skip, r.split,"
+            f" r.duplicate_of FROM {when}_files f JOIN {when}_repositories r USING (repo_id) WHERE {where}"
+            " ORDER BY f.repo_id, f.shard, f.kind"
+        ).fetchall()
+        return [FilePlace(*row) for row in rows]
 
     def _relatives(self, settle: bool) -> list[Member]:
         """Unchanged streams of the families that changed streams are or were in, and of those without a split."""
