@@ -7,7 +7,10 @@ from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+SPLITS = ("train", "validation", "test")
 Numbers = npt.NDArray[np.int64]
 SHARED = 4096  # segments of which a sample is taken
 
@@ -65,23 +68,24 @@ class Segments(Sequence[Segment]):
 
 
 def split_segments(
-    splits: Sequence[str | None], lengths: Sequence[int] | Numbers, window: int
+    splits: Sequence[str | None] | pa.Array, lengths: Sequence[int] | Numbers, window: int
 ) -> tuple[dict[str, Segments], str]:
     """Steps of each split, and in words how they were chosen. `lengths` may count steps or tokens.
 
     By family where the warehouse has both train and validation. Otherwise the last 10 % of each stream, behind a gap
     of one window, is validation.
     """
-    names = np.array([split or "" for split in splits], np.str_)
+    names = splits if isinstance(splits, pa.Array) else pa.array(splits, pa.string())
+    of_split = {name: pc.equal(names, name).fill_null(False).to_numpy(zero_copy_only=False) for name in SPLITS}
     length = np.asarray(lengths, np.int64)
     whole = Segments(np.arange(len(length)), np.zeros_like(length), length)
-    by_name = {name: whole.where(names == name) for name in ("train", "validation", "test")}
+    by_name = {name: whole.where(mask) for name, mask in of_split.items()}
     if len(by_name["train"]) and len(by_name["validation"]):
         counts = ", ".join(f"{name} {len(segments)}" for name, segments in by_name.items())
         return by_name, f"by family: {counts} streams"
     test = by_name["test"]
     if len(test) and len(test) < len(whole):
-        whole = whole.where(names != "test")
+        whole = whole.where(~of_split["test"])
     else:
         test = test[:0]
     border = whole.stop - np.maximum(whole.stop // 10, window)

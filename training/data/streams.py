@@ -22,13 +22,15 @@ from schema.editors import Editor
 from schema.geometry import Geometry
 from schema.manifest import slug
 
+PLAIN = b"/._-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # of names that need no quoting
+PLAIN_LENGTH = 150
 KEPT = 4096  # streams whose places in their files are remembered
-COLUMNS = ("repo_id", "repository", "split", "duplicate_of", "editor", "rows", "cols", "steps", "episodes")
+COLUMNS = ("repo_id", "split", "duplicate_of", "editor", "rows", "cols", "steps", "episodes")
 KNOWN = pa.schema(
     [
-        *(pa.field(name, pa.string()) for name in COLUMNS[:5]),
-        *(pa.field(name, pa.int16()) for name in COLUMNS[5:7]),
-        *(pa.field(name, pa.int64()) for name in COLUMNS[7:]),
+        *(pa.field(name, pa.string()) for name in COLUMNS[:4]),
+        *(pa.field(name, pa.int16()) for name in COLUMNS[4:6]),
+        *(pa.field(name, pa.int64()) for name in COLUMNS[6:]),
     ]
 )
 _STREAM = ("repo_id", "split", "rows", "cols", "steps", "editor")
@@ -99,16 +101,20 @@ class Streams(Sequence[Stream]):
         return self._known.column("repo_id").combine_chunks()
 
     @property
-    def splits(self) -> list[str | None]:
+    def splits(self) -> pa.Array:
         """The split of each."""
-        found: list[str | None] = self._known.column("split").to_pylist()
-        return found
+        return self._known.column("split").combine_chunks()
 
     @property
     def geometries(self) -> dict[Geometry, str]:
         """Every size of screen, and a stream that has it."""
-        found = self._known.group_by(["rows", "cols"]).aggregate([("repo_id", "max")]).to_pylist()
-        return {Geometry(row["rows"], row["cols"]): row["repo_id_max"] for row in found}
+        rows, cols = (self._known.column(name).to_numpy().astype(np.int64) for name in ("rows", "cols"))
+        sizes, first = np.unique(rows << 16 | cols, return_index=True)
+        names = self._known.column("repo_id")
+        return {
+            Geometry(int(size >> 16), int(size & 0xFFFF)): names[int(number)].as_py()
+            for size, number in zip(sizes, first, strict=True)
+        }
 
     def __len__(self) -> int:
         return len(self._known)
@@ -165,7 +171,7 @@ def read_catalogue(
             gone = pc.is_in(rows.column("repo_id"), pa.array(old[segment.number]))
             rows = rows.filter(pc.invert(gone))
         found.append(rows.cast(found[0].schema))
-    return pa.concat_tables(found).combine_chunks()
+    return pa.concat_tables(found)
 
 
 def read_splits(database: str) -> dict[str, tuple[str | None, str | None]]:
@@ -177,13 +183,22 @@ def read_splits(database: str) -> dict[str, tuple[str | None, str | None]]:
 
 def by_folder(known: pa.Table) -> pa.Table:
     """The streams in the order of their manifests' paths, which numbers them."""
-    names = known.column("repo_id")
-    keys = names
-    for special, quoted in (("/", "+"), ("@", "%40")):
-        keys = pc.replace_substring(keys, special, quoted)
-    odd = pc.invert(pc.match_substring_regex(names, r"^[A-Za-z0-9_\-][A-Za-z0-9_.\-/@]{0,150}$"))
-    if pc.any(odd).as_py():
-        folders = pa.array([slug(name) for name in names.filter(odd).to_pylist()], pa.string())
-        keys = pc.replace_with_mask(keys.combine_chunks(), odd.combine_chunks(), folders)
-    keys = pc.binary_join_element_wise(keys, "/", "")
-    return known.take(pc.sort_indices(keys))
+    names = known.column("repo_id").combine_chunks()
+    keys = _plain_folders(names)
+    if keys is None:
+        keys = pa.array([slug(name) for name in names.to_pylist()], pa.string())
+    return known.select(_STREAM).take(pc.sort_indices(pc.binary_join_element_wise(keys, "/", "")))
+
+
+def _plain_folders(names: pa.Array) -> pa.Array | None:
+    """`slug` of many names at once; None where one of them needs more than a + for a /."""
+    _, offsets, data = names.buffers()
+    place = np.frombuffer(offsets, np.int32)[names.offset : names.offset + len(names) + 1]
+    text = bytes(memoryview(data)[place[0] : place[-1]]) if data is not None else b""
+    place = place - place[0]
+    first = np.frombuffer(text, np.uint8)[np.minimum(place[:-1], max(0, len(text) - 1))]
+    long = np.diff(place).max(initial=0) > PLAIN_LENGTH
+    if long or text.translate(None, PLAIN) or (first == ord(".")).any():
+        return None
+    text = text.replace(b"/", b"+")
+    return pa.Array.from_buffers(pa.string(), len(names), [None, pa.py_buffer(place), pa.py_buffer(text)])

@@ -28,7 +28,7 @@ from schema.catalogue import CHANGED, DATABASE
 from schema.editors import Editor
 from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.geometry import Geometry
-from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, stream_folder
+from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, stream_folder, stream_id
 from schema.version import check_version
 from training.data.complaints import complaint
 from training.data.streams import COLUMNS, KNOWN, Places, RowGroup, Streams, by_folder, read_catalogue, read_splits
@@ -208,43 +208,49 @@ class Warehouse:
             if known is not None:
                 found = known.filter(pc.equal(known.column("repo_id"), manifest.repo_id))
                 split, other = (found.column(n)[0].as_py() if len(found) else None for n in ("split", "duplicate_of"))
-            places = Places((), "") if other else self._places_of(manifest)
+            places = Places((), "") if other else self._places_of(manifest)  # a copy is left out
             self._read[manifest.repo_id] = manifest, places
             size = manifest.config
             values = (
-                manifest.repo_id, manifest.repository_id, split, other, size.editor, size.rows, size.cols,
-                sum(group.steps for group in places.groups), sum(shard.filmed for shard in manifest.shards),
+                manifest.repo_id, split, other, size.editor, size.rows, size.cols,
+                manifest.steps if other else sum(group.steps for group in places.groups),
+                sum(shard.filmed for shard in manifest.shards),
             )  # fmt: skip
             rows.append(dict(zip(COLUMNS, values, strict=True)))
         return pa.Table.from_pylist(rows, schema=KNOWN)
 
     def _chosen(self, known: pa.Table, only: Sequence[str], editor: Editor | None) -> pa.Table:
         """The streams that were asked for. Raises ConfigError where there are none."""
+        mask = pc.greater(known.column("steps"), 0)
         if editor:
-            known = known.filter(pc.equal(known.column("editor"), editor))
+            mask = pc.and_(mask, pc.equal(known.column("editor"), editor))
         if only:
-            wanted = pa.array(only, pa.string())
-            mask = pc.is_in(known.column("repo_id"), wanted)
-            if editor:
-                mask = pc.or_(mask, pc.is_in(known.column("repository"), wanted))
+            ids = [*only, *(stream_id(name, editor) for name in only if editor)]
+            mask = pc.and_(mask, pc.is_in(known.column("repo_id"), pa.array(ids, pa.string())))
+        if not pc.all(mask).as_py():
             known = known.filter(mask)
-        copies = known.filter(pc.is_valid(known.column("duplicate_of")))
+        chosen = known
+        if known.column("duplicate_of").null_count < len(known):
+            chosen = known.filter(pc.is_null(known.column("duplicate_of")))
+            self._tell_copies(known.filter(pc.is_valid(known.column("duplicate_of"))))
+        harvest = f"{HARVEST} --warehouse {self.root}" + (f" --editor {editor}" if editor else "")
+        where = f" in {editor}" if editor else ""
+        if only:
+            names = set(chosen.column("repo_id").to_pylist())
+            missing = [name for name in only if names.isdisjoint({name, stream_id(name, editor or "vim")})]
+            if missing:
+                raise ConfigError(f"{self.root}: no film of {', '.join(sorted(missing))}{where}; {harvest}")
+        if not len(chosen):
+            raise ConfigError(f"{self.root}: no shards{where}; {harvest}")
+        return chosen
+
+    def _tell_copies(self, copies: pa.Table) -> None:
+        """Note what was left out because it duplicates another stream."""
         pairs = zip(*(copies.column(name).to_pylist() for name in ("repo_id", "duplicate_of")), strict=True)
         if len(copies) <= TOLD:
             self.notes += [f"{repo}: left out, duplicates {other}" for repo, other in pairs]
         else:
             self.notes.append(f"{len(copies):,} streams left out, which duplicate others")
-        chosen = known.filter(pc.and_(pc.is_null(known.column("duplicate_of")), pc.greater(known.column("steps"), 0)))
-        harvest = f"{HARVEST} --warehouse {self.root}" + (f" --editor {editor}" if editor else "")
-        where = f" in {editor}" if editor else ""
-        names = set[str]()
-        for column in ("repo_id", "repository")[: 2 if editor else 1] if only else ():
-            names.update(chosen.column(column).to_pylist())
-        if missing := set(only) - names:
-            raise ConfigError(f"{self.root}: no film of {', '.join(sorted(missing))}{where}; {harvest}")
-        if not len(chosen):
-            raise ConfigError(f"{self.root}: no shards{where}; {harvest}")
-        return chosen
 
     def _manifest(self, repo_id: str) -> Manifest | None:
         if repo_id in self._read:

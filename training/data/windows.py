@@ -111,15 +111,20 @@ class FilmReader:
         self._borders = lru_cache(maxsize=KEPT if tokenizer is None else None)(self._borders_of)
 
     @cached_property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> list[int]:
         """Steps (or tokens) of each stream."""
+        found: list[int] = self._all_lengths.tolist()
+        return found
+
+    @cached_property
+    def _all_lengths(self) -> npt.NDArray[np.int64]:
         if self.tokenizer is None:
             return self.streams.lengths
         return np.array([self._borders(number)[-1] for number in range(len(self.streams))], np.int64)
 
     def segments(self, window: int) -> tuple[dict[str, Segments], str]:
         """Train, validation and test, and how they were chosen (training.data.splits.split_segments)."""
-        return split_segments(self.streams.splits, self.lengths, window)
+        return split_segments(self.streams.splits, self._all_lengths, window)
 
     def window(self, stream: int, start: int, length: int) -> FilmWindow:
         """Steps start .. start + length of a stream. Raises IndexError outside of it."""

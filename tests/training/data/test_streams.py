@@ -14,7 +14,6 @@ from schema.manifest import slug
 from tests.takes import make_takes
 from training.data import warehouse as module
 from training.data.batches import Sampler, make_batch
-from training.data.streams import by_folder
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 
@@ -105,4 +104,3 @@ def test_film_harvested_since_the_last_build_is_there(root: Path, tmp_path: Path
 def test_streams_are_numbered_by_their_folders(root: Path) -> None:
     names = [stream.repo_id for stream in Warehouse(root).streams]
     assert names == sorted(names, key=lambda name: f"{slug(name)}/")
-    assert len(by_folder(module.pa.table({"repo_id": names}))) == len(names)
