@@ -88,22 +88,22 @@ class Stream:
 
 
 class Streams(Sequence[Stream]):
-    """Streams by number, from a table of COLUMNS; `places` finds a stream's places by its id."""
+    """Streams by number, in the order of their folders, from a table of COLUMNS; `places` finds one's by its id."""
 
     def __init__(self, known: pa.Table, places: Callable[[str], Places]) -> None:
-        self._known = known
+        self._known, self._order = known.select(_STREAM), folder_order(known.column("repo_id"))
         self._places = lru_cache(maxsize=KEPT)(places)
-        self.lengths: npt.NDArray[np.int64] = known.column("steps").to_numpy()
+        self.lengths: npt.NDArray[np.int64] = known.column("steps").to_numpy()[self._order]
 
     @property
     def names(self) -> pa.Array:
         """The id of each."""
-        return self._known.column("repo_id").combine_chunks()
+        return self._known.column("repo_id").take(self._order).combine_chunks()
 
     @property
     def splits(self) -> pa.Array:
         """The split of each."""
-        return self._known.column("split").combine_chunks()
+        return self._known.column("split").take(self._order).combine_chunks()
 
     @property
     def geometries(self) -> dict[Geometry, str]:
@@ -128,10 +128,11 @@ class Streams(Sequence[Stream]):
             return [self[one] for one in range(*number.indices(len(self)))]
         if not -len(self) <= number < len(self):
             raise IndexError(number)
-        return self._stream(*(self._known.column(name)[number].as_py() for name in _STREAM))
+        place = int(self._order[number])
+        return self._stream(*(self._known.column(name)[place].as_py() for name in _STREAM))
 
     def __iter__(self) -> Iterator[Stream]:
-        return map(self._stream, *(self._known.column(name).to_pylist() for name in _STREAM))
+        return map(self._stream, *(self._known.column(name).take(self._order).to_pylist() for name in _STREAM))
 
     def _stream(self, repo_id: str, split: str | None, rows: int, cols: int, steps: int, editor: Editor) -> Stream:
         return Stream(repo_id, split, Geometry(rows, cols), steps, editor, lambda: self._places(repo_id))
@@ -166,7 +167,7 @@ def read_catalogue(
             old.setdefault(number, []).append(repo)
     for segment in segments:
         with open_file(segment.path(table)) as source:
-            rows = pq.read_table(source, columns=list(columns))
+            rows = pq.ParquetFile(source).read(columns=list(columns), use_threads=False)
         if segment.number in old:
             gone = pc.is_in(rows.column("repo_id"), pa.array(old[segment.number]))
             rows = rows.filter(pc.invert(gone))
@@ -181,13 +182,14 @@ def read_splits(database: str) -> dict[str, tuple[str | None, str | None]]:
     return {repo: (split, other) for repo, split, other in rows}
 
 
-def by_folder(known: pa.Table) -> pa.Table:
-    """The streams in the order of their manifests' paths, which numbers them."""
-    names = known.column("repo_id").combine_chunks()
-    keys = _plain_folders(names)
+def folder_order(names: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Places of the names in the order of their manifests' paths, which numbers streams."""
+    ids = names.combine_chunks()
+    keys = _plain_folders(ids)
     if keys is None:
-        keys = pa.array([slug(name) for name in names.to_pylist()], pa.string())
-    return known.select(_STREAM).take(pc.sort_indices(pc.binary_join_element_wise(keys, "/", "")))
+        keys = pa.array([slug(name) for name in ids.to_pylist()], pa.string())
+    order: npt.NDArray[np.int64] = pc.sort_indices(pc.binary_join_element_wise(keys, "/", "")).to_numpy()
+    return order.astype(np.int64)
 
 
 def _plain_folders(names: pa.Array) -> pa.Array | None:

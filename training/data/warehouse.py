@@ -31,7 +31,7 @@ from schema.geometry import Geometry
 from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, stream_folder, stream_id
 from schema.version import check_version
 from training.data.complaints import complaint
-from training.data.streams import COLUMNS, KNOWN, Places, RowGroup, Streams, by_folder, read_catalogue, read_splits
+from training.data.streams import COLUMNS, KNOWN, Places, RowGroup, Streams, read_catalogue, read_splits
 
 HARVEST = "harvest first: python -m flows.harvest --repo PATH"
 TOLD = 20  # duplicates that are named one by one
@@ -64,7 +64,7 @@ class Warehouse:
         self._read: dict[str, tuple[Manifest, Places]] = {}  # streams that `actions.db` does not describe as they are
         chosen = self._chosen(self._known(), only, editor)
         self.episodes, self.steps = (int(pc.sum(chosen.column(name)).as_py()) for name in ("episodes", "steps"))
-        self.streams = Streams(by_folder(chosen), self._places)
+        self.streams = Streams(chosen, self._places)
         if len(sizes := self.streams.geometries) > 1:
             listed = ", ".join(f"{size} ({repo})" for size, repo in sorted(sizes.items()))
             raise ConfigError(
