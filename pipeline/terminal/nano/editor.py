@@ -18,7 +18,7 @@ from schema.actions import Phase, action_name
 from schema.errors import UnsupportedKeyError
 
 COMMAND = int(Phase.COMMAND_LINE)
-_REPEATED = re.compile(rb"(?:\x02{2,}|\x04{2,}|\x06{2,}|\x0e{2,}|\x10{2,})")
+_REPEATED = re.compile(rb"(?:\x02{2,}|\x04{2,}|\x08{2,}|\x06{2,}|\x0e{2,}|\x10{2,})")
 _ENTER, _COMMA, _NEWLINE, _DEL = 0x0D, 0x2C, 0x0A, 0x7F
 _DIGITS = frozenset(b"0123456789")
 _MAX_ANSWER = 20  # digits of a line and a column, and more than enough
@@ -265,6 +265,7 @@ class Nano(Typing):
     repeatable: ClassVar[dict[int, Callable[["Nano", int], int]]] = {
         0x02: lambda nano, count: nano.units_run(-1, count),
         0x04: Typing.delete_run,
+        0x08: Typing.backspace_run,
         0x06: lambda nano, count: nano.units_run(1, count),
         0x0E: lambda nano, count: nano.lines_run(1, count),
         0x10: lambda nano, count: nano.lines_run(-1, count),

@@ -1,6 +1,7 @@
 """Nano's keys that change the text: typed characters, byte by byte or in bulk, line breaks, deletions."""
 
 import re
+from collections.abc import Sequence
 
 from pipeline.terminal.nano.window import Window
 from pipeline.terminal.recorder import typed_at_end
@@ -111,7 +112,7 @@ class Typing(Window):
             rows = [row[:-1] + ">" for row in rows]
         elif (line + tail)[-1] == " " or " " in line[x:]:
             rows = [row.rstrip(" ") for row in rows]
-        return rows, ((0, 1, REVERSE),) * before + ((cols - 1, 1, REVERSE),) * behind
+        return rows, self._edges(before, behind)
 
     def _type_wide(self, typed: str, at: int) -> int:
         """Type what one page shows, between whatever is drawn on both sides and fits; how much that is."""
@@ -175,19 +176,48 @@ class Typing(Window):
             text = self._text
 
     def delete_run(self, count: int) -> int:
-        """As many of `count` ^D as take visible ASCII out of a line that fits the row; how many that is."""
-        text = self._text
-        count = min(count, len(text) - self.unit)
-        if count < 1 or len(text) > self.cols or not (text.isascii() and text.isprintable()) or not self.modified:
+        """As many of `count` ^D as take out visible ASCII, and leave `>` at the row's end or leave none; how many."""
+        text, unit = self._text, self.unit
+        page = self._page(unit)
+        room = self.cols - (unit - page)  # cells from the cursor on
+        behind = len(text) - unit - room > 1
+        count = min(count, len(text) - unit - (room + 1 if behind else 0))
+        if count < 1 or not self.modified or not (text.isascii() and text.isprintable()):
             return 0
-        if self._page(self.unit):
-            return 0
-        head, tail = text[: self.unit], text[self.unit :]
-        rows = [(head + tail[k:]).rstrip(" ") for k in range(1, count + 1)]
-        self.rec.redraws(MOTION, 1 + self.row, rows, [self.unit] * count)
-        self.lines[self.line] = head + tail[count:]
-        self.wanted = self.unit
+        rows = [text[page:unit] + text[unit + k : unit + k + room] for k in range(1, count + 1)]
+        self._draw_run(rows, [unit - page] * count, page, behind)
+        self.lines[self.line] = text[:unit] + text[unit + count :]
+        self.wanted = unit
         return count
+
+    def backspace_run(self, count: int) -> int:
+        """As many of `count` ^H as take out visible ASCII, stay on the page, and leave `>` or leave none; how many."""
+        text, unit = self._text, self.unit
+        page = self._page(unit)
+        behind = len(text) - page - self.cols > 1
+        count = min(count, unit - (page + 6 if page else 0))
+        if behind:
+            count = min(count, len(text) - page - self.cols - 1)
+        if count < 1 or not self.modified or not (text.isascii() and text.isprintable()):
+            return 0
+        edge = page + self.cols
+        rows = [text[page : unit - k] + text[unit : edge + k] for k in range(1, count + 1)]
+        self._draw_run(rows, range(unit - page - 1, unit - page - count - 1, -1), page, behind)
+        self.lines[self.line] = text[: unit - count] + text[unit:]
+        self.unit = self.wanted = unit - count
+        return count
+
+    def _draw_run(self, rows: list[str], columns: Sequence[int], page: int, behind: bool) -> None:
+        """Keys that take something out: the cursor's row after each, from `page` on, and the cursor's column."""
+        self.paged = self.paged or page > 0
+        if page:
+            rows = ["<" + row[1:] for row in rows]
+        rows = [row[:-1] + ">" if behind else row.rstrip(" ") for row in rows]
+        self.rec.redraws(MOTION, 1 + self.row, rows, columns, self._edges(page > 0, behind))
+
+    def _edges(self, before: bool, behind: bool) -> Runs:
+        """The style of a row on which `<` or `>` says that the line goes on there."""
+        return ((0, 1, REVERSE),) * before + ((self.cols - 1, 1, REVERSE),) * behind
 
     def _take(self) -> None:
         """Take out the code point or the line break behind the cursor."""

@@ -166,14 +166,19 @@ def test_keys_played_at_once_are_drawn_as_keys_played_one_by_one(seed: int, size
 WORDS = st.sampled_from(
     ["a", "bc ", "  ", "\t", "def", "\xe9", "\u6f22\u5b57", "\U0001f600", "e\u0301", "\r", "\x01", "\x7f"]
 )
-LINES = st.lists(WORDS, max_size=30).map("".join) | st.lists(WORDS, max_size=6).map(lambda words: "".join(words) * 9)
+LINES = (
+    st.text("ab .", max_size=150)
+    | st.lists(WORDS, max_size=30).map("".join)
+    | st.lists(WORDS, max_size=6).map(lambda words: "".join(words) * 9)
+)
 
 
 @given(LINES, LINES, st.lists(st.sampled_from([nano.LEFT, nano.LEFT * 5, nano.HOME, nano.END]), max_size=3))
 @settings(max_examples=150, deadline=None)
 def test_text_typed_at_once_anywhere_in_a_line_is_drawn_as_key_by_key(old: str, put: str, moves: list[bytes]) -> None:
     typed = "".join(unit for unit in put if unit >= " " and unit != "\x7f").encode()
-    keys = b"nano f\r" + nano.END + b"z" + b"".join(moves) + typed + nano.DELETE * 3 + typed
+    out = nano.DELETE * 3 + nano.BACKSPACE * 4 + b"q" + nano.BACKSPACE * 30 + nano.DELETE * 50
+    keys = b"nano f\r" + nano.END + b"z" + b"".join(moves) + typed + out + typed
     assert_drawn_the_plain_way(keys, old.encode(), Geometry(6, 40))
 
 
