@@ -95,6 +95,7 @@ class Widths(dict[str, int]):
 
 
 WIDTHS = Widths(lambda unit: glyph(unit))
+DRAWN_WIDTHS = Widths(letter)  # of what is on the screen already, where no unit stands for others
 
 
 def is_simple(line: str) -> bool:
@@ -289,5 +290,5 @@ def cell_count(text: str) -> int:
     """Cells of text that holds no tab."""
     if text.isascii():
         return len(text)
-    cells = list(map(WIDTHS.__getitem__, text))
+    cells = list(map(DRAWN_WIDTHS.__getitem__, text))
     return sum(letter(unit)[1] for unit in text) if 0 in cells else sum(cells)

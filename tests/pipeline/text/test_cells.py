@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.script.edit import edit
 from pipeline.terminal.terminal import Terminal
-from pipeline.text.cells import Ruler, Widths, display_column, draw, glyph, unit_cells
+from pipeline.text.cells import Ruler, Widths, cell_count, display_column, draw, glyph, letter, unit_cells
 from pipeline.text.nano_lines import draw as nano_draw
 from schema.geometry import Geometry
 
@@ -94,3 +94,12 @@ def widths(line: str) -> list[int]:
     for at in range(len(line)):
         found.append(unit_cells(line, at, sum(found)))
     return found
+
+
+@given(st.text(max_size=12))
+def test_cells_of_a_row_are_those_of_its_letters(text: str) -> None:
+    assert cell_count(text) == sum(letter(unit)[1] for unit in text)
+
+
+def test_a_row_may_hold_a_code_point_that_stands_for_a_cluster_elsewhere() -> None:
+    assert cell_count("a\U00063e97") == 1 + letter("\U00063e97")[1]
