@@ -9,7 +9,7 @@ from typing import NamedTuple
 DATABASE = "actions.db"
 CHANGED = "changed"  # holds a file for each stream whose manifest may be younger than the database
 FOLDER = "catalogue"
-INNER = "catalogue"  # the schema of `segments`, `superseded` and others
+INNER = "gitreel_catalogue"  # schema of `segments` and others; the database may be attached as `catalogue`
 LAYOUT = 2  # of the database, apart from the columns of its tables
 
 

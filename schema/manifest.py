@@ -25,6 +25,7 @@ from schema.widths import VIM_VERSION, WIDTH_HASH
 KINDS = ("steps", "episodes", "blobs", "drops")
 TOOL_VERSION = version("gitreel")
 MANIFEST = "stream.json"
+PACKS = "packs"  # the folder of files that hold several streams
 PENDING = "stream.next.json"  # a stream that is filmed anew, on its way to replace the present one
 
 

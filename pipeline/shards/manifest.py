@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline.shards.store import Store
 from schema.catalogue import CHANGED
 from schema.errors import CorruptError
-from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, slug, stream_folder
+from schema.manifest import MANIFEST, PACKS, FileRef, Manifest, parse_manifest, slug, stream_folder
 
 
 def load(store: Store, name: str) -> Manifest | None:
@@ -35,12 +35,12 @@ def manifests(store: Store) -> Iterator[Manifest]:
 def publish(store: Store, manifest: Manifest) -> None:
     """Put a stream's manifest in place and see that the next build reads it. The caller holds the stream's lock.
 
-    A kill between the two leaves a name in `changed` whose stream is as it was, which costs the next build one read.
+    A kill between the two leaves a name in `changed` whose stream is as it was, which costs the next build one read. A
+    build may have taken the name before the manifest was there: it is named again.
     """
     mark_changed(store, manifest.repo_id)
     store.write(f"{stream_folder(manifest.repo_id)}/{MANIFEST}", manifest.dump())
-    if store.local is None:  # no lock keeps a build there from having read the old one meanwhile
-        mark_changed(store, manifest.repo_id)
+    mark_changed(store, manifest.repo_id)
 
 
 def publish_all(store: Store, streams: Sequence[Manifest]) -> None:
@@ -48,8 +48,7 @@ def publish_all(store: Store, streams: Sequence[Manifest]) -> None:
     names = {f"{CHANGED}/{slug(stream.repo_id)}": b"" for stream in streams}
     store.write_all(names)
     store.write_all({f"{stream_folder(stream.repo_id)}/{MANIFEST}": stream.dump() for stream in streams})
-    if store.local is None:
-        store.write_all(names)
+    store.write_all({name: data for name, data in names.items() if store.local is None or not store.exists(name)})
 
 
 def mark_changed(store: Store, repo_id: str) -> None:
@@ -72,9 +71,19 @@ def check(store: Store, ref: FileRef) -> None:
         if digest.hexdigest() == ref.sha256:
             return
         found = f"has sha256 {digest.hexdigest()[:12]}, its manifest says {ref.sha256[:12]}"
-    raise CorruptError(
-        f"{store}/{ref.path} {found}; remove the folder {ref.path.rsplit('/', 1)[0]} and harvest the "
-        "repository again: python -m flows.harvest --repo PATH"
+    raise CorruptError(f"{store}/{ref.path} {found}; {remedy(ref.path)}")
+
+
+def remedy(path: str) -> str:
+    """What to do about a damaged file of film: what is removed is harvested again, and nothing else is removed."""
+    if path.startswith(f"{PACKS}/"):
+        return (
+            "it holds small streams: python -m pipeline.warehouse verify names them; remove their folders below "
+            "shards/, and harvest those repositories again"
+        )
+    return (
+        f"remove the folder {path.rpartition('/')[0]} and harvest the repository again: "
+        "python -m flows.harvest --repo PATH"
     )
 
 

@@ -121,6 +121,8 @@ class Store:
 
     def write_all(self, files: Mapping[str, bytes]) -> None:
         """Put many files in place, each of them atomically: synced together, for one by one each takes milliseconds."""
+        if not files:
+            return
         if self.local is None:
             for name, data in files.items():
                 self.write(name, data)

@@ -1,8 +1,9 @@
 """Which streams changed since the last build: their manifests are read, and no others.
 
 A writer names its stream in `changed/` before it writes the manifest (pipeline.shards.manifest). A build moves the
-names to `changed/taken/`, reads those manifests, and forgets the names when its database is in place: killed at any
-moment, the next build reads them again. The name of a stream that is being written stays, because more is to come.
+names to `changed/.taken/`, reads those manifests, and forgets the names when its database is in place: killed at any
+moment, the next build reads them again. The name of a stream that is being written stays, because more is to come. A
+name is moved before the manifest is read, and named again once it is written, so that none is forgotten unread.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from schema.catalogue import CHANGED
 from schema.errors import WarehouseError
 from schema.manifest import MANIFEST, Manifest
 
-TAKEN = f"{CHANGED}/taken"
+TAKEN = f"{CHANGED}/.taken"  # no stream's folder begins with a dot
 
 
 class Changes(NamedTuple):
@@ -28,8 +29,7 @@ class Changes(NamedTuple):
 
 def take(store: Store) -> Changes:
     """The streams that changed. Raises WarehouseError, CorruptError, SchemaVersionError."""
-    names = [name.rpartition("/")[2] for folder in (CHANGED, TAKEN) for name in store.names(folder)]
-    found = {name: _take(store, name) for name in dict.fromkeys(names)}
+    found = {name: _take(store, name) for name in dict.fromkeys(_named(store))}
     return Changes(
         [stream for _, stream in sorted(found.items()) if stream is not None],
         [name for name, stream in sorted(found.items()) if stream is None],
@@ -38,7 +38,7 @@ def take(store: Store) -> Changes:
 
 def waiting(store: Store) -> bool:
     """Whether any stream changed since the last build."""
-    return bool(store.names(CHANGED) or store.names(TAKEN))
+    return bool(_named(store))
 
 
 def forget(store: Store) -> None:
@@ -47,15 +47,19 @@ def forget(store: Store) -> None:
         store.delete(name)
 
 
+def _named(store: Store) -> list[str]:
+    """Names of streams' folders; what begins with a dot is a name that is being written, or TAKEN itself."""
+    names = [name.rpartition("/")[2] for folder in (CHANGED, TAKEN) for name in store.names(folder)]
+    return [name for name in names if not name.startswith(".")]
+
+
 def _take(store: Store, name: str) -> Manifest | None:
     folder = f"shards/{name}"
     if store.exists(f"{folder}/{MANIFEST}"):
         try:
-            # under the lock, so that no writer comes between the name and the manifest
             with store.lock(f"{folder}/.lock"):
-                stream = load(store, f"{folder}/{MANIFEST}")
                 _move(store, name)
-                return stream
+                return load(store, f"{folder}/{MANIFEST}")
         except WarehouseError:  # its writer is at work
             return load(store, f"{folder}/{MANIFEST}")
     _move(store, name)

@@ -190,7 +190,7 @@ def import_folder(source: Store, store: Store) -> Moved:
         folder = stream_folder(stream.repo_id)
         with store.lock(f"{folder}/.lock"):
             present = load(store, f"{folder}/{MANIFEST}")
-            if present is not None and present.dump() != stream.dump():
+            if present is not None and not _same_film(present, stream):
                 raise WarehouseError(
                     f"{store}/{folder}: other film of {stream.repo_id} is there; import into another --warehouse"
                 )
@@ -198,7 +198,7 @@ def import_folder(source: Store, store: Store) -> Moved:
                 check(source, ref.model_copy(update={"path": copy}))
                 if present is None:
                     store.write(ref.path, source.read(copy))
-            publish(store, stream)  # last: what it names is there
+            publish(store, present or stream)  # last: what it names is there
         splits[stream.repo_id] = split
         streams, steps = streams + 1, steps + stream.steps
         files, size = files + len(copies), size + sum(ref.bytes for ref in stream.files())
@@ -224,3 +224,19 @@ def _read_list(source: Store, name: str) -> tuple[str, Manifest, list[str]]:
     if not (inside and known) or outside or len(copies) != len(refs):
         raise wrong
     return split, stream, copies
+
+
+def _same_film(present: Manifest, stream: Manifest) -> bool:
+    """Whether a stream that is there is the one to import, which may have been packed since an earlier import."""
+    packed = any(is_packed(ref.path) for ref in present.files())
+    return present == stream or (packed and _unplaced(present) == _unplaced(stream))
+
+
+def _unplaced(stream: Manifest) -> Manifest:
+    """The manifest without where its rows lie."""
+    nowhere = {"path": "", "sha256": "", "bytes": 0, "row_groups": (0, 0), "skip": 0}
+    shards = [
+        shard.model_copy(update={"files": {kind: ref.model_copy(update=nowhere) for kind, ref in shard.files.items()}})
+        for shard in stream.shards
+    ]
+    return stream.model_copy(update={"shards": tuple(shards)})

@@ -19,7 +19,7 @@ from pipeline.warehouse import splits as families
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.database import open_database
-from schema.catalogue import CHANGED
+from schema.catalogue import CHANGED, INNER
 from schema.config import ReplayConfig
 from schema.errors import CorruptError
 from schema.manifest import MANIFEST, stream_folder
@@ -300,7 +300,7 @@ def test_a_warehouse_of_an_older_gitreel_is_opened_and_built(tmp_path: Path) -> 
     wanted = told(tmp_path)
     path = tmp_path / "actions.db"
     with duckdb.connect(str(path)) as db:  # as it was: two columns in `about`, no catalogue
-        db.execute("DROP SCHEMA catalogue CASCADE")
+        db.execute(f"DROP SCHEMA {INNER} CASCADE")
         db.execute("CREATE OR REPLACE TABLE about AS SELECT schema_version, home FROM about")
         db.execute("ALTER TABLE files ADD COLUMN whole BOOLEAN DEFAULT true")
         for column in ("shard", "rows", "first_group", "groups", "skip"):

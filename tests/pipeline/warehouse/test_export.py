@@ -114,6 +114,16 @@ def test_packed_film_travels_out_of_its_packs(warehouse: Path, tmp_path: Path) -
     assert run("verify", "--sample", 0, "--warehouse", tmp_path / "w") == 0
 
 
+def test_film_that_was_packed_since_is_imported_again_for_nothing(warehouse: Path, tmp_path: Path) -> None:
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 0
+    compact(Store(tmp_path / "w"), 1 << 20)
+    build(tmp_path / "w")
+    before = lists(tmp_path / "w")
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 0
+    assert lists(tmp_path / "w") == before
+
+
 def test_what_was_damaged_on_the_way_is_refused_whole(
     warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,120 @@
+"""Names of changed streams: whenever a build takes them, no stream is forgotten that it has not read."""
+
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.shards.manifest import load, publish, publish_all, remedy
+from pipeline.shards.store import Store
+from pipeline.warehouse import catalogue, changes
+from pipeline.warehouse.build import build
+from schema.catalogue import CHANGED
+from schema.manifest import MANIFEST, Manifest, slug, stream_folder
+from tests.pipeline.warehouse.test_catalogue import told, write
+
+
+def manifest_of(folder: Path, repo_id: str = "o/new") -> Manifest:
+    write(folder, repo_id, 2)
+    manifest = load(Store(folder), f"{stream_folder(repo_id)}/{MANIFEST}")
+    assert manifest is not None
+    return manifest
+
+
+def name_of(manifest: Manifest) -> str:
+    return f"{CHANGED}/{slug(manifest.repo_id)}"
+
+
+@pytest.fixture
+def taken_before_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build takes every name between the writing of a name and that of its manifest, and forgets it."""
+    one, many = Store.write, Store.write_all
+
+    def build_comes(store: Store) -> None:
+        changes.take(store)
+        changes.forget(store)
+
+    def write_one(store: Store, name: str, data: bytes) -> None:
+        if name.endswith(MANIFEST):
+            build_comes(store)
+        one(store, name, data)
+
+    def write_many(store: Store, files: dict[str, bytes]) -> None:
+        if any(name.endswith(MANIFEST) for name in files):
+            build_comes(store)
+        many(store, files)
+
+    monkeypatch.setattr(Store, "write", write_one)
+    monkeypatch.setattr(Store, "write_all", write_many)
+
+
+@pytest.mark.usefixtures("taken_before_manifests")
+def test_a_name_that_was_taken_before_its_manifest_was_there_is_named_again(tmp_path: Path) -> None:
+    stream, store = manifest_of(tmp_path / "elsewhere"), Store(tmp_path / "w")
+    publish(store, stream)
+    assert store.exists(name_of(stream))
+    other = manifest_of(tmp_path / "elsewhere", "o/other")
+    publish_all(store, [stream, other])
+    assert store.exists(name_of(other))
+    assert [each.repo_id for each in changes.take(store).streams] == ["o/new", "o/other"]
+
+
+def test_a_manifest_that_comes_while_its_name_is_taken_is_read_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = manifest_of(tmp_path / "old"), manifest_of(tmp_path / "new").model_copy(update={"licence": "MIT-0"})
+    store = Store(tmp_path / "w")
+    publish(store, old)
+    real = changes.load
+
+    def read_then_published(store: Store, name: str) -> Manifest | None:
+        found = real(store, name)
+        monkeypatch.setattr(changes, "load", real)
+        publish(store, new)
+        return found
+
+    monkeypatch.setattr(changes, "load", read_then_published)
+    assert changes.take(store).streams == [old]
+    changes.forget(store)
+    assert changes.take(store).streams == [new]
+
+
+def test_a_name_that_is_being_written_is_left_to_its_writer(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    half = tmp_path / CHANGED / f".tmp-{os.getpid()}"
+    half.parent.mkdir()
+    half.write_bytes(b"")
+    assert not changes.waiting(store)
+    assert not changes.take(store)
+    assert half.exists()
+
+
+@pytest.mark.parametrize("name", ["taken", ".taken", "o/taken"])
+def test_a_repository_may_be_called_as_a_folder_of_ours(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, 2)
+    assert build(tmp_path).streams == 1
+    write(tmp_path, name, 4)
+    build(tmp_path)
+    assert [row[0] for row in told(tmp_path)["repositories"]] == [name]
+    assert not changes.waiting(Store(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["catalogue", "film", "main_film"])
+def test_a_database_with_segments_is_attached_under_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(catalogue, "RECENT", 2)
+    for repo in "abcde":
+        write(tmp_path, repo, 2)
+        build(tmp_path)
+    with duckdb.connect() as db:
+        db.execute(f"ATTACH '{tmp_path}/actions.db' AS {name} (READ_ONLY)")
+        db.execute(f"USE {name}")
+        assert db.execute("SELECT count(*) FROM repositories").fetchone() == (5,)
+
+
+def test_a_damaged_pack_is_no_reason_to_remove_the_others() -> None:
+    assert "remove the folder packs" not in remedy("packs/0123.steps.parquet")
+    assert "verify names them" in remedy("packs/0123.steps.parquet")
+    assert "remove the folder shards/o+a " in remedy("shards/o+a/00000.steps.parquet")
