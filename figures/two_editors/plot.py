@@ -1,0 +1,96 @@
+"""Draw two_editors: nats a key against T in vim and in nano, by counts and by a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from figures.memory_law.plot import Law, law, mean
+from figures.rows import Row
+from figures.style import save
+
+LINES = {  # editor, predictor -> colour, marker, words
+    ("vim", "counts"): ("#0b6fa4", "o", "vim, counts of the last T keys"),
+    ("nano", "counts"): ("#d98200", "o", "nano by arrows, counts of the last T keys"),
+    ("vim", "memory"): ("#0b6fa4", "s", "vim, a model's memory of T steps"),
+    ("nano", "memory"): ("#d98200", "s", "nano by arrows, a model's memory of T steps"),
+}
+FIRST = 64  # keys from which on the lines are fitted, as in memory_law
+
+
+def by_steps(rows: Sequence[Row], editor: str, predictor: str) -> dict[int, dict[str, float]]:
+    """Nats by repository at each T, T growing."""
+    found = {
+        row.config.steps: row.result.by_repo
+        for row in rows
+        if (row.config.editor, row.config.predictor) == (editor, predictor)
+    }
+    return dict(sorted(found.items()))
+
+
+def laws(rows: Sequence[Row]) -> dict[tuple[str, str], Law]:
+    """The line of each editor and predictor."""
+    points = {key: by_steps(rows, *key) for key in LINES}
+    return {key: law(found, FIRST, max(found)) for key, found in points.items() if sum(t >= FIRST for t in found) > 1}
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """The figure in a sentence or two."""
+    found = laws(rows)
+
+    def words(key: tuple[str, str]) -> str:
+        line, nats = found[key], {steps: mean(each) for steps, each in by_steps(rows, *key).items()}
+        ends = f"{nats[line.first]:.2f} to {nats[line.last]:.2f} nats"
+        return f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}] ({ends})"
+
+    last = {predictor: found["vim", predictor].last for _, predictor in found}
+    parts = [
+        f"{who} up to {last[predictor]:,}: vim {words(('vim', predictor))}, nano {words(('nano', predictor))}"
+        for predictor, who in (("counts", "by counts of the last keys"), ("memory", "by a model's memory"))
+        if predictor in last
+    ]
+    return (
+        "The law of memory does not depend on the editor's keys: the same commits, typed in vim and in nano moved by "
+        f"arrow-like keys, from {FIRST} steps on, {'; '.join(parts)}."
+    )
+
+
+def plot(rows: Sequence[Row], png: Path) -> None:
+    """One panel, one line an editor and predictor."""
+    canvas, axes = plt.subplots(figsize=(7.0, 4.4))
+    for (editor, predictor), (colour, marker, words) in LINES.items():
+        points = {steps: mean(found) for steps, found in by_steps(rows, editor, predictor).items() if steps}
+        if points:
+            style = "-" if predictor == "counts" else "--"
+            axes.plot(list(points), list(points.values()), marker + style, color=colour, lw=1.5, ms=4, label=words)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    ticks = [4**k for k in range(9)]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    low, high = axes.get_ylim()
+    nats = [value for value in (0.8, 1.0, 1.2, 1.4, 1.6, 2.0, 2.4) if low <= value <= high]
+    axes.set_yticks(nats, [f"{value:.1f}" for value in nats])
+    axes.minorticks_off()
+    axes.set_xlabel("T: steps of the stream that are known")
+    axes.set_ylabel("nats a key, eight test repositories")
+    axes.set_title("The same commits in two editors", loc="left")
+    axes.legend(fontsize=7)
+    save(canvas, png)
+    plt.close(canvas)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows, and the lines, as Markdown."""
+    lines = [
+        "| editor | predictor | T | nats a key | lowest and highest repository | CPU s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        values = row.result.by_repo.values()
+        lines.append(
+            f"| {row.config.editor} | {row.config.predictor} | {row.config.steps:,} | {mean(row.result.by_repo):.3f} | "
+            f"{min(values):.3f} to {max(values):.3f} | {row.result.cpu_seconds:.0f} |"
+        )
+    return "\n".join(lines)
