@@ -101,6 +101,7 @@ class _Build:
         self._totals = registration.read(about.totals if place else Totals())
         self._messages = registration.assign(settle=self.settle)
         registration.list_files()
+        registration.view_present()
         everything = place is None or self._present.unfinished
         folders = [*self._left, *([EVERY_STREAM] if everything and self._present.exists else [])]
         for folder in folders:

@@ -132,14 +132,17 @@ class Registration:
         ).fetchall()
         list_files(self.store, self.db, self.streams, [OldFile(*row) for row in rows])
 
+    def view_present(self) -> None:
+        """Create the views `now_*`; they hold until the recent rows are folded."""
+        for name in ("files", "repositories"):
+            rows = all_rows(self.store, self.db, name, f"main.{name}", "main")
+            self.db.execute(f"CREATE TEMP VIEW now_{name} AS {rows}")
+
     def shown(self, when: str, *, everything: bool = False) -> list[FilePlace]:
         """Files of changed and touched streams and of packs that they are or were in, with where the streams belong.
 
         `when`: "was" or "now"; the latter before the recent rows are folded. Ordered by stream.
         """
-        for name in ("files", "repositories") if when == "now" else ():
-            rows = all_rows(self.store, self.db, name, f"main.{name}", "main")
-            self.db.execute(f"CREATE OR REPLACE TEMP VIEW now_{name} AS {rows}")
         if everything:
             return self._shown(when, "true")
         concerned = [*self.changed, *self.touched]
