@@ -20,7 +20,7 @@ from pipeline.warehouse.dataset import Part
 from pipeline.warehouse.listing import due
 from pipeline.warehouse.present import UNFINISHED, look
 from pipeline.warehouse.register import Registration, Totals
-from pipeline.warehouse.sweep import EVERY_STREAM, sweep
+from pipeline.warehouse.sweep import EVERY_STREAM, sweep, to_sweep
 from pipeline.warehouse.views import DATABASE, home, quoted, quoted_list
 from pipeline.warehouse.writing import LAYOUT, About, attach, local_file, write_database
 from schema.columns import arrow_schema
@@ -56,16 +56,20 @@ def build(warehouse: Path | str | Store, *, settle: bool = True, check: bool = F
         built = build.run()
         if build.waiting:
             pack(store, build.waiting)
-            again = _Build(store, settle=settle).run()
+            again = _Build(store, settle=settle, sweeps=False).run()
             built = again._replace(messages=built.messages + again.messages)
     return built
 
 
 class _Build:
-    """One build, under the lock. `waiting` are streams that are to be packed, and then registered, next."""
+    """One build, under the lock. `waiting` are streams that are to be packed, and then registered, next.
 
-    def __init__(self, store: Store, *, settle: bool, check: bool = False) -> None:
-        self.store, self.settle = store, settle
+    `sweeps=False`, for the second one of a call: it removes nothing, because the files that the first one superseded
+    are those of the database that readers had when the call began.
+    """
+
+    def __init__(self, store: Store, *, settle: bool, check: bool = False, sweeps: bool = True) -> None:
+        self.store, self.settle, self._sweeps = store, settle, sweeps
         self.waiting: list[Manifest] = []
         self._present = look(store)
         if check and self._present.usable:
@@ -82,7 +86,8 @@ class _Build:
         if present.usable and not to_do:
             return Built(*present.about.totals, [])
         store.write(UNFINISHED, b"")
-        self._left = sweep(store, present, self._changes.streams)
+        changed = self._changes.streams
+        self._left = sweep(store, present, changed) if self._sweeps else to_sweep(present, changed)
         staged = store.stage(DATABASE)
         with ExitStack() as files:
             self._before = files.enter_context(local_file(store)) if present.usable else None

@@ -31,10 +31,15 @@ def sweep(store: Store, present: Present, changed: Sequence[Manifest]) -> list[s
         for name in [*_parquet(store, PACKS), *store.names(MARKS), *store.names(CATALOGUE)]:
             if name not in known and TEMPORARY not in name:
                 store.delete(name)
-    folders = {stream_folder(stream.repo_id) for stream in changed} | set(present.leftovers)
+    folders = set(to_sweep(present, changed))
     if EVERY_STREAM in folders:
         folders = {"/".join(name.split("/")[:2]) for name in _parquet(store, "shards")}
     return sorted(folder for folder in folders if folder.startswith("shards/") and not _swept(store, folder, known))
+
+
+def to_sweep(present: Present, changed: Sequence[Manifest]) -> list[str]:
+    """Folders in which there may be files that nothing names."""
+    return sorted({stream_folder(stream.repo_id) for stream in changed} | set(present.leftovers))
 
 
 def _swept(store: Store, folder: str, known: Iterable[str]) -> bool:

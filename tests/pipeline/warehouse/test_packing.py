@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipeline.shards.manifest import manifests
@@ -53,3 +54,20 @@ def test_small_streams_of_a_bucket_are_packed(bucket: str) -> None:
     assert store.names(PACKS)
     assert {is_packed(ref.path) for stream in manifests(store) for ref in stream.files()} == {True, False}
     assert steps(store) == {name: length(name, 2) for name in NAMES[:4]}
+
+
+def test_a_reader_of_the_database_before_is_not_disturbed_by_a_build_that_packs(tmp_path: Path) -> None:
+    for name in NAMES[:2]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    build(tmp_path)
+    with duckdb.connect() as db:
+        db.execute(f"ATTACH '{tmp_path}/actions.db' AS film (READ_ONLY)")
+        before = db.execute("FROM film.steps ORDER BY ALL").fetchall()
+        write(tmp_path, NAMES[0], 4)  # its tail is superseded
+        write(tmp_path, NAMES[2], 2)  # fills a pile
+        build(tmp_path)
+        assert list((tmp_path / PACKS).iterdir())
+        assert db.execute("FROM film.steps ORDER BY ALL").fetchall() == before
+    build(tmp_path)
+    assert not list(tmp_path.glob("shards/**/*.parquet"))
