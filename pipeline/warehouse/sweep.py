@@ -1,6 +1,9 @@
 """Removes files that neither the present database nor any stream names: of superseded tails, generations and packs.
 
 A file that a build supersedes stays until the next one, because somebody may have opened the database a moment before.
+
+Object storage has no lock: one machine builds a bucket at a time. There a file that nothing names may be one that
+another machine has yet to name, and it stays for a day.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,26 +18,30 @@ from schema.errors import WarehouseError
 from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
 
 EVERY_STREAM = "shards"  # among leftovers: the folder of every stream
+DAY = 86_400.0  # seconds
 
 
 def sweep(store: Store, present: Present, changed: Sequence[Manifest]) -> list[str]:
     """Sweep what the last build left over and the folders of changed streams; folders that are to be swept again.
 
-    A stream that is being written is left alone (on object storage, which has no lock: whatever is younger than a
-    day); so is everything when the present database cannot be read. Under the build's lock. Raises WarehouseError.
+    A stream that is being written is left alone; so is everything when the present database cannot be read. Under the
+    build's lock. Raises WarehouseError.
     """
     if present.held is None:
         return list(present.leftovers)
     known = present.held | {ref.path for stream in changed for ref in stream.files()} | {UNFINISHED}
+    left = list[str]()
     if present.usable:
         # only packing makes packs, and only builds make marks and segments, under the lock that the caller holds
-        for name in [*_parquet(store, PACKS), *store.names(MARKS), *store.names(CATALOGUE)]:
-            if name not in known and TEMPORARY not in name:
-                store.delete(name)
+        for folder in (PACKS, MARKS, CATALOGUE):
+            superfluous = [name for name in store.names(folder) if name not in known and TEMPORARY not in name]
+            if not _delete(store, superfluous):
+                left.append(folder)
     folders = set(to_sweep(present, changed))
     if EVERY_STREAM in folders:
         folders = {"/".join(name.split("/")[:2]) for name in _parquet(store, "shards")}
-    return sorted(folder for folder in folders if folder.startswith("shards/") and not _swept(store, folder, known))
+    left += (folder for folder in folders if folder.startswith("shards/") and not _swept(store, folder, known))
+    return sorted(left)
 
 
 def to_sweep(present: Present, changed: Sequence[Manifest]) -> list[str]:
@@ -53,12 +60,17 @@ def _swept(store: Store, folder: str, known: Iterable[str]) -> bool:
             for name in (MANIFEST, PENDING):
                 if manifest := load(store, f"{folder}/{name}"):
                     superfluous -= {ref.path for ref in manifest.files()}
-            old = {name for name in superfluous if store.local or store.age(name) > 86_400}
-            for name in old:
-                store.delete(name)
+            return _delete(store, superfluous)
     except WarehouseError:
         return False  # its writer is at work; a later build removes them
-    return old == superfluous
+
+
+def _delete(store: Store, superfluous: Iterable[str]) -> bool:
+    """Delete these files; False where some were left because they are too young."""
+    young = {name for name in superfluous if store.local is None and store.age(name) <= DAY}
+    for name in set(superfluous) - young:
+        store.delete(name)
+    return not young
 
 
 def _parquet(store: Store, folder: str) -> list[str]:
