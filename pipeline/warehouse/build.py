@@ -55,9 +55,9 @@ def build(warehouse: Path | str | Store, *, settle: bool = True, check: bool = F
         build = _Build(store, settle=settle, check=check)
         built = build.run()
         if build.waiting:
-            pack(store, build.waiting)
+            packed = pack(store, build.waiting)
             again = _Build(store, settle=settle, sweeps=False).run()
-            built = again._replace(messages=built.messages + again.messages)
+            built = again._replace(messages=[*built.messages, *packed.damaged, *again.messages])
     return built
 
 

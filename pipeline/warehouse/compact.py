@@ -24,7 +24,7 @@ from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import GROUP_BLOB_BYTES, GROUP_RECORDS, GROUP_STEPS, TableFile
 from pipeline.shards.store import Store
 from pipeline.warehouse.splits import family_of, natural_split
-from schema.errors import WarehouseError
+from schema.errors import CorruptError, WarehouseError
 from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, stream_folder
 
 PACKS = "packs"
@@ -36,48 +36,65 @@ BUILD_WAIT = 120.0  # seconds, for another build of the same warehouse
 
 
 class Compacted(NamedTuple):
-    """Streams packed, the files they had, and the files they share now."""
+    """Streams packed, the files they had, and the files they share now; `damaged`: of files that cannot be read."""
 
     streams: int
     files_before: int
     files_after: int
+    damaged: tuple[str, ...] = ()  # a message for each, whose streams are left as they are
 
 
 def compact(store: Store, small_steps: int) -> Compacted:
     """Pack every complete stream shorter than `small_steps`. The caller rebuilds the database afterwards.
 
     A stream that is being written is left out. Killed at any moment it leaves each stream in its own files or in the
-    pack. Raises WarehouseError, CorruptError, SchemaVersionError.
+    pack. Raises WarehouseError, SchemaVersionError, and CorruptError, when all others are packed.
     """
     with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
         everything = list(manifests(store))
         full = set(full_packs(store, everything))
         waiting = [m for m in everything if 0 < m.steps < small_steps and m.status == "complete"]
         waiting = [m for m in waiting if any(ref.path not in full for ref in m.files())]
-        return pack(store, waiting)
+        return _checked(pack(store, waiting))
 
 
 def repack(store: Store) -> None:
     """Pack anew what shares a file with rows that belong to no stream any more: those go with the next two builds.
 
-    Raises WarehouseError, CorruptError, SchemaVersionError.
+    Raises WarehouseError, SchemaVersionError, and CorruptError, when all others are packed.
     """
     with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
         streams = list(manifests(store))
         full = set(full_packs(store, streams))
         shared = [m for m in streams if any(is_packed(ref.path) and ref.path not in full for ref in m.files())]
-        pack(store, shared, least=1)
+        _checked(pack(store, shared, least=1))
+
+
+def _checked(done: Compacted) -> Compacted:
+    if done.damaged:
+        raise CorruptError(done.damaged[0])
+    return done
 
 
 def pack(store: Store, streams: Iterable[Manifest], least: int = 2) -> Compacted:
     """Pack these streams, pile by pile; fewer than `least` of a pile are left as they are. Under the build's lock.
 
-    Raises WarehouseError, CorruptError.
+    So are streams with a file that cannot be read: they must not keep the others from being packed.
+    Raises WarehouseError.
     """
-    done = Compacted(0, 0, 0)
+    packed = before = after = 0
+    damaged: list[str] = []
     for batch in _batches(streams, least):
-        done = Compacted(*(a + b for a, b in zip(done, _pack(store, batch), strict=True)))
-    return done
+        while len(batch) >= least:
+            try:
+                done = _pack(store, batch)
+            except _UnreadableError as error:
+                damaged.append(str(error))
+                batch = [stream for stream in batch if all(ref.path != error.path for ref in stream.files())]
+                continue
+            packed, before, after = packed + done.streams, before + done.files_before, after + done.files_after
+            break
+    return Compacted(packed, before, after, tuple(damaged))
 
 
 def pile_of(stream: Manifest) -> str:
@@ -98,9 +115,13 @@ def full_packs(store: Store, streams: Iterable[Manifest]) -> Iterator[str]:
             if is_packed(ref.path):
                 used[ref.path] = used.get(ref.path, 0) + ref.rows
     for path, rows in used.items():
-        with store.open(path) as file:
-            if pq.ParquetFile(file).metadata.num_rows == rows:
-                yield path
+        try:
+            with store.open(path) as file:
+                found = pq.ParquetFile(file).metadata.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptError(str(_UnreadableError(store, path, error))) from error
+        if found == rows:
+            yield path
 
 
 def _batches(streams: Iterable[Manifest], least: int) -> Iterator[list[Manifest]]:
@@ -148,6 +169,18 @@ def _pack(store: Store, batch: Sequence[Manifest]) -> Compacted:
     return Compacted(count, len(before), len(packed))
 
 
+class _UnreadableError(Exception):
+    """A file of a stream, or a pack, cannot be read; says which, and what to do."""
+
+    def __init__(self, store: Store, path: str, error: Exception) -> None:
+        reason = "missing" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
+        super().__init__(
+            f"{store}/{path} cannot be read ({reason}); its streams are not packed; see what else: "
+            f"python -m pipeline.warehouse verify --warehouse {store}"
+        )
+        self.path = path
+
+
 class Place(NamedTuple):
     """Where the rows of a file lie in a pack."""
 
@@ -180,7 +213,10 @@ class _PackFile:
         self.rows = self.bytes = 0
 
     def write(self, members: Sequence[Manifest], places: dict[tuple[str, int, str], Place]) -> FileRef | None:
-        """Every member's rows of this kind; `places` gets where each shard's are. None where there are none."""
+        """Every member's rows of this kind; `places` gets where each shard's are. None where there are none.
+
+        Raises WarehouseError, _UnreadableError.
+        """
         try:
             for stream in members:
                 for shard in stream.shards:
@@ -194,7 +230,10 @@ class _PackFile:
             self.file.discard()
 
     def _add(self, ref: FileRef) -> Place:
-        tables = [table.cast(self.file.schema) for table in tables_of(self.store, ref)]
+        try:
+            tables = [table.cast(self.file.schema) for table in tables_of(self.store, ref)]
+        except (pa.ArrowException, OSError) as error:
+            raise _UnreadableError(self.store, ref.path, error) from error
         rows, size = ref.rows, sum(table.nbytes for table in tables) if self.kind == "blobs" else 0
         if not self._fits(rows, size):
             self._flush()

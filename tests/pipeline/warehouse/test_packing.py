@@ -1,5 +1,6 @@
 """Builds that pack: in a bucket, beside readers of the database before, around damaged and withdrawn film."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -8,12 +9,15 @@ import pytest
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
-from pipeline.warehouse import catalogue, listing
+from pipeline.warehouse import catalogue, compact, listing
+from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import PACKS, is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.splits import natural_split
+from pipeline.warehouse.views import MARKS
 from schema.config import ReplayConfig
+from schema.manifest import Manifest
 from tests.takes import make_takes
 
 CONFIG = ReplayConfig(rows=6, cols=24)
@@ -31,6 +35,12 @@ def steps(warehouse: Path | str | Store) -> dict[str, int]:
     """repo_id -> how many steps the view holds."""
     with open_database(warehouse if isinstance(warehouse, Store) else Store(warehouse)) as db:
         return dict(db.execute("SELECT repo_id, count(*) FROM steps GROUP BY ALL").fetchall())
+
+
+def packed(warehouse: Path) -> set[str]:
+    """Streams of which any file is a pack."""
+    streams = manifests(Store(warehouse))
+    return {stream.repo_id for stream in streams if any(is_packed(ref.path) for ref in stream.files())}
 
 
 def length(repo_id: str, episodes: int) -> int:
@@ -71,3 +81,76 @@ def test_a_reader_of_the_database_before_is_not_disturbed_by_a_build_that_packs(
         assert db.execute("FROM film.steps ORDER BY ALL").fetchall() == before
     build(tmp_path)
     assert not list(tmp_path.glob("shards/**/*.parquet"))
+
+
+@pytest.mark.parametrize(("kind", "damage"), [("steps", "cut"), ("blobs", "cut"), ("episodes", "missing")])
+def test_a_damaged_stream_is_named_and_keeps_no_other_from_being_packed(tmp_path: Path, kind: str, damage: str) -> None:
+    for name in NAMES[:2]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    broken = next(stream for stream in manifests(Store(tmp_path)) if stream.repo_id == NAMES[0])
+    path = tmp_path / broken.shards[0].files[kind].path
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    if damage == "missing":
+        path.unlink()
+    write(tmp_path, NAMES[2], 2)
+    (message,) = (line for line in build(tmp_path).messages if "cannot be read" in line)
+    assert str(path) in message
+    assert "\n" not in message
+    assert packed(tmp_path) == {NAMES[1], NAMES[2]}
+    path.write_bytes(content)
+    write(tmp_path, NAMES[3], 2)
+    write(tmp_path, NAMES[4], 2)
+    assert not [line for line in build(tmp_path).messages if "cannot be read" in line]
+    assert steps(tmp_path) == {name: length(name, 2) for name in NAMES[:5]}
+    assert NAMES[0] in packed(tmp_path)
+
+
+def test_a_damaged_pack_is_one_line_for_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in NAMES[:3]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    (path,) = (tmp_path / PACKS).glob("*.steps.parquet")
+    path.write_bytes(path.read_bytes()[:99])
+    assert main(["compact", "--warehouse", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert said.count("\n") == 1
+
+
+def test_a_build_on_another_machine_leaves_a_pack_whose_manifests_are_to_come(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"{bucket}/shared"
+    for name in NAMES[:3]:
+        write(place, name, 2)
+    publish_all = compact.publish_all
+
+    def meanwhile(store: Store, streams: Sequence[Manifest]) -> None:
+        monkeypatch.setattr(compact, "publish_all", publish_all)
+        write(place, NAMES[3], 2)
+        build(place)
+        publish_all(store, streams)
+
+    monkeypatch.setattr(compact, "publish_all", meanwhile)
+    build(place)
+    store = Store(place)
+    assert all(store.exists(ref.path) for stream in manifests(store) for ref in stream.files())
+    build(place)
+    assert steps(place) == {name: length(name, 2) for name in NAMES[:4]}
+
+
+def test_what_a_bucket_superseded_goes_after_a_day(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(f"{bucket}/later")
+    for name in NAMES[:3]:
+        write(store, name, 2)
+        build(store)
+    for _ in range(2):
+        build(store)
+    assert [name for name in store.names("shards", recursive=True) if name.endswith(".parquet")]
+    monkeypatch.setattr(Store, "age", lambda *_: 86_401.0)
+    build(store)
+    assert not [name for name in store.names("shards", recursive=True) if name.endswith(".parquet")]
+    assert len(store.names(MARKS)) == len({name.split("(")[1].split()[0] for name in store.names(MARKS)})
+    assert steps(store) == {name: length(name, 2) for name in NAMES[:3]}
