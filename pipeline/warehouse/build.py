@@ -15,7 +15,7 @@ from pipeline.warehouse import splits as families
 from pipeline.warehouse.catalogue import columns, fold, segments
 from pipeline.warehouse.changes import Changes
 from pipeline.warehouse.checks import check_by_hand, check_sizes
-from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, pack
+from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, PACKS, is_packed, pack
 from pipeline.warehouse.dataset import Part
 from pipeline.warehouse.listing import due
 from pipeline.warehouse.present import UNFINISHED, look
@@ -23,6 +23,7 @@ from pipeline.warehouse.register import Registration, Totals
 from pipeline.warehouse.sweep import EVERY_STREAM, sweep, to_sweep
 from pipeline.warehouse.views import DATABASE, home, quoted, quoted_list
 from pipeline.warehouse.writing import LAYOUT, About, attach, local_file, write_database
+from schema.catalogue import FOLDER as CATALOGUE
 from schema.columns import arrow_schema
 from schema.manifest import MANIFEST, Manifest, stream_folder
 from schema.version import SCHEMA_VERSION
@@ -55,7 +56,7 @@ def build(warehouse: Path | str | Store, *, settle: bool = True, check: bool = F
         build = _Build(store, settle=settle, check=check)
         built = build.run()
         if build.waiting:
-            packed = pack(store, build.waiting)
+            packed = pack(store, build.waiting, least=1)  # the only one that is left of a pack leaves it, too
             again = _Build(store, settle=settle, sweeps=False).run()
             built = again._replace(messages=[*built.messages, *packed.damaged, *again.messages])
     return built
@@ -113,11 +114,16 @@ class _Build:
             db.execute("INSERT INTO leftovers VALUES (?)", [folder])
         self._show(registration, everything)
         self.waiting = self._due(db)
+        if self.waiting:  # a build that is killed before they are packed leaves them to the next one
+            db.execute("INSERT INTO leftovers VALUES (?)", [PACKS])
         ((unsettled,),) = db.execute(
             "SELECT count(*) > 0 FROM repositories WHERE steps > 0 AND split IS NULL"
         ).fetchall()
         withdrawn = any(stream.reason in WITHDRAWN for stream in self._changes.streams)
+        before = set(segments(db, "main"))
         following = fold(store, db, about.next_segment if place else 1, purge=withdrawn)
+        if before.difference(segments(db, "main")):
+            db.execute("INSERT INTO leftovers VALUES (?)", [CATALOGUE])
         self._tables = _tables(store, db)
         unsettled = unsettled or (place is not None and about.unsettled and not self.settle)
         return About(SCHEMA_VERSION, home(store), LAYOUT, following, unsettled, *self._totals)
@@ -140,7 +146,12 @@ class _Build:
             return []
         repos = db.execute(f"SELECT DISTINCT repo_id FROM now_files WHERE path IN ({quoted_list(paths)})").fetchall()
         found = (load(self.store, f"{stream_folder(repo)}/{MANIFEST}") for (repo,) in repos)
-        return [stream for stream in found if stream is not None and stream.status == "complete"]
+        return [stream for stream in found if stream is not None and _may_move(stream)]
+
+
+def _may_move(stream: Manifest) -> bool:
+    """Whether a stream may be packed: nothing is to be added to it soon, or a pack is what it has to leave."""
+    return stream.status == "complete" or any(is_packed(ref.path) for ref in stream.files())
 
 
 def _tables(store: Store, db: duckdb.DuckDBPyConnection) -> dict[str, pa.Table | str]:

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.shards.store import Store
-from pipeline.shards.writer import SHARD_STEPS
+from pipeline.shards.writer import SHARD_STEPS, WITHDRAWN
 from pipeline.warehouse.catalogue import insert
 from pipeline.warehouse.compact import FEW_PACKS, FIRST_STREAMS, PACK_STEPS, PACK_STREAMS, PACKS, is_packed, pile_of
+from pipeline.warehouse.views import quoted_list
 from schema.errors import CorruptError
 from schema.manifest import FileRef, Manifest, stream_folder
 
@@ -107,7 +108,11 @@ def list_files(
 
 
 def due(db: duckdb.DuckDBPyConnection) -> list[str]:
-    """Paths, of files of steps, whose streams are to be packed now, by the rule of pipeline.warehouse.compact."""
+    """Paths, of files of steps, whose streams are to be packed now, by the rule of pipeline.warehouse.compact.
+
+    So are those that share a pack with film that was withdrawn, which is to leave the disk. The view
+    `now_repositories` is there.
+    """
     found = db.execute(
         f"""
         SELECT path FROM (
@@ -118,6 +123,8 @@ def due(db: duckdb.DuckDBPyConnection) -> list[str]:
             WINDOW pile AS (PARTITION BY pile, packed))
         WHERE CASE WHEN packed THEN many >= {FEW_PACKS} ELSE many >= {FIRST_STREAMS} OR steps >= {PACK_STEPS} END
         UNION SELECT path FROM listed WHERE kind = 'steps' AND len(hidden) >= {MANY_HIDDEN}
+        UNION SELECT path FROM (SELECT path, unnest(hidden) AS repo_id FROM listed WHERE kind = 'steps')
+            JOIN now_repositories USING (repo_id) WHERE reason IN ({quoted_list(WITHDRAWN)})
         """
     ).fetchall()
     return [path for (path,) in found]
