@@ -20,7 +20,6 @@ from pipeline.warehouse.catalogue import (
     KNOWN,
     columns,
     definition,
-    fold,
     listed_files,
     schema,
     segments,
@@ -121,7 +120,8 @@ def copy_database(store: Store, target: Path) -> None:
             totals = registration.read(Totals())
             registration.assign(settle=False)
             registration.list_files()
-            return About(SCHEMA_VERSION, home(store), COPIED, fold(store, db, 1), True, *totals)
+            # nothing is folded: the warehouse may be read-only, and the next build begins from nothing
+            return About(SCHEMA_VERSION, home(store), COPIED, 1, True, *totals)
         about = About(*db.execute("SELECT * FROM before.about").fetchall()[0])
         for names, where in ((INNER, place.inner), (KNOWN, place.recent)):
             for name in names:
