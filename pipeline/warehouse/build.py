@@ -72,7 +72,7 @@ class _Build:
     def __init__(self, store: Store, *, settle: bool, check: bool = False, sweeps: bool = True) -> None:
         self.store, self.settle, self._sweeps = store, settle, sweeps
         self.waiting: list[Manifest] = []
-        self._present = look(store)
+        self._present = look(store, check=check)
         if check and self._present.usable:
             check_by_hand(store)
         self._changes = changes.take(store)

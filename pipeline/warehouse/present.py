@@ -1,8 +1,11 @@
 """What the present database says, as the next build needs it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.shards.store import Store
 from pipeline.warehouse.catalogue import KNOWN, listed_files, segments
@@ -11,7 +14,7 @@ from pipeline.warehouse.database import open_database
 from pipeline.warehouse.register import Place
 from pipeline.warehouse.views import DATABASE, MARKS, VIEWS, home, mark, mark_of
 from pipeline.warehouse.writing import LAYOUT, About, attach, let_find, local_file
-from schema.catalogue import FOLDER
+from schema.catalogue import FOLDER, Segment
 from schema.errors import GitreelError
 
 UNFINISHED = f"{FOLDER}/unfinished"  # a build's work on other files than the database is not done
@@ -33,8 +36,8 @@ class Present(NamedTuple):
     leftovers: tuple[str, ...]
 
 
-def look(store: Store) -> Present:
-    """The present database. Raises WarehouseError."""
+def look(store: Store, *, check: bool = False) -> Present:
+    """The present database; `check`: read its segments whole, not their ends alone. Raises WarehouseError."""
     unfinished = store.exists(UNFINISHED)
     nothing = Present(False, False, unfinished, About.nothing(), frozenset(), ())
     if not store.exists(DATABASE):
@@ -48,8 +51,8 @@ def look(store: Store) -> Present:
             about = About(*db.execute("SELECT * FROM before.about").fetchall()[0])
             leftovers = [folder for (folder,) in db.execute(f"SELECT folder FROM {place.inner}.leftovers").fetchall()]
             usable = (about.home, about.layout) == (home(store), LAYOUT)
-            # one that was lost is made up for by reading every manifest again
-            usable &= all(store.exists(one.path("repositories")) for one in segments(db, place.inner))
+            # what was lost or damaged is made up for by reading every manifest again
+            usable = usable and _readable(store, segments(db, place.inner), check)
             return Present(True, usable, unfinished, about, frozenset(_held(db, place)), tuple(leftovers))
         except duckdb.Error:  # damaged: it is about to be replaced
             return nothing._replace(exists=True, held=None)
@@ -68,6 +71,24 @@ def registered(store: Store) -> bool:
     except GitreelError:  # damaged, or of another version
         return False
     return present.usable and not present.unfinished and not present.about.unsettled
+
+
+def _readable(store: Store, known: Sequence[Segment], check: bool) -> bool:
+    """Whether the files of these segments are there and can be read: their ends, because a file that was cut has none,
+    or with `check` all that is in them. Objects in a bucket are put whole.
+    """
+    paths = {segment.path(name) for segment in known for name in KNOWN}
+    if not paths.issubset(store.names(FOLDER)):
+        return False
+    for path in paths if store.local is not None else ():
+        try:
+            with store.open(path) as file:
+                found = pq.ParquetFile(file)
+                for number in range(found.num_row_groups if check else 0):
+                    found.read_row_group(number)
+        except (pa.ArrowException, OSError):
+            return False
+    return True
 
 
 def _held(db: duckdb.DuckDBPyConnection, place: Place) -> set[str]:

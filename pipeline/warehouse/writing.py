@@ -32,7 +32,7 @@ from pipeline.warehouse.views import DATABASE, VIEWS, film_sources, home, mark, 
 from schema.catalogue import INNER as INNER_SCHEMA
 from schema.catalogue import LAYOUT as LAYOUT
 from schema.columns import TABLES, arrow_schema
-from schema.errors import WarehouseError
+from schema.errors import CorruptError, WarehouseError
 from schema.version import SCHEMA_VERSION
 
 COPIED = 0  # instead: a copy of a database that was written elsewhere, which the next build writes from nothing
@@ -161,6 +161,11 @@ def _attempt(store: Store, target: Path, fill: Fill) -> str:
             db.execute("DETACH film")
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
         return str(error).rpartition("Original error: ")[2].splitlines()[0]
+    except duckdb.Error as error:
+        raise CorruptError(
+            f"{store}: its catalogue cannot be read ({str(error).splitlines()[0]}); "
+            f"run: python -m pipeline.warehouse build --warehouse {store}"
+        ) from error
     return ""
 
 

@@ -1,14 +1,17 @@
 """Builds that pack: in a bucket, beside readers of the database before, around damaged and withdrawn film."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
-from pipeline.shards.writer import StreamWriter
+from pipeline.shards.writer import WITHDRAWN, StreamWriter, refuse
+from pipeline.warehouse import build as building
 from pipeline.warehouse import catalogue, compact, listing
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
@@ -16,7 +19,9 @@ from pipeline.warehouse.compact import PACKS, is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.splits import natural_split
 from pipeline.warehouse.views import MARKS
+from schema.catalogue import FOLDER
 from schema.config import ReplayConfig
+from schema.errors import CorruptError
 from schema.manifest import Manifest
 from tests.takes import make_takes
 
@@ -154,3 +159,134 @@ def test_what_a_bucket_superseded_goes_after_a_day(bucket: str, monkeypatch: pyt
     assert not [name for name in store.names("shards", recursive=True) if name.endswith(".parquet")]
     assert len(store.names(MARKS)) == len({name.split("(")[1].split()[0] for name in store.names(MARKS)})
     assert steps(store) == {name: length(name, 2) for name in NAMES[:3]}
+
+
+def withdrawn_rows(warehouse: Path, repo_id: str) -> set[str]:
+    """Files, listed or not, with a row of film of the stream, or with a content that streams of two episodes lack."""
+    found = set()
+    for path in warehouse.rglob("*.parquet"):
+        table = pq.read_table(path)
+        names = table.column("repo_id").to_pylist() if "repo_id" in table.column_names else []
+        contents = table.column("content").to_pylist() if "content" in table.column_names else []
+        registered = ".repositories" in path.name or path.parent.name == "repositories"
+        refused = path.name.endswith(".drops.parquet") and "catalogue" in path.parts  # that it is not filmed stays
+        if (repo_id in names and not registered and not refused) or b"file 3\n" in contents:
+            found.add(str(path.relative_to(warehouse)))
+    return found
+
+
+@pytest.mark.parametrize("gone", [NAMES[:1], NAMES[1:3], NAMES[:3]])
+@pytest.mark.parametrize("rule", WITHDRAWN)
+def test_withdrawn_film_leaves_the_disk_with_two_builds(tmp_path: Path, gone: list[str], rule: str) -> None:
+    for name in NAMES[:3]:
+        write(tmp_path, name, 4 if name in gone else 2)
+    build(tmp_path)
+    assert all(withdrawn_rows(tmp_path, name) for name in gone)
+    for name in gone:
+        refuse(tmp_path, name, CONFIG, rule)
+    build(tmp_path)
+    build(tmp_path)
+    assert not [path for name in gone for path in withdrawn_rows(tmp_path, name)]
+    assert steps(tmp_path) == {name: length(name, 2) for name in NAMES[:3] if name not in gone}
+
+
+def test_film_that_was_packed_once_leaves_the_pack_when_it_is_withdrawn(tmp_path: Path) -> None:
+    for name in NAMES[:3]:
+        write(tmp_path, name, 4 if name == NAMES[0] else 2)
+    build(tmp_path)
+    write(tmp_path, NAMES[0], 6)  # in a file of its own by now
+    build(tmp_path)
+    refuse(tmp_path, NAMES[1], CONFIG, "licence")  # a neighbour that is kept, as partial
+    refuse(tmp_path, NAMES[0], CONFIG, "opt-out")
+    build(tmp_path)
+    build(tmp_path)
+    assert not withdrawn_rows(tmp_path, NAMES[0])
+    assert steps(tmp_path) == {name: length(name, 2) for name in NAMES[1:3]}
+
+
+def test_a_kill_before_the_neighbours_of_withdrawn_film_are_packed_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES[:3]:
+        write(tmp_path, name, 4 if name == NAMES[0] else 2)
+    build(tmp_path)
+    build(tmp_path)
+    refuse(tmp_path, NAMES[0], CONFIG, "opt-out")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "pack", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path)
+    build(tmp_path)
+    build(tmp_path)
+    assert not withdrawn_rows(tmp_path, NAMES[0])
+    before = (tmp_path / "actions.db").stat().st_mtime_ns
+    build(tmp_path)
+    assert (tmp_path / "actions.db").stat().st_mtime_ns == before  # there is an end to it
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("table", catalogue.KNOWN)
+def test_a_lost_or_cut_segment_is_made_up_for(tmp_path: Path, table: str, damage: str) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    build(tmp_path)
+    (path,) = (tmp_path / FOLDER).glob(f"*.{table}.parquet")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    if damage == "missing":
+        path.unlink()
+    write(tmp_path, NAMES[4], 2)
+    assert build(tmp_path).streams == 5
+    assert steps(tmp_path) == {name: length(name, 2) for name in NAMES[:5]}
+
+
+def test_a_segment_that_is_damaged_within_is_one_line_with_a_remedy_that_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    build(tmp_path)
+    (path,) = (tmp_path / FOLDER).glob("*.repositories.parquet")
+    content = bytearray(path.read_bytes())
+    content[4:120] = bytes(116)  # page headers and pages; the footer is whole
+    path.write_bytes(content)
+    refuse(tmp_path, "o/refused", CONFIG, "licence")
+    with pytest.raises(CorruptError, match="cannot be read") as error:
+        build(tmp_path)
+    assert str(error.value).endswith(f"run: python -m pipeline.warehouse build --warehouse {tmp_path}")
+    assert not list(tmp_path.glob(".tmp-*"))
+    assert main(["build", "--warehouse", str(tmp_path)]) == 0
+    assert "5 streams" in capsys.readouterr().out
+    assert steps(tmp_path) == {name: length(name, 2) for name in NAMES[:4]}
+
+
+def test_a_moved_and_read_only_warehouse_of_an_older_gitreel_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path / "w", name, 2)
+    with monkeypatch.context() as patch:  # it had no segments
+        patch.setattr(catalogue, "RECENT", 99)
+        build(tmp_path / "w")
+    with duckdb.connect(str(tmp_path / "w/actions.db")) as db:  # as it was: two columns in `about`, no catalogue
+        for inner in catalogue.INNER:
+            db.execute(f"DROP TABLE IF EXISTS catalogue.{inner}")
+        db.execute("CREATE OR REPLACE TABLE about AS SELECT schema_version, home FROM about")
+    moved = (tmp_path / "w").rename(tmp_path / "moved")
+    publish = Store.publish
+
+    def read_only(self: Store, staged: Path, name: str) -> None:
+        if self.local == moved:
+            raise self.refused(name, OSError(errno.EROFS, "read-only"))
+        publish(self, staged, name)
+
+    monkeypatch.setattr(Store, "publish", read_only)
+    assert steps(moved) == {name: length(name, 2) for name in NAMES[:4]}
+    assert "reads a copy" in capsys.readouterr().err
+    assert not list(moved.glob(f"{FOLDER}/*.parquet"))
