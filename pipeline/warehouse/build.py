@@ -15,7 +15,7 @@ from pipeline.warehouse import splits as families
 from pipeline.warehouse.catalogue import columns, fold, segments
 from pipeline.warehouse.changes import Changes
 from pipeline.warehouse.checks import check_by_hand, check_sizes
-from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, PACKS, is_packed, pack
+from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, is_packed, pack
 from pipeline.warehouse.dataset import Part
 from pipeline.warehouse.listing import due
 from pipeline.warehouse.present import UNFINISHED, look
@@ -25,7 +25,7 @@ from pipeline.warehouse.views import DATABASE, home, quoted, quoted_list
 from pipeline.warehouse.writing import LAYOUT, About, attach, local_file, write_database
 from schema.catalogue import FOLDER as CATALOGUE
 from schema.columns import arrow_schema
-from schema.manifest import MANIFEST, Manifest, stream_folder
+from schema.manifest import MANIFEST, PACKS, Manifest, stream_folder
 from schema.version import SCHEMA_VERSION
 
 

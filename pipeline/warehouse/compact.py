@@ -25,9 +25,8 @@ from pipeline.shards.shard_file import GROUP_BLOB_BYTES, GROUP_RECORDS, GROUP_ST
 from pipeline.shards.store import Store
 from pipeline.warehouse.splits import family_of, natural_split
 from schema.errors import CorruptError, WarehouseError
-from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, stream_folder
+from schema.manifest import KINDS, MANIFEST, PACKS, FileRef, Manifest, stream_folder
 
-PACKS = "packs"
 PACK_STREAMS, PACK_STEPS = 4096, 16 << 20  # of a large pack, at most
 FIRST_STREAMS, FEW_PACKS = 256, 16
 LOCKED = 256  # streams at a time: each lock is an open file

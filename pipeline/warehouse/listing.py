@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from pipeline.shards.store import Store
 from pipeline.shards.writer import SHARD_STEPS, WITHDRAWN
 from pipeline.warehouse.catalogue import insert
-from pipeline.warehouse.compact import FEW_PACKS, FIRST_STREAMS, PACK_STEPS, PACK_STREAMS, PACKS, is_packed, pile_of
+from pipeline.warehouse.compact import FEW_PACKS, FIRST_STREAMS, PACK_STEPS, PACK_STREAMS, is_packed, pile_of
 from pipeline.warehouse.views import quoted_list
 from schema.errors import CorruptError
-from schema.manifest import FileRef, Manifest, stream_folder
+from schema.manifest import PACKS, FileRef, Manifest, stream_folder
 
 MANY_HIDDEN = 256  # streams left behind in one pack: it is written anew
 _LISTED = pa.schema(

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.shards.manifest import load
 from pipeline.shards.store import TEMPORARY, Store
-from pipeline.warehouse.compact import PACKS
 from pipeline.warehouse.present import UNFINISHED, Present
 from pipeline.warehouse.views import MARKS
 from schema.catalogue import FOLDER as CATALOGUE
 from schema.errors import WarehouseError
-from schema.manifest import MANIFEST, PENDING, Manifest, stream_folder
+from schema.manifest import MANIFEST, PACKS, PENDING, Manifest, stream_folder
 
 EVERY_STREAM = "shards"  # among leftovers: the folder of every stream
 DAY = 86_400.0  # seconds

@@ -10,13 +10,13 @@ from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
-from pipeline.warehouse.compact import PACKS
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset_card import main as write_card
 from pipeline.warehouse.redraw import main as redraw
 from pipeline.watch.__main__ import main as watch
 from schema.config import ReplayConfig
 from schema.errors import WarehouseError
+from schema.manifest import PACKS
 from tests.disk import small_disk
 from tests.takes import make_takes
 

@@ -15,14 +15,14 @@ from pipeline.warehouse import build as building
 from pipeline.warehouse import catalogue, compact, listing
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
-from pipeline.warehouse.compact import PACKS, is_packed
+from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.splits import natural_split
 from pipeline.warehouse.views import MARKS
 from schema.catalogue import FOLDER
 from schema.config import ReplayConfig
 from schema.errors import CorruptError
-from schema.manifest import Manifest
+from schema.manifest import PACKS, Manifest
 from tests.takes import make_takes
 
 CONFIG = ReplayConfig(rows=6, cols=24)
