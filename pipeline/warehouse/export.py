@@ -55,7 +55,7 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
         table = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
     place = places(table)
     if unknown := [repo for repo in repos if repo not in place]:
-        raise ConfigError(f"--repo {unknown[0]}: there is none of that name; see: python -m pipeline.warehouse stats")
+        raise ConfigError(f"--repo {unknown[0]}: there is none of that name; see: {_stats(store)}")
     known = [name for name, _ in SPLITS]
     streams = [
         stream
@@ -64,7 +64,7 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
         and (not repos or stream.repo_id in repos)
     ]  # fmt: skip
     if not streams:
-        raise ConfigError(f"{store}: no such film to export; see: python -m pipeline.warehouse stats")
+        raise ConfigError(f"{store}: no such film to export; see: {_stats(store)}")
     files = size = 0
     for stream in streams:
         stored, names = _exported(store, target, stream, place[stream.repo_id])
@@ -76,6 +76,11 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
     target.write("LICENCES.md", _licences(streams).encode())
     target.write("README.md", _card(streams, place).encode())
     return Moved(len(streams), sum(stream.steps for stream in streams), files, size)
+
+
+def _stats(store: Store) -> str:
+    """The command that says what is there."""
+    return f"python -m pipeline.warehouse stats --warehouse {store}"
 
 
 def _list_name(stream: Manifest) -> str:
