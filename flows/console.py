@@ -1,6 +1,5 @@
 """What a person sees: one bar a repository while it is filmed, one table at the end."""
 
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.harvester import Outcome
+from pipeline.pool.repeating import repeated
 from pipeline.pool.status import StatusFolder
 
 POLL_SECONDS = 0.25
@@ -57,14 +57,13 @@ def bars(console: Console, names: Sequence[str], status: StatusFolder) -> Iterat
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"),
         StepsRate(), TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    ended = threading.Event()
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     with StoppableBars(*columns, console=console, disable=not console.is_terminal) as drawn:
         rows = [drawn.add_task(escape(name), total=None, start=False, steps=0) for name in names]
 
         printed = 0
 
-        def draw() -> None:
+        def draw() -> bool:
             nonlocal printed
             for line in status.said(printed):
                 printed += 1
@@ -78,18 +77,12 @@ def bars(console: Console, names: Sequence[str], status: StatusFolder) -> Iterat
                     drawn.update(row, completed=progress.done, total=progress.total, steps=progress.steps)
                     if progress.done >= progress.total:
                         drawn.stop_task(row)  # its rate stands still
+            return True
 
-        def watch() -> None:
-            while not ended.wait(POLL_SECONDS):
-                draw()
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
         try:
-            yield
+            with repeated(POLL_SECONDS, draw):
+                yield
         finally:
-            ended.set()
-            watcher.join()
             draw()
             drawn.stopping = False
 

@@ -31,7 +31,7 @@ from pipeline.replay import replay
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.shards.writer import WITHDRAWN, StreamWriter, refuse
-from pipeline.warehouse.present import registered as registered
+from pipeline.warehouse.present import registered
 from schema.config import FrozenModel, ReplayConfig
 from schema.editors import EDITOR_VERSIONS
 from schema.errors import ConfigError, GitreelError, SourceError

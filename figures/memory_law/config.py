@@ -37,6 +37,11 @@ class LawResult(FrozenModel):
     cpu_seconds: float
 
 
+def summary(result: LawResult) -> str:
+    """A result in a line."""
+    return f"{result.nats:.4f} nats, {result.keys:,} keys, {result.cpu_seconds:.0f} s"
+
+
 def _measure(config: LawConfig) -> LawResult:
     from figures.memory_law.measure import measure  # brings the pipeline with it, which drawing does without
 
@@ -48,7 +53,7 @@ KIND = Kind(
     LawResult,
     _measure,
     lambda config: f"{config.predictor}-t{config.steps}-s{config.seed}",
-    lambda result: f"{result.nats:.4f} nats, {result.keys:,} keys, {result.cpu_seconds:.0f} s",
+    summary,
 )
 
 

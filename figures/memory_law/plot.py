@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 from figures.rows import Row
 from figures.style import save
@@ -101,6 +102,20 @@ def verdict(rows: Sequence[Row]) -> str:
     )
 
 
+def law_axes(axes: Axes) -> None:
+    """Nats against T, both logarithmic, in plain numbers. What is drawn must be there already."""
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    ticks = [4**k for k in range(9)]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    low, high = axes.get_ylim()
+    nats = [value for value in (0.8, 1.0, 1.2, 1.4, 1.6, 2.0, 2.4, 2.8, 3.2, 4.0) if low <= value <= high]
+    axes.set_yticks(nats, [f"{value:.1f}" for value in nats])
+    axes.minorticks_off()
+    axes.set_xlabel("T: steps of the stream that are known")
+    axes.set_ylabel("nats a key, eight test repositories")
+
+
 def plot(rows: Sequence[Row], png: Path) -> None:
     """One panel, one line a predictor, a thin one a repository."""
     canvas, axes = plt.subplots(figsize=(7.2, 4.6))
@@ -123,16 +138,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
                 4**8, 0.985 * mean(row.result.by_repo), "counts of the training film alone",
                 ha="right", va="top", fontsize=7, color="#777777",
             )  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    ticks = [4**k for k in range(9)]
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    low, high = axes.get_ylim()
-    nats = [value for value in (0.8, 1.0, 1.2, 1.4, 1.6, 2.0, 2.4, 2.8, 3.2, 4.0) if low <= value <= high]
-    axes.set_yticks(nats, [f"{value:.1f}" for value in nats])
-    axes.minorticks_off()
-    axes.set_xlabel("T: steps of the stream that are known")
-    axes.set_ylabel("nats a key, eight test repositories")
+    law_axes(axes)
     axes.set_title(title(rows), loc="left")
     axes.legend()
     save(canvas, png)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from figures.memory_law.config import LawResult
+from figures.memory_law.config import LawResult, summary
 from figures.rows import Kind
 from figures.sweep import Figure
 from figures.two_editors.plot import plot, table, verdict
@@ -40,7 +40,7 @@ KIND = Kind(
     LawResult,
     _measure,
     lambda config: f"{config.editor}-{config.predictor}-t{config.steps}-u{config.updates}-s{config.seed}",
-    lambda result: f"{result.nats:.4f} nats, {result.keys:,} keys, {result.cpu_seconds:.0f} s",
+    summary,
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from figures.memory_law.plot import Law, law, mean
+from figures.memory_law.plot import Law, law, law_axes, mean
 from figures.rows import Row
 from figures.style import save
 
@@ -65,16 +65,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         if points:
             style = "-" if predictor == "counts" else "--"
             axes.plot(list(points), list(points.values()), marker + style, color=colour, lw=1.5, ms=4, label=words)
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    ticks = [4**k for k in range(9)]
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    low, high = axes.get_ylim()
-    nats = [value for value in (0.8, 1.0, 1.2, 1.4, 1.6, 2.0, 2.4) if low <= value <= high]
-    axes.set_yticks(nats, [f"{value:.1f}" for value in nats])
-    axes.minorticks_off()
-    axes.set_xlabel("T: steps of the stream that are known")
-    axes.set_ylabel("nats a key, eight test repositories")
+    law_axes(axes)
     axes.set_title("The same commits in two editors", loc="left")
     axes.legend(fontsize=7)
     save(canvas, png)

@@ -1,7 +1,6 @@
 """How a harvest that runs long is doing: rate, time left, and failures by reason, from its status folder."""
 
 import re
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from pipeline.harvester import Outcome, Progress
+from pipeline.pool.repeating import repeated
 from pipeline.pool.status import StatusFolder
 from schema.errors import GitreelError, one_line
 
@@ -126,24 +126,21 @@ def observed(
     `show` gets whether it is the last time. What it raises at first is raised here; later, where it can no longer show
     anything, the status folder says so, once, and the harvest goes on.
     """
-    observer, ended = Observer(status, named), threading.Event()
+    observer = Observer(status, named)
     show(observer.look(), False)
 
-    def watch() -> None:
-        while not ended.wait(refresh):
-            try:
-                show(observer.look(), False)
-            except GitreelError as error:
-                status.say(f"{error}; it is not refreshed any more")
-                return
+    def shown() -> bool:
+        try:
+            show(observer.look(), False)
+        except GitreelError as error:
+            status.say(f"{error}; it is not refreshed any more")
+            return False
+        return True
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
     try:
-        yield
+        with repeated(refresh, shown):
+            yield
     finally:
-        ended.set()
-        watcher.join()
         try:
             show(observer.look(), True)
         except GitreelError as error:

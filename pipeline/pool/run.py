@@ -23,12 +23,13 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.crawl.clone import FetchError, Stopped
 from pipeline.crawl.source import RefusedSource
-from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, registered, source_of
+from pipeline.harvester import HarvestConfig, Outcome, harvest_repository, refuse_found, source_of
 from pipeline.messages import printable
 from pipeline.pool import interruption, process, worker
 from pipeline.pool.status import StatusFolder
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
+from pipeline.warehouse.present import registered
 from schema.errors import ConfigError, GitreelError, WarehouseError
 
 Kind = Literal["threads", "processes", "dask"]

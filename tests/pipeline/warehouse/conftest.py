@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.warehouse import catalogue, listing
 from pipeline.warehouse.build import build
 from tests.pipeline.warehouse.films import film
 from tests.repositories import Repository
@@ -46,3 +47,12 @@ def several(history: Path, tmp_path: Path) -> Path:
     film(history, tmp_path / "warehouse", "d/d", upto=5)
     build(tmp_path / "warehouse")
     return tmp_path
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of three streams, packs of three, two of either become one."""
+    monkeypatch.setattr(catalogue, "RECENT", 2)
+    monkeypatch.setattr(catalogue, "FEW", 2)
+    monkeypatch.setattr(listing, "FIRST_STREAMS", 3)
+    monkeypatch.setattr(listing, "FEW_PACKS", 2)

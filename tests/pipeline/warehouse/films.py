@@ -11,8 +11,11 @@ from pipeline.shards.writer import StreamWriter
 from pipeline.warehouse.redraw import open_stream
 from schema.config import ReplayConfig
 from schema.manifest import Manifest
+from tests.takes import make_takes
 
 CONFIG = ReplayConfig(rows=8, cols=40)
+TINY = ReplayConfig(rows=6, cols=24)
+TABLES = ("repositories", "episodes", "shards", "drops", "files", "steps", "blobs")
 REPO = "owner/name"
 ORDERED = "SELECT * FROM steps ORDER BY repo_id, stream_step"
 
@@ -25,6 +28,21 @@ def film(git_dir: Path, warehouse: Path, repo_id: str = REPO, *, upto: int | Non
             if upto is not None and take.episode.episode == upto:
                 break
     return writer.manifest
+
+
+def write(warehouse: Path | str | Store, repo_id: str, episodes: int, family: str = "") -> None:
+    """Write a stream of made commits, or lengthen it."""
+    with StreamWriter(warehouse, repo_id, TINY, family=family or repo_id, licence="MIT") as writer:
+        for take in list(make_takes(episodes, repo_id=repo_id))[writer.manifest.episodes :]:
+            writer.append(take)
+
+
+def told(warehouse: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table and view."""
+    with duckdb.connect() as db:
+        db.execute(f"ATTACH '{warehouse}/actions.db' AS film (READ_ONLY)")
+        db.execute("USE film")
+        return {name: db.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in TABLES}
 
 
 def ask(folder: Path, query: str) -> list[tuple[object, ...]]:

@@ -8,41 +8,23 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.harvester import registered
 from pipeline.shards.manifest import load, manifests
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter, refuse
 from pipeline.warehouse import build as building
-from pipeline.warehouse import catalogue, listing
+from pipeline.warehouse import listing
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.database import open_database
+from pipeline.warehouse.present import registered
 from schema.catalogue import CHANGED, INNER
-from schema.config import ReplayConfig
 from schema.errors import CorruptError
 from schema.manifest import MANIFEST, stream_folder
 from tests.pipeline.warehouse import films
+from tests.pipeline.warehouse.films import TINY, told, write
 from tests.takes import make_takes
-
-CONFIG = ReplayConfig(rows=6, cols=24)
-TABLES = ("repositories", "episodes", "shards", "drops", "files", "steps", "blobs")
-
-
-def write(warehouse: Path, repo_id: str, episodes: int, family: str = "") -> None:
-    """Write a stream, or lengthen it."""
-    with StreamWriter(warehouse, repo_id, CONFIG, family=family or repo_id, licence="MIT") as writer:
-        for take in list(make_takes(episodes, repo_id=repo_id))[writer.manifest.episodes :]:
-            writer.append(take)
-
-
-def told(warehouse: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table and view."""
-    with duckdb.connect() as db:
-        db.execute(f"ATTACH '{warehouse}/actions.db' AS film (READ_ONLY)")
-        db.execute("USE film")
-        return {name: db.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in TABLES}
 
 
 def from_nothing(warehouse: Path, copy: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -52,15 +34,6 @@ def from_nothing(warehouse: Path, copy: Path) -> dict[str, list[tuple[object, ..
     shutil.rmtree(copy / "catalogue", ignore_errors=True)
     build(copy)
     return told(copy)
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of three streams, packs of three, two of either become one."""
-    monkeypatch.setattr(catalogue, "RECENT", 2)
-    monkeypatch.setattr(catalogue, "FEW", 2)
-    monkeypatch.setattr(listing, "FIRST_STREAMS", 3)
-    monkeypatch.setattr(listing, "FEW_PACKS", 2)
 
 
 @pytest.fixture
@@ -106,12 +79,12 @@ def test_many_builds_tell_what_one_build_tells(tmp_path: Path) -> None:
         write(root, f"o/{name}", 2 + number % 3)
         build(root, settle=number % 4 == 3)
     write(root, "fork/a", 2, family="o/a")  # another member of a family
-    refuse(root, "o/refused", CONFIG, "licence")
+    refuse(root, "o/refused", TINY, "licence")
     build(root)
     for name in "abk":  # in packs and segments by now
         write(root, f"o/{name}", 7)
         build(root)
-    refuse(root, "o/c", CONFIG, "opt-out")
+    refuse(root, "o/c", TINY, "opt-out")
     build(root)
     found = told(root)
     assert list((root / "catalogue").glob("*.repositories.parquet"))
@@ -202,7 +175,7 @@ def test_a_stream_that_is_being_written_is_registered_again_when_it_ends(
 ) -> None:
     monkeypatch.setattr("pipeline.shards.writer.SHARD_STEPS", 60)
     takes = list(make_takes(6, repo_id="a"))
-    with StreamWriter(tmp_path, "a", CONFIG) as writer:
+    with StreamWriter(tmp_path, "a", TINY) as writer:
         for number, take in enumerate(takes):
             writer.append(take)
             if number == 3:

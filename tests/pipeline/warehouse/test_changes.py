@@ -12,7 +12,7 @@ from pipeline.warehouse import catalogue, changes
 from pipeline.warehouse.build import build
 from schema.catalogue import CHANGED
 from schema.manifest import MANIFEST, Manifest, slug, stream_folder
-from tests.pipeline.warehouse.test_catalogue import told, write
+from tests.pipeline.warehouse.films import told, write
 
 
 def manifest_of(folder: Path, repo_id: str = "o/new") -> Manifest:

@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
-from pipeline.shards.writer import WITHDRAWN, StreamWriter, refuse
+from pipeline.shards.writer import WITHDRAWN, refuse
 from pipeline.warehouse import build as building
-from pipeline.warehouse import catalogue, compact, listing
+from pipeline.warehouse import catalogue, compact
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import is_packed
@@ -20,20 +20,13 @@ from pipeline.warehouse.database import open_database
 from pipeline.warehouse.splits import natural_split
 from pipeline.warehouse.views import MARKS
 from schema.catalogue import FOLDER
-from schema.config import ReplayConfig
 from schema.errors import CorruptError
 from schema.manifest import PACKS, Manifest
+from tests.pipeline.warehouse.films import TINY, write
 from tests.takes import make_takes
 
-CONFIG = ReplayConfig(rows=6, cols=24)
+pytestmark = pytest.mark.usefixtures("tiny")
 NAMES = [name for name in (f"o/{number}" for number in range(40)) if natural_split(name) == "train"]  # of one pile
-
-
-def write(warehouse: Path | str | Store, repo_id: str, episodes: int) -> None:
-    """Write a stream, or lengthen it."""
-    with StreamWriter(warehouse, repo_id, CONFIG, family=repo_id, licence="MIT") as writer:
-        for take in list(make_takes(episodes, repo_id=repo_id))[writer.manifest.episodes :]:
-            writer.append(take)
 
 
 def steps(warehouse: Path | str | Store) -> dict[str, int]:
@@ -50,15 +43,6 @@ def packed(warehouse: Path) -> set[str]:
 
 def length(repo_id: str, episodes: int) -> int:
     return sum(take.episode.steps for take in make_takes(episodes, repo_id=repo_id))
-
-
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of three streams, packs of three, two of either become one."""
-    monkeypatch.setattr(catalogue, "RECENT", 2)
-    monkeypatch.setattr(catalogue, "FEW", 2)
-    monkeypatch.setattr(listing, "FIRST_STREAMS", 3)
-    monkeypatch.setattr(listing, "FEW_PACKS", 2)
 
 
 def test_small_streams_of_a_bucket_are_packed(bucket: str) -> None:
@@ -183,7 +167,7 @@ def test_withdrawn_film_leaves_the_disk_with_two_builds(tmp_path: Path, gone: li
     build(tmp_path)
     assert all(withdrawn_rows(tmp_path, name) for name in gone)
     for name in gone:
-        refuse(tmp_path, name, CONFIG, rule)
+        refuse(tmp_path, name, TINY, rule)
     build(tmp_path)
     build(tmp_path)
     assert not [path for name in gone for path in withdrawn_rows(tmp_path, name)]
@@ -196,8 +180,8 @@ def test_film_that_was_packed_once_leaves_the_pack_when_it_is_withdrawn(tmp_path
     build(tmp_path)
     write(tmp_path, NAMES[0], 6)  # in a file of its own by now
     build(tmp_path)
-    refuse(tmp_path, NAMES[1], CONFIG, "licence")  # a neighbour that is kept, as partial
-    refuse(tmp_path, NAMES[0], CONFIG, "opt-out")
+    refuse(tmp_path, NAMES[1], TINY, "licence")  # a neighbour that is kept, as partial
+    refuse(tmp_path, NAMES[0], TINY, "opt-out")
     build(tmp_path)
     build(tmp_path)
     assert not withdrawn_rows(tmp_path, NAMES[0])
@@ -211,7 +195,7 @@ def test_a_kill_before_the_neighbours_of_withdrawn_film_are_packed_is_made_up_fo
         write(tmp_path, name, 4 if name == NAMES[0] else 2)
     build(tmp_path)
     build(tmp_path)
-    refuse(tmp_path, NAMES[0], CONFIG, "opt-out")
+    refuse(tmp_path, NAMES[0], TINY, "opt-out")
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -256,7 +240,7 @@ def test_a_segment_that_is_damaged_within_is_one_line_with_a_remedy_that_helps(
     content = bytearray(path.read_bytes())
     content[4:120] = bytes(116)  # page headers and pages; the footer is whole
     path.write_bytes(content)
-    refuse(tmp_path, "o/refused", CONFIG, "licence")
+    refuse(tmp_path, "o/refused", TINY, "licence")
     with pytest.raises(CorruptError, match="cannot be read") as error:
         build(tmp_path)
     assert str(error.value).endswith(f"run: python -m pipeline.warehouse build --warehouse {tmp_path}")

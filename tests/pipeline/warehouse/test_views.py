@@ -8,12 +8,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.harvester import registered
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.dataset_card import main as write_card
+from pipeline.warehouse.present import registered
 from pipeline.warehouse.views import MARKS, REMEDY
 from pipeline.watch.recording import screens
 from pipeline.watch.stored import find_recording

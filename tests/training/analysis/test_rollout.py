@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.terminal.env import TerminalEnv
 from schema.errors import ConfigError, CorruptError, UnsupportedKeyError
-from tests.training.recorded import MODEL, REPO, film_history, recorded_model
+from tests.training.recorded import MODEL, REPO, recorded_model
 from training.analysis.rollout import (
     RolloutEnd,
     RolloutEpisode,
@@ -31,16 +31,6 @@ from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.model.config import ModelConfig
 from training.model.frame_model import FrameModel
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film_history(tmp_path_factory.mktemp("recorded"))
-
-
-@pytest.fixture(scope="module")
-def reader(root: Path) -> FilmReader:
-    return FilmReader(Warehouse(root))
 
 
 class Parrot(FrameModel):

@@ -8,7 +8,7 @@ import pytest
 from schema.pages.screens import row_data
 from schema.screen import Screen
 from tests.browser import Browser
-from tests.training.recorded import REPO, film_history, recorded_model
+from tests.training.recorded import REPO, recorded_model
 from tests.training.runs import settings
 from tests.training.warehouse import write_warehouse
 from training.analysis.page import write_run_page
@@ -20,16 +20,6 @@ from training.data.windows import FilmReader
 from training.loop.run import fit
 
 WINDOW = 16
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film_history(tmp_path_factory.mktemp("recorded"))
-
-
-@pytest.fixture(scope="module")
-def reader(root: Path) -> FilmReader:
-    return FilmReader(Warehouse(root))
 
 
 @pytest.fixture(scope="module")
