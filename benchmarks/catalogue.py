@@ -38,16 +38,16 @@ import pyarrow as pa
 from benchmarks.report import ROOT, finish, header, parser, table
 from pipeline.replay import FilmedCommit
 from pipeline.shards.reader import tables_of
-from pipeline.shards.shard_file import GROUP_STEPS, TableFile
+from pipeline.shards.shard_file import GROUP_RECORDS, GROUP_STEPS, TableFile
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from pipeline.terminal.terminal import Terminal
 from pipeline.warehouse.build import build
-from pipeline.warehouse.compact import PACK_STREAMS, PACKS, pile_of
+from pipeline.warehouse.compact import PACK_STREAMS, pile_of
 from schema.config import ReplayConfig
 from schema.errors import clear_errors
 from schema.geometry import Geometry
-from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, stream_folder
+from schema.manifest import KINDS, MANIFEST, PACKS, FileRef, Manifest, stream_folder
 from schema.records import Episode, final_fields
 from training.data.batches import Sampler, make_batch
 from training.data.warehouse import Warehouse
@@ -113,7 +113,7 @@ def _pack(store: Store, pattern: Manifest, rows: dict[str, pa.Table], repos: Seq
         if kind not in rows:
             continue
         file, count = TableFile(store, f"{base}.{kind}.parquet", kind, CONFIG), len(rows[kind])
-        share = (GROUP_STEPS if kind == "steps" else 4096) // count  # streams in a row group
+        share = (GROUP_STEPS if kind == "steps" else GROUP_RECORDS) // count  # streams in a row group
         for first in range(0, len(repos), share):
             some = repos[first : first + share]
             ids = pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(some), dtype=np.int32), count), some)

@@ -21,7 +21,7 @@ learning as they read. memory_4096: trained at the preset's steps of memory, rea
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ import torch
 from benchmarks import report
 from figures.corpus import film_all, further, own_geometry, read_corpus, warehouse_folder
 from figures.rows import ROOT
+from figures.streams import whole
 from pipeline.example import make_example
 from pipeline.harvester import HarvestConfig, harvest_repository
 from schema.config import ReplayConfig
@@ -80,15 +81,6 @@ class Trained(NamedTuple):
     model: FrameModel
     frames: int
     seconds: float  # of one thread
-
-
-def whole(reader: FilmReader, repo_ids: Iterable[str] | None = None) -> list[Segment]:
-    """The whole streams of some repositories, or of all. Raises ConfigError for one that is not there."""
-    numbers = {stream.repo_id: number for number, stream in enumerate(reader.streams)}
-    wanted = list(numbers if repo_ids is None else repo_ids)
-    for missing in sorted(set(wanted) - set(numbers)):
-        raise ConfigError(f"{reader.warehouse.root}: no film of {missing}; run: python -m figures.corpus")
-    return [Segment(numbers[repo], 0, reader.lengths[numbers[repo]]) for repo in wanted]
 
 
 def corpus_film(geometry: Geometry, mirrors: Path | None, root: Path | None) -> Film:

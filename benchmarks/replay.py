@@ -45,7 +45,7 @@ from schema.manifest import file_metadata
 
 
 class Sample(NamedTuple):
-    """Consecutive commits: their scores, and where they start in the history."""
+    """Consecutive commits: their keys, and where they start in the history."""
 
     first: int
     commits: int
@@ -98,7 +98,7 @@ def real(repo: Path, sample: Sample, geometry: Geometry, read: str) -> float:
 
 
 def film(scripts: list[Script], geometry: Geometry, *, grids: bool) -> tuple[float, int]:
-    """(seconds, frames) of our model playing the scores again and again, each time in a fresh terminal."""
+    """(seconds, frames) of our model drawing the scripts again and again, each time in a fresh terminal."""
     frames = 0
     started = time.perf_counter()
     while frames == 0 or time.perf_counter() - started < 1.0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 
 from figures.cells import CONTEXTS, CellConfig, CellResult
-from figures.corpus import film_all, further, own_geometry, read_corpus, warehouse_folder
+from figures.corpus import further, own_geometry, read_corpus, warehouse_folder
+from figures.streams import film_missing, spread, targets, whole
 from training.analysis.carried import STEPS, Stretch, follow, scores, stretches, truths
 from training.analysis.cold import cold_losses
 from training.data.batches import Batch, Sampler, make_batch
@@ -52,22 +54,18 @@ def film(mirrors: Path | None = None) -> Film:
     corpus = read_corpus()
     geometry = own_geometry(corpus)
     root = warehouse_folder(geometry, longer=True)
-    there = {stream.repo_id for stream in Warehouse(str(root)).streams} if (root / "shards").is_dir() else set()
-    if {repository.repo_id for repository in corpus.repository} - there:
-        film_all(further(corpus), geometry, mirrors, root)
+    film_missing(further(corpus), geometry, root, mirrors)
     return opened(root)
 
 
 def opened(root: Path) -> Film:
-    """The corpus's film where it lies. Raises WarehouseError."""
-    reader = FilmReader(Warehouse(str(root)), cache_bytes=2 << 30)
-    numbers = {stream.repo_id: number for number, stream in enumerate(reader.streams)}
-
-    def whole(split: str) -> list[Segment]:
-        streams = [numbers[repository.repo_id] for repository in read_corpus().of(split)]
-        return [Segment(stream, 0, reader.lengths[stream]) for stream in streams]
-
-    return Film(reader, whole("train"), whole("validation"), whole("test"))
+    """The corpus's film where it lies. Raises WarehouseError, ConfigError."""
+    reader, corpus = FilmReader(Warehouse(str(root)), cache_bytes=2 << 30), read_corpus()
+    train, choosing, test = (
+        whole(reader, [repository.repo_id for repository in corpus.of(split)])
+        for split in ("train", "validation", "test")
+    )
+    return Film(reader, train, choosing, test)
 
 
 def measure(config: CellConfig, seen: Film | None = None) -> CellResult:
@@ -80,8 +78,8 @@ def measure(config: CellConfig, seen: Film | None = None) -> CellResult:
     model = FrameModel(model_config(config, seen.reader))
     curve, seconds = _train(model, config, seen, learned)
     parts = stretches(seen.test, STEPS)
-    targets = [(part.stream, int(step)) for part in parts for step in places(part)]
-    context = {steps: float(cold_losses(model, seen.reader, targets, steps).mean()) for steps in CONTEXTS}
+    asked = [each for part in parts for each in targets(part, TARGETS)]
+    context = {steps: float(cold_losses(model, seen.reader, asked, steps).mean()) for steps in CONTEXTS}
     if config.backbone == "transformer":
         found = _short_sighted(model, seen, parts)
     else:
@@ -115,12 +113,6 @@ def first_steps(segments: list[Segment], steps: int) -> list[Segment]:
     return [Segment(s.stream, s.start, s.start + max(1, round(share * (s.stop - s.start)))) for s in segments]
 
 
-def places(part: Stretch) -> list[int]:
-    """The steps of a stretch that are predicted from exactly T steps, evenly spread."""
-    steps: list[int] = np.linspace(part.scored, part.stop - 1, TARGETS).astype(int).tolist()
-    return steps
-
-
 class _Batches:
     """The batch of every update: streams in their order, or windows at random."""
 
@@ -151,18 +143,25 @@ def _train(
     short = [_around_scored(part) for part in stretches(seen.test, STEPS)]
     curve: dict[int, float] = {}
     seconds: dict[int, float] = {}
-    spent = 0.0
-    for update in range(config.updates):
-        began = time.process_time()
-        factor = rate(update, config.updates, settings.warmup, settings.decay, settings.course)
-        learner.update(batches.batch(update), factor)
+    spent, began = 0.0, time.process_time()
+    for done in updated(learner, batches.batch, config.updates):
         spent += time.process_time() - began
-        if update + 1 in marks:
-            curve[update + 1] = _nats(model.eval(), seen.reader, short, config)
-            seconds[update + 1] = round(spent, 1)
+        if done in marks:
+            curve[done] = _nats(model.eval(), seen.reader, short, config)
+            seconds[done] = round(spent, 1)
             model.train()
+        began = time.process_time()
     model.eval()
     return curve, seconds
+
+
+def updated(learner: Learner, batch: Callable[[int], Batch], updates: int) -> Iterator[int]:
+    """Make so many updates along the settings' course of the learning rate; yields how many were made, after each."""
+    settings = learner.config
+    for update in range(updates):
+        factor = rate(update, updates, settings.warmup, settings.decay, settings.course)
+        learner.update(batch(update), factor)
+        yield update + 1
 
 
 def _around_scored(part: Stretch) -> Stretch:
@@ -175,7 +174,7 @@ def _carried(model: FrameModel, seen: Film, parts: list[Stretch]) -> dict[str, o
     tracks = follow(model, seen.reader, parts)
     losses = [track.losses_T for track in tracks]
     found = scores(losses, truths(seen.reader, parts), [track.ranks_T for track in tracks])
-    asked = [loss_T[np.array(places(part)) - part.scored] for loss_T, part in zip(losses, parts, strict=True)]
+    asked = [loss_T[np.array(spread(part, TARGETS)) - part.scored] for loss_T, part in zip(losses, parts, strict=True)]
     own = {name: found[name] for name in ("nats", "by_repo", "right")}
     return {**own, "context_carried": float(np.concatenate(asked).mean())}
 
@@ -183,9 +182,7 @@ def _carried(model: FrameModel, seen: Film, parts: list[Stretch]) -> dict[str, o
 def _short_sighted(model: FrameModel, seen: Film, parts: list[Stretch]) -> dict[str, object]:
     """The same of a model whose state grows: it knows LONGEST steps, of the keys that `context` is asked for."""
     names = [seen.reader.streams[part.stream].repo_id for part in parts]
-    losses = [
-        cold_losses(model, seen.reader, [(part.stream, step) for step in places(part)], LONGEST) for part in parts
-    ]
+    losses = [cold_losses(model, seen.reader, targets(part, TARGETS), LONGEST) for part in parts]
     nats = float(np.concatenate(losses).mean())
     by_repo = {name: float(loss_N.mean()) for name, loss_N in zip(names, losses, strict=True)}
     return {"nats": nats, "by_repo": by_repo, "right": float("nan"), "context_carried": nats}
@@ -194,6 +191,6 @@ def _short_sighted(model: FrameModel, seen: Film, parts: list[Stretch]) -> dict[
 def _nats(model: FrameModel, reader: FilmReader, parts: list[Stretch], config: CellConfig) -> float:
     """Nats a key of some stretches; a transformer's with LONGEST steps known, of every 32nd of their keys."""
     if config.backbone == "transformer":
-        targets = [(part.stream, step) for part in parts for step in range(part.scored, part.stop, 32)]
-        return float(cold_losses(model, reader, targets, LONGEST).mean())
+        asked = [(part.stream, step) for part in parts for step in range(part.scored, part.stop, 32)]
+        return float(cold_losses(model, reader, asked, LONGEST).mean())
     return float(np.concatenate([track.losses_T for track in follow(model, reader, parts)]).mean())

@@ -35,9 +35,7 @@ MARK = b"\x1b]777;film\x07"
 TIMEOUT = 60.0  # seconds without an answer before the programs are called dead
 REST = 0.2  # seconds without output after which a screen is taken to be finished
 # pselect6 and read, by number
-_WAIT, _READ = {"x86_64": (b"270", b"0"), "aarch64": (b"72", b"63")}.get(
-    platform.machine(), (b"270", b"0")
-)  # pselect6, read
+_WAIT, _READ = {"x86_64": (b"270", b"0"), "aarch64": (b"72", b"63")}.get(platform.machine(), (b"270", b"0"))
 EDITORS = ("vim", "nano")
 INSTALL = "install it (Debian: apt-get install {}) and run again"
 

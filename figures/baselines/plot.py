@@ -69,9 +69,10 @@ def verdict(rows: Sequence[Row]) -> str:
     """The figure in a sentence or two."""
     some, more = plain(rows), remembering(rows)
     frames = next(iter(some.values())).result.frames / 1e6
+    alone, smaller = ({name: some[name] for name in names if name in some} for names in (PLAIN, CONTROLS))
     return (
-        f"After the same {frames:.1f} million frames and with as many parameters, nats a key: {_listed(some)}; with a "
-        f"memory of {MEMORY} steps: {_listed(more)}."
+        f"After the same {frames:.1f} million frames and with as many parameters, nats a key: {_listed(alone)}; with a "
+        f"memory of {MEMORY} steps: {_listed(more)}; smaller controls: {_listed(smaller)}."
     )
 
 

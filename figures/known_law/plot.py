@@ -43,11 +43,12 @@ def verdict(rows: Sequence[Row]) -> str:
     found, low, high = exponent(rows)
     groups = grouped(rows, "length")
     means = {length: float(losses_by_stream(group).mean()) for (length,), group in groups.items()}
-    best = min(means, key=lambda length: means[length])
+    longest = max(means)
     return (
         f"On a made film that rewards memory by a known law, an LSTM of 19 thousand parameters finds part of it: nats "
         f"a question fall as T^-{found:.2f} [{low:.2f}, {high:.2f}] up to T = {LAST}, where an ideal memory's fall as "
-        f"T^-.50, and stop at T = {best} ({means[best]:.2f} nats)."
+        f"T^-.50, and hardly fall from there on: {means[LAST]:.2f} there, {means[longest]:.2f} at T = {longest}, the "
+        f"longest tried."
     )
 
 

@@ -89,7 +89,8 @@ def verdict(rows: Sequence[Row]) -> str:
         parts.append(f"after {rows[0].config.moves} moves in the {side} x {side} maze {listed}")
     undertrained = sum(row.result.undertrained for row in rows)
     return (
-        f"Only the LSTM keeps its place: {'; '.join(parts)}, at about equal CPU time. {undertrained} of {len(rows)} "
+        f"Only the LSTM keeps its place, and in the small maze alone: {'; '.join(parts)}, at about equal CPU time. "
+        f"{undertrained} of {len(rows)} "
         f"runs were still learning when they ended: this shows budgets as much as architectures."
     )
 

@@ -19,15 +19,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from figures.corpus import Repository, film_all, further, read_corpus, warehouse_folder
+from figures.corpus import Corpus, Split, further, read_corpus, warehouse_folder
 from figures.memory_law.config import LawConfig, LawResult
 from figures.rows import ROOT
+from figures.streams import film_missing, targets, whole
 from schema.geometry import Geometry
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, counted_losses
 from training.analysis.carried import Losses, Stretch, follow, stretches
 from training.analysis.cold import cold_losses
-from training.data.splits import Segment
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.model.key_counts import KeyCounts
@@ -51,9 +51,7 @@ def film(mirrors: Path | None = None) -> Film:
     """The film of both lists, made where it is missing. Raises GitreelError."""
     roots = [warehouse_folder(GEOMETRY, longer=True), warehouse_folder(GEOMETRY).with_name(f"{GEOMETRY}-more")]
     for corpus, root in zip((further(read_corpus()), read_corpus(MORE)), roots, strict=True):
-        there = {stream.repo_id for stream in Warehouse(str(root)).streams} if (root / "shards").is_dir() else set()
-        if {repository.repo_id for repository in corpus.repository} - there:
-            film_all(corpus, GEOMETRY, mirrors, root)
+        film_missing(corpus, GEOMETRY, root, mirrors)
     return opened(*roots)
 
 
@@ -61,14 +59,13 @@ def opened(corpus_root: Path, more_root: Path) -> Film:
     """The film where it lies. Raises WarehouseError."""
     corpus, more = read_corpus(), read_corpus(MORE)
     reader, other = FilmReader(Warehouse(str(corpus_root))), FilmReader(Warehouse(str(more_root)))
-    learned, choosing = (_whole(reader, corpus.of(split)) for split in ("train", "validation"))
-    tests = [(each, stretches(_whole(each, of.of("test")))) for each, of in ((reader, corpus), (other, more))]
+    learned, choosing = (whole(reader, _ids(corpus, split)) for split in ("train", "validation"))
+    tests = [(each, stretches(whole(each, _ids(of, "test")))) for each, of in ((reader, corpus), (other, more))]
     return Film(tests, count_film(reader, learned, choosing))
 
 
-def _whole(reader: FilmReader, repositories: tuple[Repository, ...]) -> list[Segment]:
-    numbers = {stream.repo_id: number for number, stream in enumerate(reader.streams)}
-    return [Segment(numbers[one.repo_id], 0, reader.lengths[numbers[one.repo_id]]) for one in repositories]
+def _ids(corpus: Corpus, split: Split) -> list[str]:
+    return [repository.repo_id for repository in corpus.of(split)]
 
 
 def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
@@ -94,11 +91,6 @@ def _losses(config: LawConfig, counts: KeyCounts, reader: FilmReader, parts: lis
     model = load_weights(START)[0].eval()
     model.memory_steps = max(1, config.steps)
     if config.predictor == "context":
-        return [cold_losses(model, reader, _targets(part), config.steps) for part in parts]
+        return [cold_losses(model, reader, targets(part, TARGETS), config.steps) for part in parts]
     adapt = AdaptConfig() if config.predictor == "adapting" else None
     return [track.losses_T for track in follow(model, reader, parts, adapt)]
-
-
-def _targets(part: Stretch) -> list[tuple[int, int]]:
-    steps = np.linspace(part.scored, part.stop - 1, TARGETS).astype(int)
-    return [(part.stream, int(step)) for step in steps]

@@ -15,11 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from figures.corpus import Corpus, film_all, read_corpus, warehouse_folder
+from figures.corpus import read_corpus, warehouse_folder
+from figures.learning import updated
 from figures.memory_law.config import LawResult
 from figures.memory_law.measure import GEOMETRY, MORE
+from figures.streams import film_missing, whole
 from figures.two_editors.config import EditorConfig
 from schema.editors import Editor
+from schema.manifest import repository_of, stream_id
 from training.analysis.along import count_film, counted_losses
 from training.analysis.carried import Stretch, follow, stretches
 from training.data.carried import CarriedBatches
@@ -28,7 +31,6 @@ from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.loop.config import FitConfig
 from training.loop.learner import Learner
-from training.loop.optim import rate
 from training.model.config import preset
 from training.model.frame_model import FrameModel
 from training.model.key_counts import KeyCounts
@@ -49,33 +51,20 @@ class Film(NamedTuple):
 def film(editor: Editor, mirrors: Path | None = None) -> Film:
     """One editor's film, made where it is missing. Raises GitreelError."""
     root = warehouse_folder(GEOMETRY).with_name(f"{GEOMETRY}-{editor}")
-    corpora = read_corpus(), read_corpus(MORE)
-    wanted = sum(len(corpus.repository) for corpus in corpora)
-    if not (root / "shards").is_dir() or len(Warehouse(str(root)).streams) < wanted:
-        for corpus in corpora:
-            film_all(corpus, GEOMETRY, mirrors, root, editor, "arrows" if editor == "nano" else "jumps")
+    for corpus in (read_corpus(), read_corpus(MORE)):
+        film_missing(corpus, GEOMETRY, root, mirrors, editor)
     return opened(root, editor)
 
 
 def opened(root: Path, editor: Editor) -> Film:
-    """One editor's film where it lies. Raises WarehouseError."""
+    """One editor's film where it lies. Raises WarehouseError, ConfigError."""
     reader = FilmReader(Warehouse(str(root)), cache_bytes=2 << 30)
     corpus, more = read_corpus(), read_corpus(MORE)
-    train, choosing, *tests = (
-        _whole(reader, part, split, editor)
-        for part, split in ((corpus, "train"), (corpus, "validation"), (corpus, "test"), (more, "test"))
+    train, choosing, test, further_test = (
+        whole(reader, [stream_id(repository.repo_id, editor) for repository in repositories])
+        for repositories in (corpus.of("train"), corpus.of("validation"), corpus.of("test"), more.of("test"))
     )
-    return Film(reader, train, stretches([*tests[0], *tests[1]]), count_film(reader, train, choosing))
-
-
-def _whole(reader: FilmReader, corpus: Corpus, split: str, editor: Editor) -> list[Segment]:
-    numbers = {stream.repo_id: number for number, stream in enumerate(reader.streams)}
-    ids = [
-        repository.repo_id + ("@nano" if editor == "nano" else "")
-        for repository in corpus.repository
-        if repository.split == split
-    ]
-    return [Segment(numbers[name], 0, reader.lengths[numbers[name]]) for name in ids]
+    return Film(reader, train, stretches([*test, *further_test]), count_film(reader, train, choosing))
 
 
 @functools.cache
@@ -90,9 +79,8 @@ def learn(seen: Film, updates: int, seed: int) -> FrameModel:
     torch.manual_seed(seed)
     learner = Learner(FrameModel(preset("small", *seen.reader.geometry)), settings, torch.device("cpu"))
     batches = CarriedBatches(seen.reader, seen.train, LANES, LENGTH, seed, settings.reset)
-    for update in range(updates):
-        factor = rate(update, updates, settings.warmup, settings.decay, settings.course)
-        learner.update(batches.batch(update), factor)
+    for _ in updated(learner, batches.batch, updates):
+        continue
     return learner.model.eval()
 
 
@@ -107,7 +95,7 @@ def measure(config: EditorConfig) -> LawResult:
         model = learned(config.editor, config.updates, config.seed)
         model.memory_steps = config.steps
         losses = [track.losses_T for track in follow(model, seen.reader, seen.tests)]
-    repos = [seen.reader.streams[part.stream].repo_id.partition("@")[0] for part in seen.tests]
+    repos = [repository_of(seen.reader.streams[part.stream].repo_id) for part in seen.tests]
     return LawResult(
         nats=float(np.concatenate(losses).mean(dtype=np.float64)),
         by_repo={repo: float(loss_T.mean(dtype=np.float64)) for repo, loss_T in zip(repos, losses, strict=True)},

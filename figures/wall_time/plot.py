@@ -35,9 +35,10 @@ def verdict(rows: Sequence[Row]) -> str:
     few = shared_seconds(windows)
     paper = {length: at_seconds(result, few) for length, result in windows.items()}
     return (
-        f"Long sequences do not pay for their time on film: after {seconds:.0f} CPU seconds with as many frames for "
-        f"every length, T = {best} is best ({timed[best]:.2f} nats a key) and T = {max(timed):,} has "
-        f"{timed[max(timed)]:.2f}; with {WINDOWS} windows an update, {few:.0f} seconds give "
+        f"Sequences of some tens of steps pay for their time on film, longer ones do not: after {seconds:.0f} CPU "
+        f"seconds with as many frames for every length, T = {best} is best ({timed[best]:.2f} nats a key) and "
+        f"T = {max(timed):,} has {timed[max(timed)]:.2f}; with {WINDOWS} windows an update, {few:.0f} seconds, in the "
+        f"middle of the longer ones' course, give "
         + ", ".join(f"{nats:.2f} at T = {length}" for length, nats in paper.items())
         + "."
     )
