@@ -35,7 +35,7 @@ lint: $(ENV)  ## ruff, mypy --strict, import-linter
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-cache
 
-figures: $(BASE)  ## redraw every figure from its committed CSV, offline
+figures: $(BASE)  ## redraw every figure and what its README says from its committed CSV, offline
 	@.venv/bin/python -m figures
 
 # A commit of this repository, so that anybody with its history gets the same picture.

@@ -8,6 +8,7 @@ flows.filming   the task: one repository
 flows.names     what a flow run is called
 flows.artifacts what a run leaves in Prefect's UI, and the token's Secret block
 flows.console   bars and the closing table
+flows.status    a page, and an artifact, of a harvest that runs long
 flows.address   where Prefect's API is
 flows.server    Prefect's own API, started for one command when there is none
 flows.serving   one flows.serve at a time at one API

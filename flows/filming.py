@@ -72,6 +72,9 @@ def film_all(
         ]
     run.follow([future.wrapped_future for future in futures], config, status)  # `state` would ask the server
     outcomes = [_outcome(name, future) for name, future in zip(named, futures, strict=True)]
+    for place, outcome in enumerate(outcomes):  # a task whose process died has not noted its own
+        if outcome is not None:
+            status.end(place, outcome)
     return run.settle([outcome for outcome in outcomes if outcome is not None], config, status)
 
 

@@ -13,8 +13,8 @@ and paper are the published architecture on random windows.
 Trains the model and, on the same batches for as many updates, one that sees the frame alone (frame-only) and one that
 sees the keys alone (keys-only); counts of the same keys stand beside all. `--init` starts the model from trained
 weights. Each run has a folder of its own, runs/DATE unless `--run` names one; runs/latest is a link to the last one
-that was not named. In it: config.json, plan.txt,
-log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt, loss.png, summary.json.
+that was not named. In it: config.json, plan.txt, log.jsonl, tensorboard/, checkpoints/, best.safetensors, samples.txt,
+loss.png, summary.json.
 
 `--resume FOLDER` goes on from the folder's last checkpoint with the settings that its run was begun with; so does the
 same command again where it names its folder. A run of `--steps` that was killed ends in the same weights as an

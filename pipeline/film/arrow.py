@@ -56,7 +56,7 @@ def first_appearance(numbers: Ints, size: int) -> Ints:
 class Used(NamedTuple):
     """The rows that spans show, in order of their first appearance on the screen, read row by row.
 
-    `number_U` as the spans have them, `text_U` their texts, `styled_U` whether they have style runs, `runs` of those.
+    `number_U` as the spans have them, `texts` of them, `styled_U` whether they have style runs, `runs` of those.
     """
 
     number_U: Ints

@@ -31,7 +31,6 @@ class Overview(NamedTuple):
 
     seconds: float  # since it began
     states: dict[str, int]  # 'not begun', 'running', then statuses of outcomes -> repositories
-    commits: int  # walked, of the repositories begun
     steps: int
     rate: float
     rate_now: float
@@ -68,7 +67,6 @@ class Observer:
         return Overview(
             seconds,
             {**states, **Counter(sorted(outcome.status for outcome in ended))},
-            sum(how_far.done for how_far in progress if how_far),
             steps,
             steps / seconds if seconds else 0.0,
             self._rate_now(seconds, steps),

@@ -74,11 +74,19 @@ def check(store: Store, ref: FileRef) -> None:
     raise CorruptError(f"{store}/{ref.path} {found}; {remedy(ref.path)}")
 
 
+def unreadable(store: Store, path: str, error: Exception) -> CorruptError:
+    """The error for a file of film, or of its records, that is missing or cannot be read."""
+    missing = isinstance(error, FileNotFoundError) or not str(error)
+    reason = "missing" if missing else str(error).splitlines()[0]
+    see = f"see what else: python -m pipeline.warehouse verify --warehouse {store}"
+    return CorruptError(f"{store}/{path} cannot be read ({reason}); {see}; then {remedy(path)}")
+
+
 def remedy(path: str) -> str:
     """What to do about a damaged file of film: what is removed is harvested again, and nothing else is removed."""
     if path.startswith(f"{PACKS}/"):
         return (
-            "it holds small streams: python -m pipeline.warehouse verify names them; remove their folders below "
+            "for the small streams in it, which python -m pipeline.warehouse verify names: remove their folders below "
             "shards/, and harvest those repositories again"
         )
     return (

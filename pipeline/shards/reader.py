@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.shards.manifest import unreadable
 from pipeline.shards.store import Store
 from schema.errors import CorruptError
 from schema.manifest import FileRef, Manifest
@@ -56,7 +57,7 @@ class StreamReader:
             table = self._file(group.path).read_row_group(group.number, columns=columns)
             return table if len(table) == group.rows else table.slice(group.skip, group.rows)
         except (pa.ArrowException, OSError) as error:
-            raise self._corrupt(group.path, error) from error
+            raise unreadable(self.store, group.path, error) from error
 
     def stored_bytes(self, group: Group) -> int:
         """Bytes of a group's row group in its file, every column, footer apart; of a shared one, its share by rows."""
@@ -116,7 +117,7 @@ class StreamReader:
             try:
                 file = pq.ParquetFile(self.store.open(path))
             except (pa.ArrowException, OSError) as error:
-                raise self._corrupt(path, error) from error
+                raise unreadable(self.store, path, error) from error
             metadata = file.schema_arrow.metadata or {}
             check_version(metadata.get(b"schema_version", b"").decode() or None, f"{self.store}/{path}")
             self._files[path] = file
@@ -124,13 +125,6 @@ class StreamReader:
                 self._files.popitem(last=False)[1].close()
         self._files.move_to_end(path)
         return self._files[path]
-
-    def _corrupt(self, path: str, error: Exception) -> CorruptError:
-        reason = "missing" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
-        return CorruptError(
-            f"{self.store}/{path}: cannot be read ({reason}); remove {self.manifest.folder} and harvest the "
-            "repository again: python -m flows.harvest --repo PATH"
-        )
 
 
 def _episode(row: dict[str, Any]) -> Episode:
@@ -158,13 +152,17 @@ def tables_of(store: Store, ref: FileRef, columns: list[str] | None = None) -> I
 def own_rows(table: pa.Table, ref: FileRef) -> pa.Table:
     """A file's rows of a row group.
 
-    The dictionaries of a shared one hold the texts of other streams, too: those of its parts hold their own, in order
-    of first appearance, as the writer numbers them, so that the same bytes are written again.
+    The dictionaries of a shared one hold the texts of other streams, too: those of its parts hold their own, as the
+    writer numbers them, so that the same bytes are written again.
     """
     part = ref.part(len(table))
     if (part.start, part.stop) == (0, len(table)):
         return table
-    table = table.slice(part.start, part.stop - part.start)
+    return own_texts(table.slice(part.start, part.stop - part.start))
+
+
+def own_texts(table: pa.Table) -> pa.Table:
+    """The same rows with dictionaries that hold nothing else, in order of first appearance."""
     for place, name in enumerate(table.column_names):
         column = table.column(name).combine_chunks()
         if pa.types.is_dictionary(column.type):
@@ -174,9 +172,3 @@ def own_rows(table: pa.Table, ref: FileRef) -> pa.Table:
             offsets = pc.subtract(column.offsets, column.offsets[0])
             table = table.set_column(place, table.field(place), pa.ListArray.from_arrays(offsets, values, column.type))
     return table
-
-
-def files_of(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
-    """(kind, file) of every file that the manifest names."""
-    for shard in manifest.shards:
-        yield from shard.files.items()

@@ -20,7 +20,6 @@ import pyarrow.fs as pafs
 
 from pipeline.temporary import TemporaryFolder
 from schema.errors import WarehouseError
-from schema.errors import one_line as one_line
 
 TEMPORARY = ".tmp-"
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)  # nor can one be made

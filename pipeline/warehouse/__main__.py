@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline.crawl.opt_out import OPT_OUT
 from pipeline.shards.manifest import manifests
-from pipeline.shards.store import Store, one_line
+from pipeline.shards.store import Store
 from pipeline.shards.writer import SHARD_STEPS
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
@@ -29,8 +29,8 @@ from pipeline.warehouse.report import write_report
 from pipeline.warehouse.splits import SPLITS
 from pipeline.warehouse.stats import stats
 from pipeline.warehouse.verify import verify
-from pipeline.warehouse.views import DATABASE
-from schema.errors import ConfigError, clear_errors
+from schema.catalogue import DATABASE
+from schema.errors import ConfigError, clear_errors, one_line
 
 COMMANDS = {
     "build": "register every stream and swap in a new actions.db",

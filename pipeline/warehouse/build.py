@@ -21,8 +21,9 @@ from pipeline.warehouse.listing import due
 from pipeline.warehouse.present import UNFINISHED, look
 from pipeline.warehouse.register import Registration, Totals
 from pipeline.warehouse.sweep import EVERY_STREAM, sweep, to_sweep
-from pipeline.warehouse.views import DATABASE, home, quoted, quoted_list
-from pipeline.warehouse.writing import LAYOUT, About, attach, local_file, write_database
+from pipeline.warehouse.views import home, quoted, quoted_list
+from pipeline.warehouse.writing import About, attach, local_file, write_database
+from schema.catalogue import DATABASE, LAYOUT
 from schema.catalogue import FOLDER as CATALOGUE
 from schema.columns import arrow_schema
 from schema.manifest import MANIFEST, PACKS, Manifest, stream_folder
@@ -102,7 +103,8 @@ class _Build:
     def _fill(self, db: duckdb.DuckDBPyConnection) -> About:
         """What the database is to hold, as pipeline.warehouse.writing wants it."""
         store, about = self.store, self._present.about
-        place = attach(db, self._before) if self._before else None
+        attached = attach(db, self._before) if self._before else None
+        place = attached[0] if attached else None
         registration = Registration(store, db, self._changes, place)
         self._totals = registration.read(about.totals if place else Totals())
         self._messages = registration.assign(settle=self.settle)

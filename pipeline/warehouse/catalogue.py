@@ -1,4 +1,4 @@
-"""The catalogue: what `actions.db` knows of every stream, kept so that one more costs the same among any number.
+"""The catalogue: what `actions.db` knows of every stream, kept so that one more costs little more among any number.
 
 Rows of the streams registered last are real tables of `actions.db`. As soon as there are more than RECENT such streams
 they become a *segment*, five Parquet files that never change: catalogue/000007-<hash>.{repositories,…}.parquet. A
@@ -38,7 +38,7 @@ FILES = pa.schema(
         pa.field("skip", pa.int64(), nullable=False),
     ]
 )
-INNER = {
+INNER_TABLES = {
     "segments": "number BIGINT, name VARCHAR, streams BIGINT",
     "superseded": "number BIGINT, repo_id VARCHAR",
     "listed": "kind VARCHAR, path VARCHAR, sha256 VARCHAR, pile VARCHAR, streams BIGINT, rows BIGINT,"
@@ -83,12 +83,14 @@ def segments(db: duckdb.DuckDBPyConnection, inner: str) -> list[Segment]:
     return [Segment(*row) for row in db.execute(f"FROM {inner}.segments ORDER BY number").fetchall()]
 
 
-def sources(db: duckdb.DuckDBPyConnection, name: str, inner: str) -> list[Source]:
+def sources(
+    db: duckdb.DuckDBPyConnection, name: str, inner: str, only: Sequence[Segment] | None = None
+) -> list[Source]:
     """The files of a table's segments: together those of which every row holds, and each other one by itself.
 
-    `inner`: the schema of the tables of INNER, as it is called when the query is asked.
+    `inner`: the schema of INNER_TABLES, as it is called when the query is asked. `only`: of these segments alone.
     """
-    known = segments(db, inner)
+    known = segments(db, inner) if only is None else only
     partly = {number for (number,) in db.execute(f"SELECT DISTINCT number FROM {inner}.superseded").fetchall()}
     found = [Source([one.path(name) for one in known if one.number not in partly])]
     for one in known:
@@ -100,13 +102,19 @@ def sources(db: duckdb.DuckDBPyConnection, name: str, inner: str) -> list[Source
 
 def all_rows(store: Store, db: duckdb.DuckDBPyConnection, name: str, recent: str, inner: str) -> str:
     """A query for every row of one table: the recent ones in `recent`, and those of the segments that still hold."""
-    parts = [f"SELECT {columns(name)} FROM {recent}"]
-    for source in sources(db, name, inner):
+    recent_rows = f"SELECT {columns(name)} FROM {recent}"
+    return " UNION ALL ".join([recent_rows, *_rows_of(store, name, sources(db, name, inner))])
+
+
+def _rows_of(store: Store, name: str, found: Sequence[Source]) -> list[str]:
+    """A query for the rows of each of these sources that has files."""
+    parts = []
+    for source in found:
         if source.paths:
             paths = quoted_list(store.address(path) for path in source.paths)
             where = f" WHERE {source.where}" if source.where else ""
             parts.append(f"SELECT {columns(name)} FROM read_parquet([{paths}]){where}")
-    return " UNION ALL ".join(parts)
+    return parts
 
 
 def listed_files(db: duckdb.DuckDBPyConnection, kind: str, inner: str) -> list[Listed]:
@@ -126,8 +134,8 @@ def listed_files(db: duckdb.DuckDBPyConnection, kind: str, inner: str) -> list[L
 def fold(store: Store, db: duckdb.DuckDBPyConnection, number: int, *, purge: bool = False) -> int:
     """Write segments, the first of this number, until few streams are recent and few segments of one size; the next.
 
-    In `db` are the tables of KNOWN, of recent rows, and those of INNER, in its present schema. `purge`: no segment is
-    to hold a row that is superseded, because somebody's film was removed.
+    In `db` are the tables of KNOWN, of recent rows, and INNER_TABLES, in its present schema. `purge`: no segment is to
+    hold a row that is superseded, because somebody's film was removed.
     """
     ((recent,),) = db.execute("SELECT count(*) FROM repositories").fetchall()
     if recent > RECENT:
@@ -136,17 +144,11 @@ def fold(store: Store, db: duckdb.DuckDBPyConnection, number: int, *, purge: boo
             db.execute(f"DELETE FROM {name}")
         number += 1
     while chosen := _to_merge(db, purge):
-        only = ", ".join(str(one.number) for one in chosen)
-        db.execute(f"CREATE TEMP TABLE kept AS FROM segments WHERE number NOT IN ({only})")
-        db.execute(f"DELETE FROM segments WHERE number NOT IN ({only})")
-        queries = {
-            name: all_rows(store, db, name, f"{name} WHERE false", "main").partition(" UNION ALL ")[2] for name in KNOWN
-        }
+        queries = {name: " UNION ALL ".join(_rows_of(store, name, sources(db, name, "main", chosen))) for name in KNOWN}
         _write_segment(store, db, number, queries)
-        db.execute(f"DELETE FROM segments WHERE number IN ({only})")
-        db.execute(f"DELETE FROM superseded WHERE number IN ({only})")
-        db.execute("INSERT INTO segments FROM kept")
-        db.execute("DROP TABLE kept")
+        merged = ", ".join(str(one.number) for one in chosen)
+        db.execute(f"DELETE FROM segments WHERE number IN ({merged})")
+        db.execute(f"DELETE FROM superseded WHERE number IN ({merged})")
         number += 1
     return number
 

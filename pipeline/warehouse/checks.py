@@ -3,11 +3,11 @@
 import os
 from collections.abc import Iterable
 
+from pipeline.shards.manifest import unreadable
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
-from pipeline.warehouse.register import unreadable
-from pipeline.warehouse.views import DATABASE, VIEWS
-from schema.catalogue import CHANGED
+from pipeline.warehouse.views import VIEWS
+from schema.catalogue import CHANGED, DATABASE
 from schema.manifest import MANIFEST, Manifest, slug
 
 
@@ -18,6 +18,7 @@ def check_by_hand(store: Store) -> None:
     """
     with open_database(store, moved=True) as db:
         known = {slug(repo) for (repo,) in db.execute("SELECT repo_id FROM repositories").fetchall()}
+        rows = db.execute("SELECT repo_id, path, bytes FROM files").fetchall()
     if store.local is None:
         names = store.names("shards", recursive=True)
         young, present = set[str](), {name.split("/")[1] for name in names if name.endswith(f"/{MANIFEST}")}
@@ -27,8 +28,6 @@ def check_by_hand(store: Store) -> None:
         young, present = {name for name, time in times.items() if time >= built}, set(times)
     differing = young | (present ^ known)
     store.write_all({f"{CHANGED}/{name}": b"" for name in differing})
-    with open_database(store, moved=True) as db:
-        rows = db.execute("SELECT repo_id, path, bytes FROM files").fetchall()
     _check_sizes(store, {(path, size) for repo, path, size in rows if slug(repo) not in differing})
 
 
@@ -60,4 +59,4 @@ def _check_sizes(store: Store, files: Iterable[tuple[str, int]]) -> None:
     for path, size in sorted(files) if store.local is not None else ():
         if (found := store.size(path)) != size:
             wrong = "missing" if found is None else f"{found} bytes, its manifest says {size}"
-            raise unreadable(f"{store}/{path}", ValueError(wrong))
+            raise unreadable(store, path, ValueError(wrong))

@@ -14,8 +14,9 @@ import duckdb
 from pipeline.shards.store import Store
 from pipeline.temporary import TemporaryFolder
 from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT
-from pipeline.warehouse.views import DATABASE, home, quoted
+from pipeline.warehouse.views import home, quoted
 from pipeline.warehouse.writing import copy_database, let_find, local_file
+from schema.catalogue import DATABASE
 from schema.errors import CorruptError, WarehouseError, one_line
 from schema.manifest import MANIFEST
 from schema.version import check_version

@@ -22,17 +22,23 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.shards.manifest import unreadable
+from pipeline.shards.reader import own_texts
 from pipeline.shards.shard_file import WRITING
 from pipeline.shards.store import Store
 from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.splits import SPLITS
-from schema.errors import CorruptError
 from schema.manifest import KINDS, slug
 
 FOLDER = "dataset"
 UNASSIGNED = "unassigned"  # streams that a harvest under way has not given a split
 DUPLICATES = "duplicates"
 PLACES = (*(name for name, _ in SPLITS), DUPLICATES, UNASSIGNED)
+
+
+def place_of(split: str | None, duplicate_of: str | None) -> str:
+    """Which of PLACES the files of a stream belong to."""
+    return DUPLICATES if duplicate_of else split or UNASSIGNED
 
 
 class FilePlace(NamedTuple):
@@ -52,7 +58,7 @@ class FilePlace(NamedTuple):
     @property
     def place(self) -> str:
         """Which of PLACES it belongs to."""
-        return DUPLICATES if self.duplicate_of else self.split or UNASSIGNED
+        return place_of(self.split, self.duplicate_of)
 
 
 class Part(NamedTuple):
@@ -66,7 +72,7 @@ class Part(NamedTuple):
 def places(repositories: pa.Table) -> dict[str, str]:
     """repo_id -> which of PLACES its files belong to, by the table `repositories`."""
     columns = (repositories.column(name).to_pylist() for name in ("repo_id", "split", "duplicate_of"))
-    return {repo: DUPLICATES if other else split or UNASSIGNED for repo, split, other in zip(*columns, strict=True)}
+    return {repo: place_of(split, other) for repo, split, other in zip(*columns, strict=True)}
 
 
 def parts(files: Iterable[FilePlace], rows_of: Callable[[str], int]) -> dict[str, Part]:
@@ -111,10 +117,7 @@ def rows_in(store: Store) -> Callable[[str], int]:
                 with store.open(path) as file:
                     known[path] = pq.ParquetFile(file).metadata.num_rows
             except (pa.ArrowException, OSError) as error:
-                raise CorruptError(
-                    f"{store}/{path} cannot be read ({str(error).splitlines()[0]}); see what else: "
-                    "python -m pipeline.warehouse verify"
-                ) from error
+                raise unreadable(store, path, error) from error
         return known[path]
 
     return rows
@@ -222,7 +225,7 @@ def _copy(store: Store, name: str, part: Part) -> None:
                 for number in sorted({group for group, _, _ in part.rows}):
                     table = file.read_row_group(number)
                     cuts = [table.slice(*_cut(rows)) for rows in part.rows if rows[0] == number]
-                    chosen = pa.concat_tables(cuts).combine_chunks()
+                    chosen = own_texts(pa.concat_tables(cuts).combine_chunks())
                     copied.write_table(chosen, row_group_size=max(1, len(chosen)))
         store.publish(staged, name)
     except OSError as error:

@@ -15,8 +15,8 @@ from pipeline.warehouse.catalogue import sql_type
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import FOLDER
 from pipeline.warehouse.markdown import Markdown, markdown_table, yaml_list
-from pipeline.warehouse.views import DATABASE
 from schema.actions import Phase
+from schema.catalogue import DATABASE
 from schema.columns import TABLES
 from schema.errors import clear_errors
 from schema.manifest import Manifest

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.shards.manifest import unreadable
 from pipeline.shards.store import Store
 from pipeline.shards.writer import SHARD_STEPS, WITHDRAWN
 from pipeline.warehouse.catalogue import insert
 from pipeline.warehouse.compact import FEW_PACKS, FIRST_STREAMS, PACK_STEPS, PACK_STREAMS, is_packed, pile_of
 from pipeline.warehouse.views import quoted_list
-from schema.errors import CorruptError
 from schema.manifest import PACKS, FileRef, Manifest, stream_folder
 
 MANY_HIDDEN = 256  # streams left behind in one pack: it is written anew
@@ -68,7 +68,7 @@ def list_files(
     db.register("concerned_paths", pa.table({"path": pa.array(concerned, pa.string())}))
     for kind, path, sha256, pile, count, rows, repos, steps in db.execute(
         "SELECT kind, path, sha256, pile, streams, rows, hidden, hidden_from FROM listed"
-        " WHERE path IN (SELECT path FROM concerned_paths) AND starts_with(path, 'packs/')"
+        f" WHERE path IN (SELECT path FROM concerned_paths) AND starts_with(path, '{PACKS}/')"
     ).fetchall():
         packs[kind, path] = _Pack(sha256, pile, count, rows)
         packs[kind, path].hidden.update(zip(repos, steps, strict=True))
@@ -161,7 +161,4 @@ def _dead(store: Store, path: str, live: Iterable[FileRef]) -> dict[str, int]:
                     found[row["repo_id"]] = min(step, found.get(row["repo_id"], step))
             return found
     except (pa.ArrowException, OSError) as error:
-        raise CorruptError(
-            f"{store}/{path} cannot be read ({str(error).splitlines()[0]}); see what else: "
-            "python -m pipeline.warehouse verify"
-        ) from error
+        raise unreadable(store, path, error) from error

@@ -11,10 +11,10 @@ from pipeline.shards.store import Store
 from pipeline.warehouse.catalogue import KNOWN, listed_files, segments
 from pipeline.warehouse.changes import waiting
 from pipeline.warehouse.database import open_database
-from pipeline.warehouse.register import Place
-from pipeline.warehouse.views import DATABASE, MARKS, VIEWS, home, mark, mark_of
-from pipeline.warehouse.writing import LAYOUT, About, attach, let_find, local_file
-from schema.catalogue import FOLDER, Segment
+from pipeline.warehouse.register import Schemas
+from pipeline.warehouse.views import MARKS, VIEWS, home, mark, mark_of
+from pipeline.warehouse.writing import About, attach, let_find, local_file
+from schema.catalogue import DATABASE, FOLDER, LAYOUT, Segment
 from schema.errors import GitreelError
 
 UNFINISHED = f"{FOLDER}/unfinished"  # a build's work on other files than the database is not done
@@ -45,10 +45,10 @@ def look(store: Store, *, check: bool = False) -> Present:
     with local_file(store) as path, duckdb.connect() as db:
         let_find(db, store)
         try:
-            place = attach(db, path)
-            if place is None:
+            attached = attach(db, path)
+            if attached is None:
                 return nothing._replace(exists=True, held=_held_by_an_older(store, db))
-            about = About(*db.execute("SELECT * FROM before.about").fetchall()[0])
+            place, about = attached
             leftovers = [folder for (folder,) in db.execute(f"SELECT folder FROM {place.inner}.leftovers").fetchall()]
             usable = (about.home, about.layout) == (home(store), LAYOUT)
             # what was lost or damaged is made up for by reading every manifest again
@@ -91,7 +91,7 @@ def _readable(store: Store, known: Sequence[Segment], check: bool) -> bool:
     return True
 
 
-def _held(db: duckdb.DuckDBPyConnection, place: Place) -> set[str]:
+def _held(db: duckdb.DuckDBPyConnection, place: Schemas) -> set[str]:
     known = segments(db, place.inner)
     found = {mark(kind, listed_files(db, kind, place.inner)) for kind in VIEWS}
     found |= {mark_of(name, (segment.name for segment in known)) for name in KNOWN if known}

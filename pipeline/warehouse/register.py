@@ -1,7 +1,7 @@
 """Registers streams in the catalogue: what changed is read from manifests and Parquet files, all else stays as it is.
 
 `Registration` works in a DuckDB connection: the views `was_*` are the catalogue as it was, the tables of KNOWN and
-INNER become what the next `actions.db` holds, and the views `now_*` are the catalogue as it will be.
+INNER_TABLES become what the next `actions.db` holds, and the views `now_*` are the catalogue as it will be.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,26 +12,26 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.shards.manifest import unreadable
 from pipeline.shards.reader import own_rows
 from pipeline.shards.store import Store
 from pipeline.warehouse import splits as families
-from pipeline.warehouse.catalogue import FILES, INNER, KNOWN, all_rows, columns, definition, insert
+from pipeline.warehouse.catalogue import FILES, INNER_TABLES, KNOWN, all_rows, columns, definition, insert, segments
 from pipeline.warehouse.changes import Changes
 from pipeline.warehouse.dataset import FilePlace
 from pipeline.warehouse.listing import OldFile, list_files
 from pipeline.warehouse.splits import SPLITS, family_of
 from pipeline.warehouse.views import quoted_list
 from schema.columns import arrow_schema
-from schema.errors import CorruptError
-from schema.manifest import FileRef, Manifest, slug
+from schema.manifest import PACKS, FileRef, Manifest, slug
 
 BATCH = 500  # tables that are inserted together
 LITERAL = 200  # ids that are written into a query: DuckDB then skips row groups by their least and greatest
 _FAMILY = "coalesce(family, repo_id)"
 
 
-class Place(NamedTuple):
-    """Where the catalogue lies in a connection: the schemas of the recent rows and of the tables of INNER."""
+class Schemas(NamedTuple):
+    """Where the catalogue lies in a connection: the schemas of the recent rows and of the tables of INNER_TABLES."""
 
     recent: str
     inner: str
@@ -63,11 +63,11 @@ class Registration:
     """
 
     def __init__(
-        self, store: Store, db: duckdb.DuckDBPyConnection, changes: Changes, before: Place | None = None
+        self, store: Store, db: duckdb.DuckDBPyConnection, changes: Changes, before: Schemas | None = None
     ) -> None:
         self.store, self.db, self.streams = store, db, changes.streams
         self.touched: list[str] = []  # others, whose split or canonical member is not what it was
-        for name, definitions in INNER.items():
+        for name, definitions in INNER_TABLES.items():
             db.execute(f"CREATE TABLE {name} ({definitions})")
             if before and name != "leftovers":
                 db.execute(f"INSERT INTO {name} FROM {before.inner}.{name}")
@@ -79,11 +79,10 @@ class Registration:
             db.execute(f"CREATE TEMP VIEW was_{name} AS {rows}")
         self.changed = [*(stream.repo_id for stream in self.streams), *self._registered_in(changes.gone)]
         self._ids("changed", self.changed)
-        for name in KNOWN:
-            if before is None:
-                continue
-            kept = f"SELECT {columns(name)} FROM {before.recent}.{name} WHERE repo_id NOT IN (FROM changed)"
-            db.execute(f"INSERT INTO {name} {kept}")
+        if before:
+            for name in KNOWN:
+                kept = f"SELECT {columns(name)} FROM {before.recent}.{name} WHERE repo_id NOT IN (FROM changed)"
+                db.execute(f"INSERT INTO {name} {kept}")
         self._supersede("changed")
 
     def read(self, totals: Totals) -> Totals:
@@ -148,10 +147,10 @@ class Registration:
         concerned = [*self.changed, *self.touched]
         self._ids("concerned", concerned)
         among = self._among("concerned", concerned)
-        packed = f"WHERE repo_id {among} AND starts_with(path, 'packs/')"
+        packed = f"WHERE repo_id {among} AND starts_with(path, '{PACKS}/')"
         packs = self.db.execute(f"SELECT path FROM was_files {packed} UNION SELECT path FROM files {packed}").fetchall()
         # one question for each: of an OR of both, no row group can be skipped
-        found = self._shown(when, f"f.repo_id {among} AND r.repo_id {among} AND NOT starts_with(f.path, 'packs/')")
+        found = self._shown(when, f"f.repo_id {among} AND r.repo_id {among} AND NOT starts_with(f.path, '{PACKS}/')")
         if packs:
             found += self._shown(when, f"f.path IN ({quoted_list(path for (path,) in packs)})")
         return found
@@ -233,8 +232,8 @@ class Registration:
 
     def _supersede(self, ids: str) -> None:
         """What segments have of the streams of this table holds no longer."""
-        for number, name in self.db.execute("SELECT number, name FROM segments").fetchall():
-            path = self.store.address(f"catalogue/{name}.repositories.parquet")
+        for segment in segments(self.db, "main"):
+            number, path = segment.number, self.store.address(segment.path("repositories"))
             self.db.execute(
                 f"INSERT INTO superseded SELECT {number}, repo_id FROM read_parquet(?) WHERE repo_id IN (FROM {ids})"
                 f" AND repo_id NOT IN (SELECT repo_id FROM superseded WHERE number = {number})",
@@ -260,7 +259,7 @@ class Registration:
             try:
                 pending += (table.replace_schema_metadata(None) for table in _rows_of(self.store, path, refs))
             except (pa.ArrowException, OSError) as error:
-                raise unreadable(f"{self.store}/{path}", error) from error
+                raise unreadable(self.store, path, error) from error
             if len(pending) >= BATCH or number == len(wanted):
                 insert(self.db, name, pa.concat_tables(pending))
                 pending = []
@@ -294,14 +293,6 @@ def file_rows(stream: Manifest) -> Iterator[dict[str, Any]]:
                 "bytes": ref.bytes, "rows": ref.rows, "first_group": ref.row_groups[0], "groups": ref.row_groups[1],
                 "skip": ref.skip,
             }  # fmt: skip
-
-
-def unreadable(what: str, error: Exception) -> CorruptError:
-    """The error for a file of film, or of its records, that cannot be read."""
-    return CorruptError(
-        f"{what} cannot be read ({str(error).splitlines()[0]}); see what else: python -m pipeline.warehouse verify, "
-        "then remove that stream's folder and harvest it again"
-    )
 
 
 def _rows_of(store: Store, path: str, refs: Sequence[FileRef]) -> Iterator[pa.Table]:

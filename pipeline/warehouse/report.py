@@ -5,10 +5,11 @@ from typing import Any
 
 import duckdb
 
-from pipeline.shards.store import Store, one_line
+from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.stats import QUESTIONS
 from schema.actions import Phase
+from schema.errors import one_line
 from schema.pages.page import Page, write_page
 from schema.pages.screens import screens_data
 from schema.screen import Screen, StyleRun, runs_by_row, safe

@@ -115,14 +115,6 @@ def assign(
     return {s.repo_id: known.get(s.repo_id, splits[family_of(s)]) for s in filmed}, messages
 
 
-def read_registry(store: Store) -> dict[str, str]:
-    """repo_id -> split as assigned before, all of them. Raises CorruptError."""
-    found: dict[str, str] = {}
-    for name in [*store.names(REGISTRY_PARTS), REGISTRY]:
-        found.update(_read(store, name))
-    return found
-
-
 def assigned(store: Store, repos: Iterable[str]) -> dict[str, str]:
     """What was assigned to these repositories before, if anything. Raises CorruptError."""
     wanted = set(repos)

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.shards.manifest import check
-from pipeline.shards.reader import StreamReader, files_of
+from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.warehouse import dataset
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import FilePlace
 from pipeline.warehouse.redraw import compare
-from pipeline.warehouse.views import DATABASE
+from schema.catalogue import DATABASE
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
 from schema.manifest import FileRef, Manifest
 
@@ -41,7 +41,7 @@ def verify(store: Store, streams: Sequence[Manifest], sample: int = 3, seed: int
     checked: dict[str, str | None] = {}  # packed files are shared
     for stream in streams:
         bad = []
-        for _, ref in files_of(stream):
+        for ref in stream.files():
             if ref.path not in checked:
                 files, size = files + 1, size + ref.bytes
                 checked[ref.path] = _checksum(store, ref)

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.shards.store import Store
-from schema.catalogue import DATABASE as DATABASE
+from schema.catalogue import DATABASE
 
 VIEWS = ("steps", "blobs")
 MARKS = "if-moved"

@@ -16,7 +16,7 @@ import duckdb
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.catalogue import (
-    INNER,
+    INNER_TABLES,
     KNOWN,
     columns,
     definition,
@@ -27,10 +27,9 @@ from pipeline.warehouse.catalogue import (
 )
 from pipeline.warehouse.changes import Changes
 from pipeline.warehouse.macros import macros
-from pipeline.warehouse.register import Place, Registration, Totals, unreadable
-from pipeline.warehouse.views import DATABASE, VIEWS, film_sources, home, mark, mark_of, query, quoted, write_mark
-from schema.catalogue import INNER as INNER_SCHEMA
-from schema.catalogue import LAYOUT as LAYOUT
+from pipeline.warehouse.register import Registration, Schemas, Totals
+from pipeline.warehouse.views import VIEWS, film_sources, home, mark, mark_of, query, quoted, write_mark
+from schema.catalogue import DATABASE, INNER, LAYOUT
 from schema.columns import TABLES, arrow_schema
 from schema.errors import CorruptError, WarehouseError
 from schema.version import SCHEMA_VERSION
@@ -69,8 +68,9 @@ ABOUT = (
 Fill = Callable[[duckdb.DuckDBPyConnection], About]
 
 
-def attach(db: duckdb.DuckDBPyConnection, path: Path) -> Place | None:
-    """Attach a database file as `before`, read only: where its catalogue lies; None where an older gitreel wrote it.
+def attach(db: duckdb.DuckDBPyConnection, path: Path) -> tuple[Schemas, About] | None:
+    """Attach a database file as `before`, read only: where its catalogue lies, and what it says of itself; None where
+    an older gitreel wrote it.
 
     Raises duckdb.Error where it is damaged.
     """
@@ -78,8 +78,8 @@ def attach(db: duckdb.DuckDBPyConnection, path: Path) -> Place | None:
     about = db.execute("SELECT * FROM before.about").fetchone() or ()
     if len(about) != len(About._fields) or about[0] != SCHEMA_VERSION:
         return None
-    inner = f"before.{INNER_SCHEMA}"
-    return Place(inner if segments(db, inner) else "before.main", inner)
+    inner = f"before.{INNER}"
+    return Schemas(inner if segments(db, inner) else "before.main", inner), About(*about)
 
 
 @contextmanager
@@ -94,8 +94,8 @@ def local_file(store: Store) -> Iterator[Path]:
         yield path
 
 
-def write_database(store: Store, target: Path, fill: Callable[[duckdb.DuckDBPyConnection], About]) -> None:
-    """Write the new file `target`: `fill` makes the tables of KNOWN and INNER in the connection's own memory.
+def write_database(store: Store, target: Path, fill: Fill) -> None:
+    """Write the new file `target`: `fill` makes the tables of KNOWN and INNER_TABLES in the connection's own memory.
 
     Raises WarehouseError, CorruptError.
     """
@@ -114,18 +114,18 @@ def copy_database(store: Store, target: Path) -> None:
     """
 
     def fill(db: duckdb.DuckDBPyConnection) -> About:
-        place = attach(db, files.enter_context(local_file(store)))
-        if place is None:  # of an older gitreel
+        attached = attach(db, files.enter_context(local_file(store)))
+        if attached is None:  # of an older gitreel
             registration = Registration(store, db, Changes(list(manifests(store)), []))
             totals = registration.read(Totals())
             registration.assign(settle=False)
             registration.list_files()
             # nothing is folded: the warehouse may be read-only, and the next build begins from nothing
             return About(SCHEMA_VERSION, home(store), COPIED, 1, True, *totals)
-        about = About(*db.execute("SELECT * FROM before.about").fetchall()[0])
-        for names, where in ((INNER, place.inner), (KNOWN, place.recent)):
+        place, about = attached
+        for names, where in ((INNER_TABLES, place.inner), (KNOWN, place.recent)):
             for name in names:
-                db.execute(f"CREATE TABLE {name} ({INNER.get(name) or definition(name)})")
+                db.execute(f"CREATE TABLE {name} ({INNER_TABLES.get(name) or definition(name)})")
                 db.execute(f"INSERT INTO {name} FROM {where}.{name}")
         return about._replace(home=home(store), layout=COPIED)
 
@@ -177,19 +177,19 @@ def _discard(target: Path) -> None:
 
 def _copy_tables(db: duckdb.DuckDBPyConnection, store: Store) -> None:
     """The tables of memory, and where there are segments the views over both."""
-    db.execute(f"CREATE SCHEMA {INNER_SCHEMA}")
-    for name, definitions in INNER.items():
-        db.execute(f"CREATE TABLE {INNER_SCHEMA}.{name} ({definitions})")
-        db.execute(f"INSERT INTO {INNER_SCHEMA}.{name} FROM memory.main.{name}")
-    known = segments(db, INNER_SCHEMA)
+    db.execute(f"CREATE SCHEMA {INNER}")
+    for name, definitions in INNER_TABLES.items():
+        db.execute(f"CREATE TABLE {INNER}.{name} ({definitions})")
+        db.execute(f"INSERT INTO {INNER}.{name} FROM memory.main.{name}")
+    known = segments(db, INNER)
     for name in KNOWN:
-        table = f"{INNER_SCHEMA}.{name}" if known else name
+        table = f"{INNER}.{name}" if known else name
         db.execute(f"CREATE TABLE {table} ({definition(name)})")
         db.execute(f"INSERT INTO {table} FROM memory.main.{name}")
         if known:
             there = mark_of(name, (segment.name for segment in known))
             write_mark(store, there, schema(name))
-            older = query(columns(name), sources(db, name, INNER_SCHEMA), there, store)
+            older = query(columns(name), sources(db, name, INNER), there, store)
             db.execute(f"CREATE VIEW {name} AS SELECT {columns(name)} FROM {table} UNION ALL {older}")
 
 
@@ -197,7 +197,7 @@ def _create_film(db: duckdb.DuckDBPyConnection, store: Store) -> None:
     """The views and macros over the files that are listed."""
     steps = ""
     for name in VIEWS:
-        files = listed_files(db, name, INNER_SCHEMA)
+        files = listed_files(db, name, INNER)
         there = mark(name, files)
         write_mark(store, there, arrow_schema(name))
         rows = query(", ".join(f'"{c.name}"' for c in TABLES[name]), film_sources(files), there, store)
@@ -206,7 +206,10 @@ def _create_film(db: duckdb.DuckDBPyConnection, store: Store) -> None:
             db.execute(f"CREATE VIEW {name} AS {rows}")
             db.execute(f"SELECT 1 FROM {name} LIMIT 0")  # finds every file
         except duckdb.Error as error:
-            raise unreadable(f"{store}: a file of {name}", error) from error
+            raise CorruptError(
+                f"{store}: a file of {name} cannot be read ({str(error).splitlines()[0]}); it is named by "
+                f"python -m pipeline.warehouse verify --warehouse {store}"
+            ) from error
     for macro in macros(steps):
         db.execute(macro)
 

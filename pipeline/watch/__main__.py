@@ -183,7 +183,10 @@ def _play(recording: Recording, options: argparse.Namespace) -> None:
 
 
 def _length(recording: Recording) -> tuple[int, int]:
-    """Keys and commits of a recording, which is filmed for that where it is not stored."""
+    """Keys and commits of a recording.
+
+    What is not stored is filmed for that, and filmed again as it plays: a player keeps few commits in memory.
+    """
     if recording.steps is not None:
         return recording.steps, len(recording.chapters)
     lengths = [len(film) for film in recording.films()]

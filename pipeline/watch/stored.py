@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-import numpy as np
 
-from pipeline.film.frames import Film, RowTable, Spans
+from pipeline.film.arrow import piece_of
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
 from pipeline.watch.recording import Chapter, ChapterFilm
-from schema.decode import style_ids, text_ids
 from schema.errors import WarehouseError
 from schema.geometry import Geometry
 from schema.screen import Screen, StyleRun, runs_by_row
@@ -92,23 +90,15 @@ def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path | str) -> 
 
 def _read(db: duckdb.DuckDBPyConnection, recording: StoredRecording, chapter: Chapter) -> ChapterFilm:
     found = db.sql(
-        "SELECT frame, style, cursor_row, cursor_col, action, phase FROM steps"
+        "SELECT frame, style, cursor_row, cursor_col, action, phase, episode FROM steps"
         " WHERE repo_id = ? AND stream_step >= ? AND stream_step < ? ORDER BY stream_step",
         params=[recording.repo_id, chapter.first_step, chapter.first_step + chapter.steps],
     ).to_arrow_table()
-    frame, style, *others = (column.combine_chunks() for column in found.columns)
-    rows = recording.geometry.rows
-    text_TR, texts = text_ids(frame, rows)
-    style_TR, meanings = style_ids(style, rows)
-    pairs, number_TR = np.unique(text_TR.astype(np.int64) * len(meanings) + style_TR, return_inverse=True)
-    words, table = texts.to_pylist(), RowTable()
-    number = [table.intern(words[pair // len(meanings)], meanings[pair % len(meanings)]) for pair in pairs.tolist()]
-    shown = Spans.of(np.array(number, np.int32)[number_TR.reshape(text_TR.shape)])
-    film = Film(shown, *(each.to_numpy() for each in others))
+    piece = piece_of(found, recording.geometry.rows)
     [(final_frame, final_style, row, col)] = db.execute(
         "SELECT final_frame, final_style, final_cursor_row, final_cursor_col FROM episodes"
         " WHERE repo_id = ? AND episode = ?",
         [recording.repo_id, chapter.episode],
     ).fetchall()
     runs = runs_by_row((StyleRun(**run) for run in final_style), len(final_frame))
-    return ChapterFilm(chapter, table, film, Screen(tuple(final_frame), runs, row, col))
+    return ChapterFilm(chapter, piece.table, piece.film, Screen(tuple(final_frame), runs, row, col))

@@ -81,7 +81,7 @@ def test_a_name_with_markup_is_shown_as_it_is():
     assert "[red]x" in drawn(closing_table([FILMED.model_copy(update={"repo_id": "[red]x"})], 1.0))
 
 
-def test_bars_follow_the_board(tmp_path):
+def test_bars_follow_the_status_folder(tmp_path):
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     status = StatusFolder(str(tmp_path))
     with bars(console, ["a/b"], status):
@@ -89,7 +89,7 @@ def test_bars_follow_the_board(tmp_path):
     assert "5/5" in console.file.getvalue()
 
 
-def test_a_board_that_cannot_be_reached_does_not_disturb(tmp_path):
+def test_a_status_folder_that_cannot_be_reached_does_not_disturb(tmp_path):
     status = StatusFolder(str(tmp_path / "none"))
     status.report(0, Progress(1, 2, 3))
     status.stop()

@@ -13,7 +13,7 @@ from tests.repositories import Repository
 
 HOSTILE = "<script>window.owned = 1</script>|`x`"
 NOW = Overview(
-    seconds=3700.0, states={"not begun": 7, "running": 2, "complete": 90, "failed": 1}, commits=1234, steps=74_000_000,
+    seconds=3700.0, states={"not begun": 7, "running": 2, "complete": 90, "failed": 1}, steps=74_000_000,
     rate=20_000.0, rate_now=123.4, seconds_left=300.0, failures=(Failure("failed", HOSTILE, 1, HOSTILE),),
     drops={"file binary": 1200}, running=((HOSTILE, Progress(1, 4, 10)), ("b", Progress(0, 0, 0))),
 )  # fmt: skip

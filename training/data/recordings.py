@@ -44,7 +44,7 @@ from schema.editors import Editor
 from schema.errors import ConfigError, CorruptError, WarehouseError, clear_errors
 from schema.geometry import COLOURS, Style
 from schema.manifest import slug
-from training.data.splits import Segment
+from training.data.splits import SPLITS, Segment
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader, FilmWindow
 
@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the .texz files go")
     parser.add_argument("--shards", default="warehouse", help="the warehouse, a folder or s3:// (%(default)s)")
-    parser.add_argument("--split", choices=["train", "validation", "test"], help="its steps alone (default: all film)")
+    parser.add_argument("--split", choices=SPLITS, help="its steps alone (default: all film)")
     parser.add_argument("--window", type=int, default=1024, help="steps of a sequence; shorter streams are left out")
     parser.add_argument("--repo", action="append", default=[], metavar="REPO_ID", help="these alone")
     parser.add_argument("--editor", choices=get_args(Editor), help="film in this editor alone")

@@ -64,8 +64,6 @@ class Segments(Sequence[Segment]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 def split_segments(
     splits: Sequence[str | None] | pa.Array, lengths: Sequence[int] | Numbers, window: int

@@ -140,9 +140,6 @@ class Streams(Sequence[Stream]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    def __hash__(self) -> int:
-        return id(self)
-
 
 def read_catalogue(
     database: str, open_file: Callable[[str], Any], table: str = "repositories", columns: Sequence[str] = COLUMNS

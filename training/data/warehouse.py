@@ -28,13 +28,14 @@ from schema.catalogue import CHANGED, DATABASE
 from schema.editors import Editor
 from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.geometry import Geometry
-from schema.manifest import MANIFEST, FileRef, Manifest, parse_manifest, stream_folder, stream_id
+from schema.manifest import MANIFEST, Manifest, parse_manifest, stream_folder, stream_id
 from schema.version import check_version
 from training.data.complaints import complaint
 from training.data.streams import COLUMNS, KNOWN, Places, RowGroup, Streams, read_catalogue, read_splits
 
 HARVEST = "harvest first: python -m flows.harvest --repo PATH"
 TOLD = 20  # duplicates that are named one by one
+SHARDS = pa.schema({"repo_id": pa.string(), "path": pa.string(), "bytes": pa.int64(), "steps": pa.int64()})
 
 
 class Warehouse:
@@ -76,17 +77,23 @@ class Warehouse:
     @cached_property
     def bytes(self) -> int:
         """Of the files of steps; of one that streams share, what is theirs by its steps."""
-        if not self._catalogued:
-            return sum(int(ref.bytes) for manifest, _ in self._read.values() for ref in _step_files(manifest))
         columns = ("repo_id", "path", "bytes", "steps")
-        with self._database() as path:
-            shards = read_catalogue(path, self._open_file, "shards", columns)
-        assert shards is not None, "there was one a moment ago"
+        read = [
+            {name: getattr(row, name) for name in columns} for m, _ in self._read.values() for row in m.shard_rows()
+        ]
+        shards = pa.Table.from_pylist(read, schema=SHARDS)
+        if self._catalogued:
+            with self._database() as path:
+                known = read_catalogue(path, self._open_file, "shards", SHARDS.names)
+            assert known is not None, "there was one a moment ago"
+            as_they_were = pc.is_in(known.column("repo_id"), pa.array(list(self._read), pa.string()))
+            shards = pa.concat_tables([shards, known.filter(pc.invert(as_they_were)).cast(SHARDS)])
         files = shards.group_by("path").aggregate([("bytes", "max"), ("steps", "sum")])
         of_file = zip(*(files.column(name).to_pylist() for name in ("path", "bytes_max", "steps_sum")), strict=True)
         share = {path: size / max(1, steps) for path, size, steps in of_file}
         kept = shards.filter(pc.is_in(shards.column("repo_id"), self.streams.names)).select(["path", "steps"])
-        return int(sum(share[row["path"]] * row["steps"] for row in kept.to_pylist()))
+        theirs: float = sum(share[row["path"]] * row["steps"] for row in kept.to_pylist())
+        return round(theirs)
 
     def open(self, path: str) -> pq.ParquetFile:
         """A shard's Parquet file. Raises CorruptError, SchemaVersionError."""
@@ -310,10 +317,6 @@ class Warehouse:
 
     def _open_file(self, name: str) -> Any:
         return pa.OSFile(f"{self._path}/{name}") if self._local else self._fs.open(f"{self._path}/{name}")
-
-
-def _step_files(manifest: Manifest) -> Iterator[FileRef]:
-    return (shard.files["steps"] for shard in manifest.shards if "steps" in shard.files)
 
 
 def _first_steps(file: pq.ParquetFile, row_group: int, columns: Sequence[str], steps: int) -> pa.Table:

@@ -135,7 +135,8 @@ def _choose(config: FitConfig, data: RunData, started: float, start: FrameModel 
     if config.steps is None or config.preset is None:
         spent = time.monotonic() - started
         cost = _measure(learners, data, config)
-        if config.preset is None and planned_updates(config.minutes, spent, cost, config.evaluations) < UPDATES:
+        evaluations = affordable_validations(config.evaluations, config.minutes, cost)
+        if config.preset is None and planned_updates(config.minutes, spent, cost, evaluations) < UPDATES:
             name, learners = "tiny", _build(config, "tiny", data)
             cost = _measure(learners, data, config)
     evaluations = config.evaluations

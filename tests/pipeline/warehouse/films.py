@@ -30,11 +30,12 @@ def film(git_dir: Path, warehouse: Path, repo_id: str = REPO, *, upto: int | Non
     return writer.manifest
 
 
-def write(warehouse: Path | str | Store, repo_id: str, episodes: int, family: str = "") -> None:
+def write(warehouse: Path | str | Store, repo_id: str, episodes: int, family: str = "") -> Manifest:
     """Write a stream of made commits, or lengthen it."""
     with StreamWriter(warehouse, repo_id, TINY, family=family or repo_id, licence="MIT") as writer:
         for take in list(make_takes(episodes, repo_id=repo_id))[writer.manifest.episodes :]:
             writer.append(take)
+    return writer.manifest
 
 
 def told(warehouse: Path) -> dict[str, list[tuple[object, ...]]]:

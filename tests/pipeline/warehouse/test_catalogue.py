@@ -13,7 +13,7 @@ from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter, refuse
 from pipeline.warehouse import build as building
-from pipeline.warehouse import listing
+from pipeline.warehouse import catalogue, listing
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
@@ -245,13 +245,13 @@ def test_nothing_of_removed_film_stays_in_the_catalogue(tmp_path: Path) -> None:
         write(tmp_path, f"o{name}/r", 3)
     build(tmp_path)
     assert main(["remove", "oa", "--warehouse", str(tmp_path)]) == 0
-    subjects = [
+    named = [
         row["repo_id"]
         for path in (tmp_path / "catalogue").glob("*.episodes.parquet")
         for row in pq.read_table(path, columns=["repo_id"]).to_pylist()
     ]
-    assert subjects
-    assert "oa/r" not in subjects
+    assert named
+    assert "oa/r" not in named
     assert "oa/r" not in films.held(tmp_path)
 
 
@@ -293,8 +293,23 @@ def test_splits_that_were_assigned_are_found_among_many(tmp_path: Path, monkeypa
         added = {f"r{number}": "test" if number % 3 else "train"}
         families.write_registry(store, added)
         wanted |= added
-    assert families.read_registry(store) == wanted
+    assert families.assigned(store, wanted) == wanted
     assert families.assigned(store, ["r0", "r7", "other"]) == {"r0": "train", "r7": "test"}
-    (store.local / families.REGISTRY_PARTS / "00.json").write_text("[]")
+    for part in (store.local / families.REGISTRY_PARTS).iterdir():
+        part.write_text("[]")
     with pytest.raises(CorruptError, match="remove it"):
-        families.read_registry(store)
+        families.assigned(store, wanted)
+
+
+@pytest.mark.parametrize("name", ["catalogue", "film", "main_film"])
+def test_a_database_with_segments_is_attached_under_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(catalogue, "RECENT", 2)
+    for repo in "abcde":
+        write(tmp_path, repo, 2)
+        build(tmp_path)
+    with duckdb.connect() as db:
+        db.execute(f"ATTACH '{tmp_path}/actions.db' AS {name} (READ_ONLY)")
+        db.execute(f"USE {name}")
+        assert db.execute("SELECT count(*) FROM repositories").fetchone() == (5,)

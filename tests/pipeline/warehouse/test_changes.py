@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from pipeline.shards.manifest import load, publish, publish_all, remedy
+from pipeline.shards.manifest import load, publish, publish_all
 from pipeline.shards.store import Store
-from pipeline.warehouse import catalogue, changes
+from pipeline.warehouse import changes
 from pipeline.warehouse.build import build
 from schema.catalogue import CHANGED
 from schema.manifest import MANIFEST, Manifest, slug, stream_folder
@@ -98,23 +97,3 @@ def test_a_repository_may_be_called_as_a_folder_of_ours(tmp_path: Path, name: st
     build(tmp_path)
     assert [row[0] for row in told(tmp_path)["repositories"]] == [name]
     assert not changes.waiting(Store(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["catalogue", "film", "main_film"])
-def test_a_database_with_segments_is_attached_under_any_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(catalogue, "RECENT", 2)
-    for repo in "abcde":
-        write(tmp_path, repo, 2)
-        build(tmp_path)
-    with duckdb.connect() as db:
-        db.execute(f"ATTACH '{tmp_path}/actions.db' AS {name} (READ_ONLY)")
-        db.execute(f"USE {name}")
-        assert db.execute("SELECT count(*) FROM repositories").fetchone() == (5,)
-
-
-def test_a_damaged_pack_is_no_reason_to_remove_the_others() -> None:
-    assert "remove the folder packs" not in remedy("packs/0123.steps.parquet")
-    assert "verify names them" in remedy("packs/0123.steps.parquet")
-    assert "remove the folder shards/o+a " in remedy("shards/o+a/00000.steps.parquet")

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.shards.manifest import manifests
+from pipeline.shards.manifest import manifests, remedy
 from pipeline.shards.store import Store
 from pipeline.shards.writer import WITHDRAWN, refuse
 from pipeline.warehouse import build as building
@@ -19,7 +19,7 @@ from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.splits import natural_split
 from pipeline.warehouse.views import MARKS
-from schema.catalogue import FOLDER
+from schema.catalogue import FOLDER, INNER
 from schema.errors import CorruptError
 from schema.manifest import PACKS, Manifest
 from tests.pipeline.warehouse.films import TINY, write
@@ -259,8 +259,7 @@ def test_a_moved_and_read_only_warehouse_of_an_older_gitreel_is_read(
         patch.setattr(catalogue, "RECENT", 99)
         build(tmp_path / "w")
     with duckdb.connect(str(tmp_path / "w/actions.db")) as db:  # as it was: two columns in `about`, no catalogue
-        for inner in catalogue.INNER:
-            db.execute(f"DROP TABLE IF EXISTS catalogue.{inner}")
+        db.execute(f"DROP SCHEMA {INNER} CASCADE")
         db.execute("CREATE OR REPLACE TABLE about AS SELECT schema_version, home FROM about")
     moved = (tmp_path / "w").rename(tmp_path / "moved")
     publish = Store.publish
@@ -274,3 +273,9 @@ def test_a_moved_and_read_only_warehouse_of_an_older_gitreel_is_read(
     assert steps(moved) == {name: length(name, 2) for name in NAMES[:4]}
     assert "reads a copy" in capsys.readouterr().err
     assert not list(moved.glob(f"{FOLDER}/*.parquet"))
+
+
+def test_a_damaged_pack_is_no_reason_to_remove_the_others() -> None:
+    assert "remove the folder packs" not in remedy("packs/0123.steps.parquet")
+    assert "which python -m pipeline.warehouse verify names" in remedy("packs/0123.steps.parquet")
+    assert "remove the folder shards/o+a " in remedy("shards/o+a/00000.steps.parquet")

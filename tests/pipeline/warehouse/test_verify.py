@@ -12,7 +12,7 @@ from tests.pipeline.warehouse.films import REPO, damaged
 from tests.takes import make_takes
 
 
-def test_verify_redraws_everything_from_the_score(filmed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_redraws_everything_from_its_keys(filmed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "--warehouse", str(filmed / "warehouse"), "--sample", "0"]) == 0
     assert "10 episodes" in capsys.readouterr().out
 

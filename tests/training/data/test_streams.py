@@ -6,26 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.shards.writer import StreamWriter
 from pipeline.warehouse import catalogue, listing
 from pipeline.warehouse.build import build
-from schema.config import ReplayConfig
 from schema.manifest import slug
-from tests.takes import make_takes
+from tests.pipeline.warehouse.films import write
 from training.data import warehouse as module
 from training.data.batches import Sampler, make_batch
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 
 NAMES = [f"o/{name}" for name in ("b", "B-2", "a.c", "é", "with space", "a", "a+b", "x@nano", ".dot", "~t", "z" * 180)]
-
-
-def write(root: Path, repo_id: str, episodes: int) -> int:
-    """Write a stream, or lengthen it; its steps."""
-    with StreamWriter(root, repo_id, ReplayConfig(rows=6, cols=24), family=repo_id) as writer:
-        for take in list(make_takes(episodes, repo_id=repo_id))[writer.manifest.episodes :]:
-            writer.append(take)
-    return writer.manifest.steps
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +86,7 @@ def test_opening_reads_no_manifest_and_a_batch_those_of_its_own_streams(
 def test_film_harvested_since_the_last_build_is_there(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "w")
     build(tmp_path / "w")
-    new, longer = write(tmp_path / "w", "o/new", 3), write(tmp_path / "w", "o/a", 7)
+    new, longer = write(tmp_path / "w", "o/new", 3).steps, write(tmp_path / "w", "o/a", 7).steps
     steps = {stream.repo_id: stream.steps for stream in Warehouse(tmp_path / "w").streams}
     assert (steps["o/new"], steps["o/a"], len(steps)) == (new, longer, len(NAMES) + 1)
 
@@ -104,3 +94,19 @@ def test_film_harvested_since_the_last_build_is_there(root: Path, tmp_path: Path
 def test_streams_are_numbered_by_their_folders(root: Path) -> None:
     names = [stream.repo_id for stream in Warehouse(root).streams]
     assert names == sorted(names, key=lambda name: f"{slug(name)}/")
+
+
+def test_bytes_are_those_of_the_film_that_was_chosen(root: Path, tmp_path: Path) -> None:
+    whole = Warehouse(root)
+    files = {path: path.stat().st_size for path in root.rglob("*.steps.parquet") if "dataset" not in path.parts}
+    assert 0 < whole.bytes <= sum(files.values())
+    each = [Warehouse(root, [name]).bytes for name in NAMES]
+    assert min(each) > 0
+    assert sum(each) == pytest.approx(whole.bytes, abs=len(each))
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    write(copy, "o/b", 9)  # longer since the last build
+    write(copy, "o/new", 2)
+    grown = Warehouse(copy).bytes
+    assert grown > whole.bytes
+    (copy / "actions.db").unlink()
+    assert Warehouse(copy).bytes == pytest.approx(grown, rel=0.05)  # a share of a pack moves with what else is in it
