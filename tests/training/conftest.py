@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.recorded import film_history
 from tests.training.runs import settings
 from tests.training.warehouse import write_warehouse
 from training.data.warehouse import Warehouse
@@ -26,3 +27,14 @@ def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("r") / "run"
     fit(settings(root, run))
     return run
+
+
+@pytest.fixture(scope="session")
+def history_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse recorded from a real history, where `root` has drawn-up film: a terminal can play its keys again."""
+    return film_history(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture(scope="session")
+def history_reader(history_root: Path) -> FilmReader:
+    return FilmReader(Warehouse(history_root))

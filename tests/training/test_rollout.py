@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.recorded import REPO, film_history, recorded_model
+from tests.training.recorded import REPO, recorded_model
 from training.analysis.rollout import (
     SHORT_RUN,
 )
@@ -14,19 +14,14 @@ from training.model.weights import save_weights
 from training.rollout import main
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film_history(tmp_path_factory.mktemp("recorded"))
-
-
 def test_help_says_what_to_expect_of_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert " ".join(SHORT_RUN.split()) in " ".join(capsys.readouterr().out.split())
 
 
-def test_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = FitConfig(shards=str(root), window=16).model_dump_json()
+def test_the_command_line(history_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = FitConfig(shards=str(history_root), window=16).model_dump_json()
     for name in ("frame_only", "lstm"):
         save_weights(tmp_path / f"run/models/{name}.safetensors", recorded_model(name), {"run": settings})
     flags = ["--run", str(tmp_path / "run"), "--repo", REPO, "--episode", "1"]

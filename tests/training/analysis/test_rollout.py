@@ -65,10 +65,12 @@ def type_all(env: TerminalEnv, keys: bytes) -> None:
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 3, 4])
-def test_recorded_keys_make_the_recorded_frames_and_end_on_the_final_screen(reader: FilmReader, ordinal: int) -> None:
-    episode = load_episode(reader, REPO, ordinal)
-    env = start_terminal(reader.geometry, episode)
-    stored = reader.window(episode.stream, episode.first_step, len(episode.keys))
+def test_recorded_keys_make_the_recorded_frames_and_end_on_the_final_screen(
+    history_reader: FilmReader, ordinal: int
+) -> None:
+    episode = load_episode(history_reader, REPO, ordinal)
+    env = start_terminal(history_reader.geometry, episode)
+    stored = history_reader.window(episode.stream, episode.first_step, len(episode.keys))
     for step, key in enumerate(episode.keys):
         np.testing.assert_array_equal(screen_cells(env, 256)[0, 0].numpy(), stored.cells_TRC[step])
         assert not arrived(env, episode) or step == 0
@@ -76,10 +78,10 @@ def test_recorded_keys_make_the_recorded_frames_and_end_on_the_final_screen(read
     assert arrived(env, episode)
 
 
-def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
-    episode = load_episode(reader, REPO, 1)
+def test_what_vim_writes_is_what_it_opens_again(history_reader: FilmReader) -> None:
+    episode = load_episode(history_reader, REPO, 1)
     assert episode.files == {"a.txt": b"one\ntwo\n", "it's b.txt": None}
-    env = start_terminal(reader.geometry, episode)
+    env = start_terminal(history_reader.geometry, episode)
     type_all(env, b"vim a.txt\rdd:w\r:q\r")
     assert env.files["a.txt"] == b"two\n"
     type_all(env, b'vim "it\'s b.txt"\r:q\r')
@@ -105,74 +107,78 @@ def test_what_vim_writes_is_what_it_opens_again(reader: FilmReader) -> None:
         (b"vim a.txt\r:wq\r", r"<CR> is not drawn here: .*:wq"),
     ],
 )
-def test_what_the_terminal_does_not_draw_ends_it_with_a_reason(reader: FilmReader, keys: bytes, reason: str) -> None:
-    episode = load_episode(reader, REPO, 1)
-    type_all(start_terminal(reader.geometry, episode), keys[:-1])
+def test_what_the_terminal_does_not_draw_ends_it_with_a_reason(
+    history_reader: FilmReader, keys: bytes, reason: str
+) -> None:
+    episode = load_episode(history_reader, REPO, 1)
+    type_all(start_terminal(history_reader.geometry, episode), keys[:-1])
     with pytest.raises(UnsupportedKeyError, match=reason):
-        type_all(start_terminal(reader.geometry, episode), keys)
-    end = run_free(Parrot(keys), start_terminal(reader.geometry, episode), episode, (torch.tensor(0),), 99, 0, 0.0, 0)
+        type_all(start_terminal(history_reader.geometry, episode), keys)
+    end = run_free(
+        Parrot(keys), start_terminal(history_reader.geometry, episode), episode, (torch.tensor(0),), 99, 0, 0.0, 0
+    )
     assert end.keys == keys[:-1]
     assert not end.reached
 
 
-def test_no_keys_at_all_can_crash_it(reader: FilmReader) -> None:
-    episode, random = load_episode(reader, REPO, 1), np.random.default_rng(0)
+def test_no_keys_at_all_can_crash_it(history_reader: FilmReader) -> None:
+    episode, random = load_episode(history_reader, REPO, 1), np.random.default_rng(0)
     likely = np.frombuffer(b"vim a.txt\rGdcwlfx0iIaAoOCD-|129\r\x1b:wq\x16\x08\t '\"$\xe6\xbc\xa2\xff", np.uint8)
     for _ in range(60):
         start = b"vim a.txt\r" if random.random() < 0.7 else b""
         keys = start + random.choice(likely, 80).astype(np.uint8).tobytes()
         end = run_free(
-            Parrot(keys), start_terminal(reader.geometry, episode), episode, (torch.tensor(0),), 80, 0, 0.0, 0
+            Parrot(keys), start_terminal(history_reader.geometry, episode), episode, (torch.tensor(0),), 80, 0, 0.0, 0
         )
         assert keys.startswith(end.keys)
 
 
-def test_a_model_that_knows_the_keys_reaches_the_end(reader: FilmReader) -> None:
-    episode = load_episode(reader, REPO, 3)
+def test_a_model_that_knows_the_keys_reaches_the_end(history_reader: FilmReader) -> None:
+    episode = load_episode(history_reader, REPO, 3)
     warm = 20
-    report, env = rollout(Parrot(episode.keys, warm), reader, episode, warm=warm)
+    report, env = rollout(Parrot(episode.keys, warm), history_reader, episode, warm=warm)
     assert report["teacher_forced"]["agreement"] == 1.0
     assert (report["keys"], report["on_path"], report["reached"]) == (len(episode.keys), len(episode.keys), True)
     assert arrived(env, episode)
     assert "Say less" not in picture(env).splitlines()[1]
 
 
-def test_given_keys_are_typed_first_and_not_counted(reader: FilmReader) -> None:
-    episode = load_episode(reader, REPO, 1)
+def test_given_keys_are_typed_first_and_not_counted(history_reader: FilmReader) -> None:
+    episode = load_episode(history_reader, REPO, 1)
     wrong = episode.keys[:9] + b"x" * 40
-    report, _ = rollout(Parrot(wrong), reader, episode, warm=0, given=5, keys=12)
+    report, _ = rollout(Parrot(wrong), history_reader, episode, warm=0, given=5, keys=12)
     assert (report["keys"], report["on_path"], report["reached"]) == (12, 4, False)
     assert report["reason"] == "12 keys are played"
     assert report["played"] == [*(chr(key) for key in episode.keys[5:9]), *"xxx"]
     with pytest.raises(ConfigError, match="leave at least one to the model"):
-        rollout(Parrot(wrong), reader, episode, warm=0, given=len(episode.keys))
+        rollout(Parrot(wrong), history_reader, episode, warm=0, given=len(episode.keys))
 
 
 @pytest.mark.parametrize("backbone", ["lstm", "frame_only", "transformer", "learner"])
-def test_a_rollout_predicts_as_teacher_forcing_does(reader: FilmReader, backbone: str) -> None:
+def test_a_rollout_predicts_as_teacher_forcing_does(history_reader: FilmReader, backbone: str) -> None:
     """On the recorded path, step by step or in chunks, with the memory warmed or not."""
-    model, episode = recorded_model(backbone), load_episode(reader, REPO, 3)
+    model, episode = recorded_model(backbone), load_episode(history_reader, REPO, 3)
     with torch.no_grad():
         for warm in (0, 70):
-            state = warm_state(model, reader, episode, warm)
-            window = reader.window(0, episode.first_step - warm, warm + 10)
-            before_BT = keys_before(model, reader, 0, episode.first_step - warm, window)
+            state = warm_state(model, history_reader, episode, warm)
+            window = history_reader.window(0, episode.first_step - warm, warm + 10)
+            before_BT = keys_before(model, history_reader, 0, episode.first_step - warm, window)
             logits_BTV, _ = model(torch.from_numpy(window.cells_TRC)[None], before_BT, reuse=False)
             first = int(logits_BTV[0, warm].argmax())
-            end = run_free(model, start_terminal(reader.geometry, episode), episode, state, 1, 0, 0.0, 0)
+            end = run_free(model, start_terminal(history_reader.geometry, episode), episode, state, 1, 0, 0.0, 0)
             assert end.keys in (bytes([first]), b"")
-            taught = teacher_forced(model, reader, episode._replace(keys=episode.keys[:10]), state)
+            taught = teacher_forced(model, history_reader, episode._replace(keys=episode.keys[:10]), state)
             right = logits_BTV[0, warm:].argmax(-1).numpy() == window.action_T[warm:]
             assert taught["agreement"] == pytest.approx(right.mean())
 
 
-def test_sampling_depends_on_the_seed_alone(reader: FilmReader) -> None:
-    model, episode = recorded_model(), load_episode(reader, REPO, 1)
+def test_sampling_depends_on_the_seed_alone(history_reader: FilmReader) -> None:
+    model, episode = recorded_model(), load_episode(history_reader, REPO, 1)
 
     def played(seed: int) -> RolloutEnd:
         with torch.no_grad():
-            state = warm_state(model, reader, episode, 10)
-            return run_free(model, start_terminal(reader.geometry, episode), episode, state, 30, 20, 1.0, seed)
+            state = warm_state(model, history_reader, episode, 10)
+            return run_free(model, start_terminal(history_reader.geometry, episode), episode, state, 30, 20, 1.0, seed)
 
     assert played(3) == played(3)
     assert len({played(seed) for seed in range(8)}) > 1
@@ -182,25 +188,25 @@ def test_keys_in_common() -> None:
     assert [on_path(a, b"abc") for a in (b"", b"ab", b"abc", b"abcd", b"axc")] == [0, 2, 3, 3, 1]
 
 
-def test_episodes_that_are_not_there_are_refused(reader: FilmReader) -> None:
+def test_episodes_that_are_not_there_are_refused(history_reader: FilmReader) -> None:
     with pytest.raises(ConfigError, match="no episode 9; it has 0-4"):
-        load_episode(reader, REPO, 9)
+        load_episode(history_reader, REPO, 9)
     with pytest.raises(ConfigError, match=r"episode 2 was stepped over \(too-many-files\)"):
-        load_episode(reader, REPO, 2)
+        load_episode(history_reader, REPO, 2)
     with pytest.raises(ConfigError, match="no film of a/b; it has owner/name"):
-        load_episode(reader, "a/b", 0)
+        load_episode(history_reader, "a/b", 0)
 
 
-def test_another_screen_than_the_stored_one_is_refused(reader: FilmReader) -> None:
-    episode = load_episode(reader, REPO, 1)
+def test_another_screen_than_the_stored_one_is_refused(history_reader: FilmReader) -> None:
+    episode = load_episode(history_reader, REPO, 1)
     assert episode.start is not None
     moved: RolloutEpisode = episode._replace(start=episode.start._replace(cursor_col=30))
     with pytest.raises(CorruptError, match="is not the one that the episode before it left"):
-        rollout(recorded_model(), reader, moved, warm=0)
+        rollout(recorded_model(), history_reader, moved, warm=0)
 
 
-def test_missing_contents_are_told(root: Path, tmp_path: Path) -> None:
-    shutil.copytree(root, tmp_path / "w")
+def test_missing_contents_are_told(history_root: Path, tmp_path: Path) -> None:
+    shutil.copytree(history_root, tmp_path / "w")
     manifest = next((tmp_path / "w/shards").glob("*/stream.json"))
     loaded = json.loads(manifest.read_text())
     for shard in loaded["shards"]:

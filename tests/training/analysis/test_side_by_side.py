@@ -23,8 +23,8 @@ WINDOW = 16
 
 
 @pytest.fixture(scope="module")
-def whole(reader: FilmReader) -> Segment:
-    return Segment(0, 0, reader.lengths[0])
+def whole(history_reader: FilmReader) -> Segment:
+    return Segment(0, 0, history_reader.lengths[0])
 
 
 def screens_of(film: dict[str, Any]) -> list[tuple[list[Any], int, int]]:
@@ -46,17 +46,17 @@ def drawn(screen: Screen) -> tuple[list[Any], int, int]:
 
 @pytest.mark.parametrize("backbone", ["lstm", "learner", "transformer"])
 def test_the_models_keys_are_those_of_a_rollout_from_the_middle_on(
-    reader: FilmReader, whole: Segment, backbone: str
+    history_reader: FilmReader, whole: Segment, backbone: str
 ) -> None:
     model = recorded_model(backbone)
-    pairs = list(side_by_side({backbone: model}, reader, [whole], WINDOW))
+    pairs = list(side_by_side({backbone: model}, history_reader, [whole], WINDOW))
     assert len(pairs) == 3
     for pair in pairs:
         subject = pair["title"].rpartition(": ")[2]
         ordinal = ["Start", "Say more", "Many", "Say less", "Drop it"].index(subject)
-        episode = load_episode(reader, REPO, ordinal)
+        episode = load_episode(history_reader, REPO, ordinal)
         given = len(episode.keys) // 2
-        report, env = rollout(model, reader, episode, warm=WINDOW, given=given)
+        report, env = rollout(model, history_reader, episode, warm=WINDOW, given=given)
         assert pair["given"] == min(given, LEAD)
         assert pair["own"]["keys"][pair["given"] :] == report["played"]
         own, recorded = screens_of(pair["own"]), screens_of(pair["recorded"])
@@ -68,32 +68,32 @@ def test_the_models_keys_are_those_of_a_rollout_from_the_middle_on(
         assert report["reason"] in pair["words"]
 
 
-def test_baselines_do_not_act_and_every_other_model_does(reader: FilmReader, whole: Segment) -> None:
+def test_baselines_do_not_act_and_every_other_model_does(history_reader: FilmReader, whole: Segment) -> None:
     model = recorded_model()
     names = ("lstm", "frame_only", "two/lstm", "two/keys_only")
-    titles = [pair["title"] for pair in side_by_side(dict.fromkeys(names, model), reader, [whole], WINDOW)]
+    titles = [pair["title"] for pair in side_by_side(dict.fromkeys(names, model), history_reader, [whole], WINDOW)]
     assert len(titles) == len(set(titles)) == 6
     assert {title.split(",")[0] for title in titles} == {"lstm", "two/lstm"}
 
 
-def test_commits_that_do_not_lie_in_the_held_out_steps_are_not_shown(reader: FilmReader) -> None:
-    episode = load_episode(reader, REPO, 1)
+def test_commits_that_do_not_lie_in_the_held_out_steps_are_not_shown(history_reader: FilmReader) -> None:
+    episode = load_episode(history_reader, REPO, 1)
     first, steps = episode.first_step, len(episode.keys)
     model = {"lstm": recorded_model()}
-    [pair] = side_by_side(model, reader, [Segment(0, first, first + steps)], WINDOW)
+    [pair] = side_by_side(model, history_reader, [Segment(0, first, first + steps)], WINDOW)
     assert pair["title"].endswith(f"{episode.commit[:12]}: Say more")
     for start, stop in ((first + 1, first + steps), (first, first + steps - 1), (first, first + 3)):
-        assert list(side_by_side(model, reader, [Segment(0, start, stop)], WINDOW)) == []
-    assert list(side_by_side(model, reader, [], WINDOW)) == []
+        assert list(side_by_side(model, history_reader, [Segment(0, start, stop)], WINDOW)) == []
+    assert list(side_by_side(model, history_reader, [], WINDOW)) == []
 
 
 def test_film_that_does_not_say_where_its_commits_are_has_no_rollouts(tmp_path: Path) -> None:
-    reader = FilmReader(Warehouse(write_warehouse(tmp_path, {"a/one": 300})))
-    assert list(side_by_side({"lstm": recorded_model()}, reader, [Segment(0, 0, 300)], WINDOW)) == []
+    history_reader = FilmReader(Warehouse(write_warehouse(tmp_path, {"a/one": 300})))
+    assert list(side_by_side({"lstm": recorded_model()}, history_reader, [Segment(0, 0, 300)], WINDOW)) == []
 
 
-def test_the_page_shows_both_sides_and_goes_to_any_key(root: Path, tmp_path: Path) -> None:
-    fit(settings(root, tmp_path / "run", baseline=False))
+def test_the_page_shows_both_sides_and_goes_to_any_key(history_root: Path, tmp_path: Path) -> None:
+    fit(settings(history_root, tmp_path / "run", baseline=False))
     write_run_page([tmp_path / "run"], tmp_path / "page.html", split="train", windows=2)
     with Browser(tmp_path) as browser:
         tab = browser.open(tmp_path / "page.html")
