@@ -28,6 +28,7 @@ class CellConfig(FrozenModel):
     width: int = Field(256, ge=8)
     head: Literal["cursor", "published", "none"] = "cursor"
     guesses: int = Field(3, ge=0, description="copied from the screen")
+    screen_attention: int = Field(0, ge=0, description="width of the vectors that attend to the screen's characters")
     previous_key: bool = True
     memory: int = Field(0, ge=0, description="steps of its own past that the model attends to")
     chrono: int = Field(0, ge=0, description="steps that the forget gates start out with; 0: as PyTorch starts them")
@@ -59,8 +60,8 @@ class CellResult(FrozenModel):
 
 
 SHORT = {
-    "layers": "l", "width": "d", "guesses": "guesses", "memory": "memory", "chrono": "chrono", "window": "t",
-    "batch": "b", "film": "film", "updates": "u", "rate": "r",
+    "layers": "l", "width": "d", "guesses": "guesses", "screen_attention": "attention", "memory": "memory",
+    "chrono": "chrono", "window": "t", "batch": "b", "film": "film", "updates": "u", "rate": "r",
 }  # fmt: skip
 
 

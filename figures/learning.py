@@ -100,7 +100,10 @@ def measure(config: CellConfig, seen: Film | None = None) -> CellResult:
 
 def model_config(config: CellConfig, reader: FilmReader) -> ModelConfig:
     """The preset `small` with a cell's changes. The published head is as deep as the preset `published_small`'s."""
-    changes = {name: getattr(config, name) for name in ("width", "head", "guesses", "previous_key", "memory", "chrono")}
+    changes = {
+        name: getattr(config, name)
+        for name in ("width", "head", "guesses", "screen_attention", "previous_key", "memory", "chrono")
+    }
     if config.head == "published":
         changes |= {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
     return preset("small", *reader.geometry, backbone=config.backbone, backbone_layers=config.layers, **changes)

@@ -28,7 +28,6 @@ from training.data.splits import Segment
 from training.data.windows import FilmReader
 from training.model.frame_model import FrameModel, Seen, join
 from training.model.gradients import chunks, previous_keys, token_losses
-from training.model.screen_copy import Guesses
 
 Target = tuple[int, int]  # stream, step
 SPAN = 256  # frames embedded at once
@@ -106,7 +105,7 @@ def _embedded(
 
 def _last_losses(model: FrameModel, seen: Seen, action_T: Tensor, places_NT: Tensor) -> Tensor:
     """Loss of the last step of each of N contexts, given by their places in the span."""
-    contexts = Seen(seen.vectors_BTD[0, places_NT], Guesses(*(each[0, places_NT] for each in seen.guesses)))
+    contexts = Seen.of(*(each[0, places_NT] for each in seen.tensors))
     previous_NT = previous_keys(action_T[places_NT], model.vocabulary)
     logits_NTV, _ = model.predict(contexts, previous_NT)
     return token_losses(logits_NTV[:, -1:], action_T[places_NT[:, -1:]])[:, 0].float()

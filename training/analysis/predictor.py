@@ -16,7 +16,6 @@ from schema.actions import VOCABULARY
 from training.data.windows import FilmWindow
 from training.model.backbones import State
 from training.model.frame_model import FrameModel, Seen
-from training.model.screen_copy import Guesses
 
 NO_KEY = VOCABULARY  # the key before a stream's first one
 
@@ -50,20 +49,20 @@ class Sliding(nn.Module):
         self.model, self.context = model, context
 
     def initial_state(self, batch: int) -> State:
-        """Nothing seen: vectors [B, 0, D], guesses of the screen copy [B, 0, K] (two), previous keys [B, 0]."""
+        """Nothing seen, as `Seen.tensors` has it, and the previous keys: all of no steps."""
         config, weight = self.model.config, self.model.head.weight
+        pressed = config.vocabulary if config.screen_attention else 0
+        vectors, pressed_B0V = weight.new_zeros(batch, 0, config.width), weight.new_zeros(batch, 0, pressed)
         nothing_B0K = weight.new_zeros(batch, 0, config.guesses, dtype=torch.long)
-        return (weight.new_zeros(batch, 0, config.width), nothing_B0K, nothing_B0K, nothing_B0K.new_zeros(batch, 0))
+        return vectors, nothing_B0K, nothing_B0K, pressed_B0V, nothing_B0K.new_zeros(batch, 0)
 
     def forward(self, cells_BTRC: Tensor, previous_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits [B, T, V] and the state after the chunk."""
         state = self.initial_state(len(cells_BTRC)) if state is None else state
-        seen = self.model.embed(cells_BTRC)
-        now = (seen.vectors_BTD, *seen.guesses, previous_BT)
-        vectors, keys, lengths, previous = (torch.cat(pair, 1) for pair in zip(state, now, strict=True))
-        logits_BTV, _ = self.model.predict(Seen(vectors, Guesses(keys, lengths)), previous)
-        after = tuple(part[:, -self.context :] for part in (vectors, keys, lengths, previous))
-        return logits_BTV[:, state[0].shape[1] :], after
+        now = (*self.model.embed(cells_BTRC).tensors, previous_BT)
+        *seen, previous = known = tuple(torch.cat(pair, 1) for pair in zip(state, now, strict=True))
+        logits_BTV, _ = self.model.predict(Seen.of(*seen), previous)
+        return logits_BTV[:, state[0].shape[1] :], tuple(part[:, -self.context :] for part in known)
 
 
 def as_predictor(model: FrameModel, context: int = 128) -> Predictor:

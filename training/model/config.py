@@ -22,6 +22,9 @@ class ModelConfig(FrozenModel):
         "published", description="published: reads every cell; cursor: those around the cursor; none: sees no frame"
     )
     guesses: int = Field(0, ge=0, le=8, description="guesses of the next key by copying from the screen; 0: no copying")
+    screen_attention: int = Field(
+        0, ge=0, description="width of the vectors by which the model attends to the screen's characters; 0: none"
+    )
     previous_key: bool = Field(False, description="the key pressed before is an input")
     skip: bool = Field(False, description="the action head reads the frame's vector too, not the backbone's alone")
     memory: int = Field(0, ge=0, description="W: steps of its own past that the model attends to; 0: no memory")

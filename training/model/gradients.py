@@ -21,7 +21,7 @@ from torch import Tensor
 
 from schema.errors import ConfigError
 from training.model.backbones import State
-from training.model.frame_model import FrameModel, Seen, join
+from training.model.frame_model import FrameModel, join
 
 Mode = Literal["full", "stream", "stream_embeddings"]
 MODES: tuple[Mode, ...] = ("full", "stream", "stream_embeddings")
@@ -188,14 +188,14 @@ def _stream_embeddings(
 ) -> tuple[Tensor, State]:
     with torch.no_grad():
         seen = join([model.embed(film.cells_BTRC[:, part], reuse) for part in parts])
-    x_BTD = seen.vectors_BTD.requires_grad_()
-    logits_BTV, after = model.predict(Seen(x_BTD, seen.guesses), film.previous_BT, start, film.resets_BT)
+    leaves = [seen.vectors_BTD.requires_grad_(), seen.pressed_BTV.requires_grad_()]
+    logits_BTV, after = model.predict(seen, film.previous_BT, start, film.resets_BT)
     losses_BT = token_losses(logits_BTV, film.actions_BT)
     (losses_BT.sum() * weight).backward()  # type: ignore[no-untyped-call]
-    assert x_BTD.grad is not None
     for part in parts:
-        vectors_BTD = model.embed(film.cells_BTRC[:, part], reuse).vectors_BTD
-        if not vectors_BTD.requires_grad:  # the frame head stays as it is
+        again = model.embed(film.cells_BTRC[:, part], reuse)
+        outputs = (again.vectors_BTD, again.pressed_BTV)
+        if not any(output.requires_grad for output in outputs):  # the frame head stays as it is
             break
-        vectors_BTD.backward(x_BTD.grad[:, part])  # type: ignore[no-untyped-call]
+        _backward(None, outputs, [None if leaf.grad is None else leaf.grad[:, part] for leaf in leaves])
     return losses_BT, after

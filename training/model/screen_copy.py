@@ -100,7 +100,7 @@ def find_copies(codes_FRC: Ints, cursor_row_F: Ints, cursor_col_F: Ints, guesses
     text_N, start_F, cursor_F = _as_text(codes_FRC, cursor_row_F, cursor_col_F)
     place_M, frame_M = _equal_left(text_N, start_F, cursor_F)
     length_M = _match_lengths(text_N, start_F, cursor_F, place_M, frame_M)
-    key_M = _first_bytes(text_N[place_M])
+    key_M = first_bytes(text_N[place_M])
     typed_M = key_M != NO_GUESS
     place_M, frame_M, length_M, key_M = (each[typed_M] for each in (place_M, frame_M, length_M, key_M))
     distance_M = np.minimum(np.abs(place_M - cursor_F[frame_M]) * 2 + (place_M > cursor_F[frame_M]), (1 << 20) - 1)
@@ -174,7 +174,7 @@ def _match_lengths(text_N: Ints, start_F: Ints, cursor_F: Ints, place_M: Ints, f
 _KNOWN = np.array([first_byte(code) for code in range(256)], np.int64)
 
 
-def _first_bytes(codes_M: Ints) -> npt.NDArray[np.int64]:
+def first_bytes(codes_M: Ints) -> npt.NDArray[np.int64]:
     """`first_byte` of many code points."""
     keys_M = _KNOWN[np.minimum(codes_M, 255)]
     beyond = np.flatnonzero(codes_M > 255)

@@ -102,7 +102,7 @@ def test_a_model_that_reads_keys_is_given_the_one_before_and_none_at_the_start(r
         np.testing.assert_allclose(track.losses_T, whole(reader, KeyModel(), part), atol=2e-6)
 
 
-@pytest.mark.parametrize("settings", [{}, LEARNER])
+@pytest.mark.parametrize("settings", [{}, LEARNER, {**LEARNER, "screen_attention": 8}])
 def test_a_transformer_has_at_least_its_context_at_every_step(reader: FilmReader, settings: dict[str, Any]) -> None:
     model = as_predictor(frame_model("transformer", **settings), context=40)
     (track,) = follow(model, reader, [Stretch(0, 0, 0, 200)])

@@ -86,7 +86,17 @@ def test_what_is_far_from_the_cursor_changes_nothing() -> None:
     assert not torch.equal(model(near, before)[0], model(cells, before)[0])
 
 
-@pytest.mark.parametrize("settings", [{}, {"memory": 0}, {"guesses": 0}, {"head": "none", "guesses": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"memory": 0},
+        {"guesses": 0},
+        {"screen_attention": 8},
+        {"screen_attention": 8, "guesses": 0, "memory": 0},
+        {"head": "none", "guesses": 0},
+    ],
+)
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("chunk", [1, 7])
 def test_chunks_of_any_length_give_the_same_logits(chunk: int, resets: bool, settings: dict[str, Any]) -> None:
@@ -148,9 +158,9 @@ def test_the_key_to_predict_is_not_seen() -> None:
 
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("backbone", ["lstm", "mingru", "mamba2"])
-def test_gradients_of_every_mode_equal_full_backpropagation(backbone: str, mode: Any, resets: bool) -> None:
-    model, whole = build(backbone=backbone, matched=False), film(2, 23, resets=resets)
+@pytest.mark.parametrize("settings", [{}, {"backbone": "mingru"}, {"backbone": "mamba2"}, {"screen_attention": 8}])
+def test_gradients_of_every_mode_equal_full_backpropagation(settings: dict[str, Any], mode: Any, resets: bool) -> None:
+    model, whole = build(**settings, matched=False), film(2, 23, resets=resets)
     found = {}
     for name in ("full", mode):
         model.zero_grad()
