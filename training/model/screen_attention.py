@@ -6,13 +6,13 @@ place's row is from the cursor's counts too. A place that is attended to says th
 character: the weights add up to a distribution over keys, of which the model takes as much as it likes. Where a row
 stands several times on the screen, the nearest counts, below before above.
 
-A frame's answer depends on that frame alone. The rows of a chunk are mostly the same, so that vectors are made once for
-every distinct row of a lane (``find_places``); ``places_slowly`` tells the places of one screen by plain loops, for
-reading and for tests.
+A frame's answer depends on that frame alone. The rows of a chunk are mostly the same, and rows that are typed differ in
+their ends: ``find_places`` lists the places of every distinct row of a lane once, and a vector is made once for every
+distinct text to the left. ``places_slowly`` tells the places of one screen by plain loops, for reading and for tests.
 
 Dimensions: B lanes, T steps, R rows, C columns, U distinct rows of a lane, N places of them, K rows that are new, M
-rows and P places of all lanes one behind the other, L characters to the left, H width of the vectors, D width of the
-model, E features, V keys.
+rows and P places of all lanes one behind the other, X distinct texts to the left, L characters to the left, H width of
+the vectors, D width of the model, E features, V keys.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from training.model.gather import gather_sum
 from training.model.screen_copy import BLANK, ENTER, NO_GUESS, first_byte, first_bytes
 
-LEFT = 8  # characters to the left that are read
-CODES = 256  # code points that are told apart to the left, where others are taken modulo this
+LEFT = 8  # characters to the left that are read: the bytes of one number
+CODES = 256  # code points are read modulo this; before a row's start stands a zero
 FAR = 8  # rows; what is farther from the cursor counts as this far
 OFF = 2 * FAR + 1  # the distance of a row that is not on the screen
 STEPS = 64  # at a time: every step has a weight for every place of all their rows
@@ -40,13 +40,13 @@ Ints = npt.NDArray[Any]
 class Places(NamedTuple):
     """The places of B lanes, padded to U rows and N places."""
 
-    left_PL: Tensor  # ids of the characters left of each place, all lanes' one behind the other
-    number_P: Tensor  # where each belongs in [B * N]
+    left_XL: Tensor  # ids of the characters of every text to the left, nearest first
+    text_BN: Tensor  # which of these is left of each place
     keys_BN: Tensor  # the key that types the character there; NO_GUESS: none
     rows_BN: Tensor  # on which of the lane's distinct rows it is
     distance_BTU: Tensor  # rows from the cursor's plus FAR; OFF: not on the screen
     here_BT: Tensor  # the place under the cursor, which says nothing; N: none, or the same row stands elsewhere too
-    cursor_BTL: Tensor  # ids of the characters left of the cursor
+    cursor_BT: Tensor  # which text is left of the cursor
 
     def to(self, device: torch.device) -> Places:
         """The same on a device."""
@@ -76,19 +76,23 @@ def find_places(codes_BTRC: Ints, cursor_row_BT: Ints, cursor_col_BT: Ints) -> P
     lane_P = lane_M[row_P]
     number_P = np.arange(len(row_P)) - start_B[lane_P]
     places = int(np.diff(start_B).max())
+    text_BN, rows_BN = np.zeros((2, lanes, places), np.int64)
     keys_BN = np.full((lanes, places), NO_GUESS, np.int64)
-    rows_BN = np.zeros((lanes, places), np.int64)
+    row_BT = np.take_along_axis(number_BTR, cursor_row_BT[:, :, None], 2)[:, :, 0]
+    text_MC = _texts(row_MC)
+    text_P = np.concatenate((text_MC[row_P, col_P], text_MC[row_BT, cursor_col_BT].reshape(-1)))
+    text_X, which_P = np.unique(text_P, return_inverse=True)
+    text_BN[lane_P, number_P] = which_P[: len(row_P)]
     keys_BN[lane_P, number_P] = first_bytes(code_P)
     rows_BN[lane_P, number_P] = row_P - first_B[lane_P]
-    row_BT = np.take_along_axis(number_BTR, cursor_row_BT[:, :, None], 2)[:, :, 0]
     here_BT = start_M[row_BT] + cursor_col_BT - start_B[:lanes, None]
     alone_BT = (number_BTR == row_BT[:, :, None]).sum(2) == 1
-    cursor_PL = _left_of(row_MC, row_BT.reshape(-1), cursor_col_BT.reshape(-1))
     found = (
-        _left_of(row_MC, row_P, col_P), lane_P * places + number_P, keys_BN, rows_BN,
+        _characters(text_X),
+        text_BN, keys_BN, rows_BN,
         _distances(number_BTR - first_B[:lanes, None, None], cursor_row_BT),
         np.where(alone_BT & (cursor_col_BT <= length_M[row_BT]), here_BT, places),
-        cursor_PL.reshape(lanes, steps, LEFT),
+        which_P[len(row_P) :].reshape(lanes, steps),
     )  # fmt: skip
     return Places(*map(torch.from_numpy, found))
 
@@ -124,12 +128,20 @@ def _distances(row_BTR: Ints, cursor_row_BT: Ints) -> Ints:
     return distance_BTU
 
 
-def _left_of(row_MC: Ints, row_P: Ints, col_P: Ints) -> Ints:
-    """[P, L] ids of the characters left of places, the nearest first; one id for each character and each offset."""
-    back_L = np.arange(1, LEFT + 1)
-    col_PL = col_P[:, None] - back_L
-    code_PL = row_MC.reshape(-1)[np.maximum(col_PL, 0) + row_P[:, None] * row_MC.shape[1]]
-    return np.where(col_PL >= 0, code_PL.astype(np.int64) % CODES, CODES) + (CODES + 1) * (back_L - 1)
+def _texts(row_MC: Ints) -> Ints:
+    """[M, C + 1]: what is left of every column, and of the place behind the last; the nearest is the lowest byte."""
+    text_MC = np.zeros((len(row_MC), row_MC.shape[1] + 1), np.uint64)
+    code_MC = row_MC.astype(np.uint8)
+    for back in range(1, min(LEFT, row_MC.shape[1]) + 1):
+        text_MC[:, back:] |= code_MC[:, : row_MC.shape[1] + 1 - back].astype(np.uint64) << np.uint64(8 * (back - 1))
+    return text_MC
+
+
+def _characters(text_X: Ints) -> Ints:
+    """[X, L] ids of the characters of these numbers, one for each character and each distance."""
+    shift_L = np.arange(0, 8 * LEFT, 8, dtype=np.uint64)
+    code_XL = (text_X[:, None] >> shift_L & np.uint64(CODES - 1)).astype(np.int64)
+    return code_XL + CODES * np.arange(LEFT)
 
 
 def places_slowly(codes_RC: Ints, cursor_row: int, cursor_col: int) -> set[tuple[tuple[int, ...], int, int]]:
@@ -153,8 +165,8 @@ def places_slowly(codes_RC: Ints, cursor_row: int, cursor_col: int) -> set[tuple
 
 def left_slowly(row: tuple[int, ...], column: int) -> tuple[int, ...]:
     """Ids of the characters left of a place."""
-    codes = [row[column - back] % CODES if column >= back else CODES for back in range(1, LEFT + 1)]
-    return tuple(code + (CODES + 1) * number for number, code in enumerate(codes))
+    codes = [row[column - back] % CODES if column >= back else 0 for back in range(1, LEFT + 1)]
+    return tuple(code + CODES * number for number, code in enumerate(codes))
 
 
 class ScreenAttention(nn.Module):
@@ -163,8 +175,8 @@ class ScreenAttention(nn.Module):
     def __init__(self, inner: int, width: int, features: int, vocabulary: int, hidden: int = 64) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        fading_X = 0.7 ** torch.arange(LEFT).repeat_interleave(CODES + 1)
-        self.left_embed = nn.Parameter(torch.randn(LEFT * (CODES + 1), hidden) * fading_X[:, None])
+        fading = 0.7 ** torch.arange(LEFT).repeat_interleave(CODES)
+        self.left_embed = nn.Parameter(torch.randn(LEFT * CODES, hidden) * fading[:, None])
         self.entry = nn.Linear(hidden, inner)
         self.query = nn.Linear(hidden, inner)
         self.query.load_state_dict(self.entry.state_dict())  # at first, places like the cursor's are attended to
@@ -177,10 +189,10 @@ class ScreenAttention(nn.Module):
     def forward(self, places: Places) -> Attended:
         """What the screen says at each step."""
         batch, steps = places.here_BT.shape
-        entry_PH = self._vectors(self.entry, places.left_PL)
-        entry_BNH = entry_PH.new_zeros(places.keys_BN.numel(), entry_PH.shape[1])
-        entry_BNH = entry_BNH.index_copy(0, places.number_P, entry_PH).view(*places.keys_BN.shape, -1)
-        query_BTH = self._vectors(self.query, places.cursor_BTL.flatten(0, 1)).view(batch, steps, -1) * self.scale
+        hidden_XH = F.gelu(gather_sum(self.left_embed, places.left_XL))
+        entry_XH, query_XH = (F.normalize(layer(hidden_XH), dim=-1) for layer in (self.entry, self.query))
+        entry_BNH = F.embedding(places.text_BN, entry_XH)
+        query_BTH = F.embedding(places.cursor_BT, query_XH) * self.scale
         near_BTU = F.embedding(places.distance_BTU, F.pad(self.near, (0, 1), value=float("-inf"))[:, None])[..., 0]
         rows_BTN = places.rows_BN[:, None].expand(-1, steps, -1)
         logits_BTN = query_BTH @ entry_BNH.transpose(1, 2) + near_BTU.gather(2, rows_BTN)
@@ -191,10 +203,6 @@ class ScreenAttention(nn.Module):
         pressed_BTV = weights_BTN.new_zeros(batch, steps, self.vocabulary + 1)
         pressed_BTV = pressed_BTV.scatter_add(2, keys_BTN.expand_as(weights_BTN), weights_BTN)
         return Attended(pressed_BTV[..., :-1], pressed_BTV @ self.read)
-
-    def _vectors(self, layer: nn.Linear, left_XL: Tensor) -> Tensor:
-        """Unit vectors [X, H] of what stands to the left."""
-        return F.normalize(layer(F.gelu(gather_sum(self.left_embed, left_XL))), dim=-1)
 
     def mix(self, logits_BTV: Tensor, features_BTE: Tensor, pressed_BTV: Tensor) -> Tensor:
         """Log-probabilities of the model's own distribution and the screen's."""

@@ -19,12 +19,11 @@ ALPHABETS = {
 
 def said(places: Places, lane: int, step: int) -> set[tuple[tuple[int, ...], int, int]]:
     """What `places_slowly` gives, of one of many screens."""
-    left = {int(number): tuple(ids.tolist()) for number, ids in zip(places.number_P, places.left_PL, strict=True)}
-    count, found = places.keys_BN.shape[1], set()
+    found = set()
     for number, key in enumerate(places.keys_BN[lane].tolist()):
         distance = int(places.distance_BTU[lane, step, places.rows_BN[lane, number]])
         if key != NO_GUESS and distance != OFF and number != places.here_BT[lane, step]:
-            found.add((left[lane * count + number], key, distance))
+            found.add((tuple(places.left_XL[places.text_BN[lane, number]].tolist()), key, distance))
     return found
 
 
@@ -33,7 +32,9 @@ def assert_as_slowly(codes_BTRC: np.ndarray, row_BT: np.ndarray, col_BT: np.ndar
     for lane, step in np.ndindex(row_BT.shape):
         codes, row, col = codes_BTRC[lane, step], int(row_BT[lane, step]), int(col_BT[lane, step])
         assert said(places, lane, step) == places_slowly(codes, row, col)
-        assert tuple(places.cursor_BTL[lane, step].tolist()) == left_slowly(tuple(codes[row].tolist()), col)
+        assert tuple(places.left_XL[places.cursor_BT[lane, step]].tolist()) == left_slowly(
+            tuple(codes[row].tolist()), col
+        )
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)
