@@ -77,9 +77,10 @@ def film_group(jobs: Sequence[Job], more: int, config: HarvestConfig, seconds: f
         status.say(line)
 
     token = artifacts.github_token() if any("://" in job.named for job in jobs) else None
-    ended = groups.film_group(jobs, config, seconds=seconds, token=token, notify=notify)
-    for job, each in zip(jobs, ended, strict=True):
-        log.info("%s: %s", job.named, groups.words(each))
+    ended: list[Ended] = []
+    for each in groups.film_group(jobs, config, seconds=seconds, token=token, notify=notify):
+        log.info("%s: %s", jobs[len(ended)].named, groups.words(each))
+        ended.append(each)
     if not any(ended):
         return Cancelled(message="stopped before it began")
     failed = [each for each in ended if isinstance(each, Outcome) and each.status == "failed"]

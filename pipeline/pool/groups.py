@@ -1,7 +1,7 @@
 """Small repositories that are filmed one after the other in one task: which ones, and how.
 
     grouped([9_000, None, 4_000], Grouping()) -> [[0, 2], [1]]
-    film_group(jobs, config, seconds=60) -> [Outcome | Apart | None, …]
+    film_group(jobs, config, seconds=60) -> Outcome | Apart | None, of each, one after the other
 
 A task of Prefect's costs .4 processor seconds, a repository of three commits .06: so small ones share a task. What
 becomes of one never depends on the others: each has its own outcome, noted as soon as it is known, and one that may
@@ -10,7 +10,7 @@ succeed later (`may_pass`), or that takes too long, leaves the group and goes on
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic import Field
@@ -95,13 +95,14 @@ def film_group(
     seconds: float = Grouping().seconds,
     token: str | None = None,
     notify: Callable[[str], None] = lambda line: None,
-) -> list[Ended]:
-    """Film repositories one after the other: what became of each. Raises nothing that one of them causes.
+) -> Iterator[Ended]:
+    """Film repositories one after the other, and yield what became of each. Raises nothing that one of them causes.
 
     A repository that has ended well in this run already is not asked again: a group whose worker died may be started
     anew.
     """
-    return [_film_member(job, config, seconds, token, notify) for job in jobs]
+    for job in jobs:
+        yield _film_member(job, config, seconds, token, notify)
 
 
 def _film_member(

@@ -1,15 +1,19 @@
 """Small repositories that share a task: which ones, and that what becomes of one is no other's concern."""
 
 import shutil
+import threading
 import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.crawl.clone import CloneConfig
 from pipeline.git.size import objects_bytes
 from pipeline.harvester import HarvestConfig, Outcome
-from pipeline.pool.groups import KB, Apart, Grouping, film_group, grouped, size_of, together
+from pipeline.pool import groups, run
+from pipeline.pool.groups import KB, Apart, Grouping, grouped, size_of, together
 from pipeline.pool.run import Job, film_with_retries
 from pipeline.pool.status import StatusFolder
 from tests.github_server import GitHubServer
@@ -37,6 +41,10 @@ def config(tmp_path):
 
 def jobs(named, status, retries=0):
     return [Job(name, place, str(status.folder), retries) for place, name in enumerate(named)]
+
+
+def film_group(*arguments, **named):
+    return list(groups.film_group(*arguments, **named))
 
 
 def statuses(ended):
@@ -139,13 +147,29 @@ def test_what_may_pass_leaves_the_group_and_its_fellows_are_filmed_once(reposito
     assert "503" in last.reason
 
 
-def test_one_that_hangs_leaves_the_group_and_keeps_no_fellow_waiting(repositories, tmp_path, config):
-    status = StatusFolder()
+class Silence:
+    """In the place of a server's `open`: it answers nobody, and an hour passes as soon as it is asked."""
+
+    def __init__(self):
+        self.passed, self.end = 0.0, threading.Event()
+
+    def monotonic(self):
+        return time.monotonic() + self.passed
+
+    def wait(self):
+        self.passed = 3600.0
+        self.end.wait()
+
+
+def test_one_that_hangs_leaves_the_group_and_keeps_no_fellow_waiting(repositories, tmp_path, config, monkeypatch):
+    status, silence = StatusFolder(), Silence()
+    for module in (run, groups):
+        monkeypatch.setattr(module, "time", silence)
     with GitHubServer(tmp_path) as hub:
-        hub.open.clear()
+        hub.open = silence
         named = [repositories[0], hub.url("o/silent"), repositories[1]]
-        ended = film_group(jobs(named, status, retries=2), config, seconds=2.0)
-        hub.open.set()
+        ended = film_group(jobs(named, status, retries=2), config)
+        silence.end.set()
     assert statuses(ended) == ["complete", Apart(failed=False), "complete"]
     assert status.outcome(1) is None
 
@@ -156,9 +180,10 @@ def test_one_that_takes_long_keeps_what_was_filmed_and_goes_on_in_the_same_bytes
         long.commit(f"Commit {number}", {"a.py": b"line\n" * number, "b.bin": b"\0%d" % number})
     whole = config.model_copy(update={"warehouse": str(tmp_path / "whole")})
     (once,) = film_group(jobs([str(long.path)], StatusFolder()), whole)
-    clock, status = [0.0], StatusFolder()
-    monkeypatch.setattr(time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 1.0) or clock[0])
-    (ended,) = film_group(jobs([str(long.path)], status), config, seconds=20.0)
+    status, ticks = StatusFolder(), SimpleNamespace(monotonic=count().__next__)  # a second at each look
+    for module in (run, groups):
+        monkeypatch.setattr(module, "time", ticks)
+    (ended,) = film_group(jobs([str(long.path)], status), config, seconds=20)
     monkeypatch.undo()
     assert isinstance(ended, Apart)
     assert (ended.failed, ended.earlier.status) == (False, "partial")
