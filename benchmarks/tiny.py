@@ -2,6 +2,7 @@
 
     python -m benchmarks.tiny                                  200 repositories of three commits, local folders
     python -m benchmarks.tiny --github                         the same, served by the GitHub of the tests
+    python -m benchmarks.tiny --group 1                        the same, each in a task of its own
     python -m benchmarks.tiny --repositories 1000 --json       the last line is JSON
 
 The repositories are made by code. They are harvested through the flow, as `python -m flows.harvest --prefect` and the
@@ -27,6 +28,7 @@ from typing import NamedTuple
 from benchmarks.crash import make_history
 from benchmarks.report import ROOT, finish, header, parser, table
 from pipeline.harvester import HarvestConfig, harvest_repository
+from pipeline.pool.groups import Grouping
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.build import build
@@ -68,22 +70,24 @@ def own(warehouse: str, named: Sequence[str]) -> None:
     build(warehouse)
 
 
-def github(api: str, warehouse: str) -> None:
+def github(api: str, warehouse: str, group: str) -> None:
     """Run the flow behind harvest/github over all repositories of the owner, with a Prefect server of its own."""
     from flows.server import prefect_api
 
     with prefect_api():
         from flows.flow import harvest_github
 
-        harvest_github(users=[OWNER], limit=1_000_000, api_url=api, warehouse=warehouse)
+        grouping = Grouping(repositories=int(group))
+        harvest_github(users=[OWNER], limit=1_000_000, api_url=api, warehouse=warehouse, grouping=grouping)
 
 
 class Subject:
     """Repositories, made or served, and what is measured of their harvest."""
 
-    def __init__(self, folder: Path, count: int, commits: int, workers: int, api: str = "") -> None:
-        self.folder, self.workers, self.api = folder, workers, api
-        self.made = [make_history(folder / OWNER / f"made{n:05d}.git", n, commits) for n in range(count)]
+    def __init__(self, folder: Path, options: argparse.Namespace, api: str = "") -> None:
+        self.folder, self.workers, self.group, self.api = folder, str(options.workers), str(options.group), api
+        numbers = range(options.repositories)
+        self.made = [make_history(folder / OWNER / f"made{n:05d}.git", n, options.commits) for n in numbers]
         origin = api.removesuffix("/api/v3")
         self.named = [f"{origin}/{OWNER}/{made.stem}" if api else str(made) for made in self.made]
 
@@ -94,7 +98,7 @@ class Subject:
     def flow(self) -> Cost:
         """All of them through the flow."""
         if self.api:
-            command = ["benchmarks.tiny", "--child", "github", self.api, "flow"]
+            command = ["benchmarks.tiny", "--child", "github", self.api, "flow", self.group]
         else:
             command = self._harvest("flow", self.named)
         return self._measure("flow", command, len(self.named))
@@ -107,13 +111,13 @@ class Subject:
         listed = self.folder / f"{warehouse}.list"
         listed.write_text("\n".join(named) + "\n")
         command = ["flows.harvest", "--prefect", "--repos-from", str(listed), "--warehouse", warehouse]
-        return [*command, "--workers", str(self.workers), "--allow-unknown-licence"]
+        return [*command, "--workers", self.workers, "--group", f"repositories={self.group}", "--allow-unknown-licence"]
 
     def _measure(self, warehouse: str, command: Sequence[str], count: int) -> Cost:
         home = self.folder / warehouse
         environment = os.environ | {
             "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(home / "cache"), "PREFECT_HOME": str(home / "prefect"),
-            "GITREEL_WORKERS": str(self.workers),
+            "GITREEL_WORKERS": self.workers,
         }  # fmt: skip
         home.mkdir()
         command = [sys.executable, "-m", "benchmarks.tiny", "--child", "meter", sys.executable, "-m", *command]
@@ -150,10 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags.add_argument("--repositories", type=int, default=200, help="how many (default %(default)s)")
     flags.add_argument("--commits", type=int, default=3, help="of each (default %(default)s)")
     flags.add_argument("--workers", type=int, default=2, help="repositories at a time (default %(default)s)")
+    flags.add_argument("--group", type=int, default=Grouping().repositories,
+                       help="small ones in a task, at most; 1: none shares one (default %(default)s)")  # fmt: skip
     flags.add_argument("--github", action="store_true", help="found and cloned through the GitHub of the tests")
     options = flags.parse_args(arguments)
-    if min(options.repositories, options.commits, options.workers) < 1:
-        flags.error("--repositories, --commits and --workers: write 1 or more")
+    if min(options.repositories, options.commits, options.workers, options.group) < 1:
+        flags.error("--repositories, --commits, --workers and --group: write 1 or more")
     if options.quick:
         options.repositories = min(options.repositories, 40)
     return report(options)
@@ -161,30 +167,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Measure and print."""
-    settings = {name: getattr(options, name) for name in ("repositories", "commits", "workers", "github")}
+    settings = {name: getattr(options, name) for name in ("repositories", "commits", "workers", "group", "github")}
     print(header("tiny", ["prefect"], **settings), flush=True)
     with tempfile.TemporaryDirectory(prefix="gitreel-tiny-") as name, contextlib.ExitStack() as ends:
         folder = Path(name)
         hub = ends.enter_context(served(folder)) if options.github else None
-        subject = Subject(folder, options.repositories, options.commits, options.workers, hub.api if hub else "")
+        subject = Subject(folder, options, hub.api if hub else "")
         if hub:
             for made in subject.made:
                 hub.add(f"{OWNER}/{made.stem}", made)
         start, flow, alone = subject.start(), subject.flow(), subject.own()
     count = options.repositories
+    engine = flow.processor - alone.processor
+    further = max(0.0, engine - start.processor)
     rows = [
-        ["through the flow", flow.processor / count, flow.processor, flow.seconds],
-        ["a plain loop", alone.processor / count, alone.processor, alone.seconds],
-        ["the engine", (flow.processor - alone.processor) / count, flow.processor - alone.processor, ""],
-        ["of it, its start", start.processor / count, start.processor, start.seconds],
+        ["through the flow", flow.processor, flow.processor / count],
+        ["a plain loop", alone.processor, alone.processor / count],
+        ["the engine", engine, engine / count],
+        ["its start", start.processor, start.processor / count],
+        ["what it adds for each", further, further / count],
     ]
-    shown = [[what, *(round(each, 4) if isinstance(each, float) else each for each in rest)] for what, *rest in rows]
-    print(table(["what", "processor s a repository", "processor s", "s"], [[str(c) for c in row] for row in shown]))
+    shown = [[what, round(whole, 1), f"{each:.4f}"] for what, whole, each in rows]
+    print(table(["processor seconds", "in all", "a repository"], shown))
+    print(f"{flow.seconds:.0f} s by the clock, {alone.seconds:.0f} s without the flow")
     figures = {
         "repositories": count, "cpu_per_repository": round(flow.processor / count, 4),
         "own_cpu_per_repository": round(alone.processor / count, 4),
-        "engine_cpu_per_repository": round((flow.processor - alone.processor) / count, 4),
-        "start_cpu": round(start.processor, 2), "seconds": round(flow.seconds, 1),
+        "engine_cpu_per_repository": round(engine / count, 4),
+        "engine_cpu_per_further_repository": round(further / count, 4), "start_cpu": round(start.processor, 2),
+        "seconds": round(flow.seconds, 1),
     }  # fmt: skip
     finish(figures, options.json)
     return 0
