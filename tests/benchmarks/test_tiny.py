@@ -8,7 +8,7 @@ from benchmarks.tiny import main
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("flags", [[], ["--github"]])
+@pytest.mark.parametrize("flags", [[], ["--github"]], ids=["folders", "served"])
 def test_every_figure_is_there(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--repositories", "3", "--commits", "1", "--json", *flags]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
