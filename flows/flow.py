@@ -4,9 +4,9 @@ Our own manifests decide what is done; Prefect's cache is off. Where the tasks r
 (`flows.runner`), everything else is a parameter, validated before any work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from prefect import State, flow, runtime, task
 from prefect.cache_policies import NO_CACHE
@@ -25,6 +25,7 @@ from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import Finding, GitHubQuery, find
 from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, refuse_found
 from pipeline.pool import interruption
+from pipeline.pool.groups import KB, Grouping
 from pipeline.pool.run import pause
 from pipeline.pool.status import StatusFolder
 from schema.config import ReplayConfig
@@ -47,6 +48,14 @@ Screen = Annotated[
 STOPPED = "stopped, what was filmed is stored; run it again, and it goes on where it was"
 ANNOUNCED = 20  # failures of one run, at most; the summary has all
 _BOTH = ("licences", "allow_unknown_licence")  # settings of the query and of the harvest alike
+
+
+class Crawled(NamedTuple):
+    """What a crawl knows: licences (SPDX) and sizes (bytes) by clone URL, and what became of those it refused."""
+
+    licences: Mapping[str, str]
+    sizes: Mapping[str, int]
+    refused: Sequence[Outcome]
 
 
 def _only_faults(task: Any, run: Any, state: Any) -> bool:
@@ -113,12 +122,14 @@ def harvest_github(
     retries: Number = 2,
     query: GitHubQuery | None = None,
     config: HarvestConfig | None = None,
+    grouping: Grouping | None = None,
 ) -> RESULT | State[Any]:
     """Film what GitHub has: by search, owner or list; five small permissive repositories when nothing is named.
 
     `query` and `config` hold every other setting, and win where they say something of their own; licences and opted-out
-    owners hold for both, whichever names them. A rate limit longer than `max_wait_seconds` schedules this deployment
-    again for when it ends. Returns one Outcome, as a dict, a repository.
+    owners hold for both, whichever names them. `grouping` says which repositories share a task. A rate limit longer
+    than `max_wait_seconds` schedules this deployment again for when it ends. Returns one Outcome, as a dict, a
+    repository.
     """
     given = {
         "search": search, "languages": languages, "min_stars": min_stars, "max_stars": max_stars,
@@ -146,8 +157,12 @@ def harvest_github(
         ]
         named = [found.clone_url for found in finding.kept]
         named = list(check_sources(named, chosen)) if named else []
-        licences = {found.clone_url: found.licence for found in finding.kept if found.licence}
-        return _film(named, chosen, status, retries, licences, refused)
+        crawled = Crawled(
+            {found.clone_url: found.licence for found in finding.kept if found.licence},
+            {found.clone_url: found.size_kb * KB for found in finding.kept},
+            refused,
+        )
+        return _film(named, chosen, status, retries, grouping, crawled)
 
     return _finished(run)
 
@@ -162,13 +177,14 @@ def harvest_local(
     retries: Number = 2,
     status_folder: str = "",
     config: HarvestConfig | None = None,
+    grouping: Grouping | None = None,
 ) -> RESULT | State[Any]:
     """Film local folders and URLs, by default the folder this runs in. Returns one Outcome, as a dict, a repository."""
 
     def run(status: StatusFolder) -> list[Outcome]:
         chosen = harvest_config(config, warehouse, geometry, editor, motion)
         named = list(check_sources(repositories or ["."], chosen))
-        return _film(named, chosen, status, retries)
+        return _film(named, chosen, status, retries, grouping)
 
     return _finished(run, status_folder)
 
@@ -226,13 +242,17 @@ def _film(
     config: HarvestConfig,
     status: StatusFolder,
     retries: int,
-    licences: dict[str, str] | None = None,
-    refused: Sequence[Outcome] = (),
+    grouping: Grouping | None,
+    crawled: Crawled | None = None,
 ) -> list[Outcome]:
-    """`licences`, as far as GitHub knows them, and `refused` are a crawl's; what is named by hand has neither."""
+    """What is named by hand has nothing `crawled`."""
+    licences, sizes, refused = crawled or Crawled({}, {}, [])
     with artifacts.progress(status, named):
-        found = licences is not None
-        outcomes = [*film_all(named, config, status, retries=retries, licences=licences, found=found), *refused]
+        filmed = film_all(
+            named, config, status, retries=retries, licences=licences, found=crawled is not None, grouping=grouping,
+            sizes=sizes,
+        )  # fmt: skip
+        outcomes = [*filmed, *refused]
     artifacts.publish(outcomes, config)
     return outcomes
 

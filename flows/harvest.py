@@ -15,9 +15,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -29,6 +29,7 @@ from pipeline.crawl.listing import read_list
 from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, finished
 from pipeline.messages import pasteable, printable
 from pipeline.pool import interruption, process
+from pipeline.pool.groups import Grouping
 from pipeline.pool.overview import Observer, Overview, observed
 from pipeline.pool.run import Kind, film_all
 from pipeline.pool.status import StatusFolder
@@ -37,6 +38,7 @@ from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
 
+Model = TypeVar("Model", bound=BaseModel)
 OK, BAD_INPUT, INTERRUPTED = 0, 2, interruption.INTERRUPTED
 
 
@@ -80,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     add("--dask-address", default="", help="scheduler of an existing Dask cluster")
     add("--prefect", action=argparse.BooleanOptionalAction,
         help="as a Prefect flow, seen in its UI; by default where a Prefect server is named and answers")  # fmt: skip
+    add("--group", action="append", default=[], metavar="NAME=VALUE",
+        help="how small repositories share a task of Prefect's: " + ", ".join(Grouping.model_fields)
+        + "; repositories=1: none does")  # fmt: skip
     add("--cache", default="", help="folder of clones; empty: ~/.cache/gitreel/clones")
     add("--cache-bytes", type=int, default=32 << 30, help="bytes of clones kept")
     add("--max-clone-bytes", type=int, default=4 << 30, help="bytes; a larger clone is killed")
@@ -115,11 +120,7 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
     geometry = Geometry.parse(options.geometry)
     replay: dict[str, Any] = {"rows": geometry.rows, "cols": geometry.cols}
     replay |= {"editor": options.editor, "motion": options.motion}
-    for text in options.set:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text}: write NAME=VALUE, for example --set max_file_bytes=65536")
-        replay[name.strip()] = value.strip()
+    replay |= settings("--set", options.set, "max_file_bytes=65536")
     replay |= author_setting()
     values: dict[str, Any] = {
         "warehouse": options.warehouse, "cache": options.cache, "replay": replay,
@@ -133,8 +134,29 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
     }  # fmt: skip
     if options.licence:
         values["licences"] = (*HarvestConfig.model_fields["licences"].default, *options.licence)
+    return validated(HarvestConfig, values)
+
+
+def grouping(options: argparse.Namespace) -> Grouping:
+    """How small repositories share a task of Prefect's. Raises ConfigError."""
+    return validated(Grouping, settings("--group", options.group, "repositories=1"))
+
+
+def settings(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    """The NAME=VALUE of a flag that may be repeated. Raises ConfigError."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"{flag} {text}: write NAME=VALUE, for example {flag} {example}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def validated(kind: type[Model], values: dict[str, Any]) -> Model:
+    """A model of these values. Raises ConfigError with the first that does not hold."""
     try:
-        return HarvestConfig.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
@@ -175,7 +197,7 @@ class Harvest:
             status.remove()
 
     def _work(self, status: StatusFolder) -> list[Outcome]:
-        config = configured(self.options)
+        config, group = configured(self.options), grouping(self.options)
         self.named = list(check_sources(named_repositories(self.options), config))
         if outcomes := finished(self.named, config):
             self._write_finished(outcomes, status, config)
@@ -185,7 +207,7 @@ class Harvest:
         if self.options.runner == "auto":
             kind = "processes" if workers > 1 else "threads"
         if self._as_flow():
-            return self._flow(status, config, kind, workers)
+            return self._flow(status, config, kind, workers, group)
         with self._shown(status, config):
             return film_all(
                 self.named, config, status, runner=kind, workers=workers,
@@ -203,7 +225,9 @@ class Harvest:
             self.console.print(f"Prefect: none answers at {named.url} ({named.by}); filming without it", soft_wrap=True)
         return False
 
-    def _flow(self, status: StatusFolder, config: HarvestConfig, kind: Kind, workers: int) -> list[Outcome]:
+    def _flow(
+        self, status: StatusFolder, config: HarvestConfig, kind: Kind, workers: int, group: Grouping
+    ) -> list[Outcome]:
         from flows.server import prefect_api
 
         with prefect_api(meanwhile=lambda: importlib.import_module("flows.flow")) as url:
@@ -215,7 +239,10 @@ class Harvest:
             run = harvest_local.with_options(task_runner=task_runner(kind, workers, self.options.dask_address))
             process.start_tracker()
             with self._shown(status, config):
-                results = run(self.named, retries=self.options.retries, status_folder=str(status.folder), config=config)
+                results = run(
+                    self.named, retries=self.options.retries, status_folder=str(status.folder), config=config,
+                    grouping=group,
+                )  # fmt: skip
         return [Outcome.model_validate(result) for result in results]
 
     def _write_finished(self, outcomes: Sequence[Outcome], status: StatusFolder, config: HarvestConfig) -> None:

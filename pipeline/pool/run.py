@@ -11,6 +11,7 @@ killing it for its memory, never affects another, and its memory is freed when i
 
 import contextlib
 import importlib
+import math
 import os
 import random
 import time
@@ -50,15 +51,18 @@ class Job(NamedTuple):
     found: bool = False  # by a crawl: one that is empty, gone or too large is a row of `drops`, not an error
 
 
-def film(job: Job, config: HarvestConfig, *, token: str | None, notify: Callable[[str], None]) -> Outcome | None:
-    """Film what is new of one repository; None where the status folder says stop before anything of it was filmed.
+def film(
+    job: Job, config: HarvestConfig, *, token: str | None, notify: Callable[[str], None], until: float = math.inf
+) -> Outcome | None:
+    """Film what is new of one repository; None where it was stopped before anything of it was filmed.
 
-    `notify` gets a line when something is waited for. Raises what `harvest_repository` does.
+    The status folder stops it, or the moment `until` (of time.monotonic). `notify` gets a line when something is waited
+    for. Raises what `harvest_repository` does.
     """
     status = StatusFolder(job.status)
 
     def stop() -> bool:
-        return status.stopped or worker.stopped()
+        return status.stopped or worker.stopped() or time.monotonic() > until
 
     if stop():
         return None
@@ -169,22 +173,45 @@ def _note(future: Future[Any], *, place: int, status: StatusFolder) -> None:
         status.end(place, outcome)
 
 
-def follow(futures: Sequence[Future[Any]], config: HarvestConfig, status: StatusFolder) -> None:
-    """Wait until all have ended, refreshing the database now and then; after a stop, cancel those not yet begun."""
-    ended: SimpleQueue[Future[Any]] = SimpleQueue()
-    for future in futures:
-        future.add_done_callback(ended.put)  # Prefect's futures know this, and not concurrent.futures.wait
-    left, built = len(futures), time.monotonic()
-    while left:
+class Further(NamedTuple):
+    """Futures that have begun since, and whether there are more to come."""
+
+    begun: Sequence[Future[Any]] = ()
+    more: bool = False
+
+
+def follow(
+    futures: Sequence[Future[Any]],
+    config: HarvestConfig,
+    status: StatusFolder,
+    further: Callable[[Future[Any] | None], Further] = lambda ended: Further(),
+) -> None:
+    """Wait until all have ended, refreshing the database now and then; after a stop, cancel those not yet begun.
+
+    `further` adds to them: it is asked several times a second, and gets the future that has ended, if one has.
+    """
+    ends: SimpleQueue[Future[Any]] = SimpleQueue()
+    begun: list[Future[Any]] = []
+    left, built = 0, time.monotonic()
+    added = Further(futures)
+    while True:
+        for future in added.begun:
+            future.add_done_callback(ends.put)  # Prefect's futures know this, and not concurrent.futures.wait
+        begun += added.begun
+        left += len(added.begun)
+        if not (left or added.more):
+            return
+        ended = None
         with contextlib.suppress(Empty):
-            ended.get(timeout=POLL_SECONDS)
+            ended = ends.get(timeout=POLL_SECONDS)
             left -= 1
             if left and not status.stopped and time.monotonic() - built > REBUILD_SECONDS:
                 warehouse.build(config.warehouse, settle=False)
                 built = time.monotonic()
         if status.stopped:
-            for future in futures:
+            for future in begun:
                 future.cancel()
+        added = further(ended)
 
 
 def settle(outcomes: list[Outcome], config: HarvestConfig, status: StatusFolder) -> list[Outcome]:

@@ -49,7 +49,8 @@ def test_with_a_server_and_without_one_the_bytes_are_the_same_and_the_run_is_see
     told = json.loads(seen.splitlines()[-1])
     assert told["code"] == 0
     assert told["runs"] == [["local: made0 and made1", "Completed"]]
-    assert told["tasks"] == [[repository, "Completed"] for repository in repositories]
+    assert told["tasks"] == [[f"{repositories[0]} and 1 more", "Completed"]]
+    assert any(message.startswith(f"{repositories[1]}: complete, 12 new episodes, ") for message in told["logs"])
     assert any(message.startswith("24 new episodes, ") for message in told["logs"])
     assert "24 new episodes, " in plain
     assert fingerprint(tmp_path / "plain/warehouse") == fingerprint(tmp_path / "prefect/warehouse")

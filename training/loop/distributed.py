@@ -56,6 +56,12 @@ def reports_first() -> bool:
         return True
 
 
+def await_ranks() -> None:
+    """Wait until every rank is here: one that ends while another still works takes the group's connections with it."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
 def from_first(value: T) -> T:
     """Rank 0's value, on every rank."""
     if not dist.is_initialized():

@@ -16,6 +16,7 @@ from training.analysis.metrics import Predictions, scores
 from training.data.batches import Batch
 from training.files import git_sha
 from training.loop.config import FitConfig
+from training.loop.distributed import await_ranks
 from training.loop.folder import BEST, resume_command
 from training.loop.held_out import sample, validate
 from training.loop.optim import rate
@@ -36,7 +37,9 @@ def fit(config: FitConfig) -> dict[str, Any]:
     prepared.process.say("training.fit")
     prepared.process.say(plan_words(prepared))
     try:
-        return Run(prepared).train()
+        summary = Run(prepared).train()
+        await_ranks()
+        return summary
     except KeyboardInterrupt as stop:
         resume = resume_command(prepared.folder, prepared.process.world)
         raise KeyboardInterrupt(f"go on with it: {resume}") from stop
