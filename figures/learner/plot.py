@@ -27,7 +27,7 @@ CHANGES = {  # words -> the cell; all see 1.5 million frames but one
     "no previous key": CellConfig(previous_key=False),
     "no copy from the screen": CellConfig(guesses=0),
     "attention to the screen in the copy's place": CellConfig(guesses=0, screen_attention=32),
-    "the same, and a memory of 512 steps": CellConfig(guesses=0, screen_attention=32, memory=512),
+    "attention to the screen and a memory of 512 steps": CellConfig(guesses=0, screen_attention=32, memory=512),
     "the published head, as many minutes": CellConfig(head="published", updates=20),
     "no frames": CellConfig(head="none", guesses=0),
     "the frame alone": CellConfig(backbone="frame_only", previous_key=False),
