@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.film.frames import Film, RowTable, Spans
+from pipeline.film.frames import Changes, Film, RowTable
 from schema.records import Drop, Episode, Opened
 from schema.screen import style_runs
 
@@ -59,7 +59,7 @@ def make_takes(
         if count:
             cursor_row, cursor_col = np.array(cursors, np.int16).T
             film = Film(
-                Spans.of(np.array(frames, np.int32)),
+                Changes.of(np.array(frames, np.int32)),
                 np.ascontiguousarray(cursor_row),
                 np.ascontiguousarray(cursor_col),
                 random.integers(0, 256, count).astype(np.uint8),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.film.frames import Film, RowTable, Spans
+from pipeline.film.frames import Changes, Film, RowTable, Spans
 from schema.columns import FRAME, STYLE, STYLE_RUN
 from schema.decode import style_ids, text_ids
 from schema.screen import Runs
@@ -33,10 +33,13 @@ class Piece(NamedTuple):
 
     def cut(self, start: int, stop: int) -> "Piece":
         """Steps [start, stop)."""
+        if start == 0 and stop >= len(self):
+            return self
         stop = min(stop, len(self))
         f, part = self.film, slice(start, stop)
-        spans = f.spans.cut(start, stop)
-        film = Film(spans, f.cursor_row_T[part], f.cursor_col_T[part], f.action_T[part], f.phase_T[part])
+        film = Film(
+            f.changes.cut(start, stop), f.cursor_row_T[part], f.cursor_col_T[part], f.action_T[part], f.phase_T[part]
+        )
         return Piece(self.table, film, self.episode_T[start:stop])
 
 
@@ -66,16 +69,17 @@ class Used(NamedTuple):
 
 
 def _gathered(pieces: Sequence[Piece]) -> tuple[Spans, list[RowTable]]:
-    """The spans of all pieces as one, numbered through their tables, which follow one another."""
+    """The frames of all pieces as one, numbered through their tables, which follow one another."""
     tables: list[RowTable] = []
     size, parts = 0, []
     for piece in pieces:
         if not tables or piece.table is not tables[-1]:
             size += len(tables[-1]) if tables else 0
             tables.append(piece.table)
-        spans = piece.film.spans
-        parts.append(Spans(spans.number_S + np.int32(size), spans.start_S, spans.steps, spans.rows) if size else spans)
-    return Spans.joined(parts), tables
+        own = piece.film.changes
+        number_C = own.number_C + np.int32(size) if size else own.number_C
+        parts.append(Changes(own.step_C, own.row_C, number_C, own.steps, own.rows))
+    return Changes.joined(parts).spans, tables
 
 
 def _used(spans: Spans, tables: Sequence[RowTable]) -> Used:
@@ -149,8 +153,8 @@ def piece_of(table: pa.Table, rows: int) -> Piece:
     chunk = table.combine_chunks()
     text_TR, texts = text_ids(chunk.column("frame").chunk(0), rows)
     style_TR, meanings = style_ids(chunk.column("style").chunk(0), rows)
-    pairs = Spans.of(text_TR.astype(np.int64) * len(meanings) + style_TR)
-    used = first_appearance(pairs.as_read(), len(texts) * len(meanings))
+    pairs = Changes.of(text_TR.astype(np.int64) * len(meanings) + style_TR)
+    used = first_appearance(pairs.number_C, len(texts) * len(meanings))
     words, rowtable = texts.to_pylist(), RowTable()
     number_U = np.fromiter(
         (rowtable.intern(words[p // len(meanings)], meanings[p % len(meanings)]) for p in used.tolist()),
@@ -160,7 +164,7 @@ def piece_of(table: pa.Table, rows: int) -> Piece:
     remap = np.empty(len(texts) * len(meanings), np.int32)
     remap[used] = number_U
     film = Film(
-        Spans(remap[pairs.number_S], pairs.start_S, pairs.steps, pairs.rows),
+        Changes(pairs.step_C, pairs.row_C, remap[pairs.number_C], pairs.steps, pairs.rows),
         *(chunk.column(n).to_numpy() for n in ("cursor_row", "cursor_col", "action", "phase")),
     )
     return Piece(rowtable, film, chunk.column("episode").to_numpy())

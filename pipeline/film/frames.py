@@ -1,7 +1,7 @@
 """Film in memory: frames as indices into a growing table of distinct screen rows.
 
 A frame is `rows` int32 (96 bytes at 24 rows, not 1,920 cells), so that a cursor move costs no new row and a typed
-character costs one; and most frames differ from the one before in one row, so that frames are held as spans.
+character costs one; and most frames differ from the one before in one row, so that frames are held as changes.
 """
 
 from array import array
@@ -66,26 +66,88 @@ class RowTable:
         return len(self.texts)
 
 
-class Spans:
-    """T frames of R screen rows, as S spans of steps in which a screen row goes on showing the same row.
+class Changes:
+    """T frames of R screen rows, as C changes: from step `step_C` on, screen row `row_C` shows row `number_C`.
 
-    `number_S` are numbers in the RowTable. `start_S`, rising, says where each span starts when the frames are laid out
-    screen row by screen row: at screen row * T + step. Real film has 1.5 spans a step, and 24 or 48 rows.
+    They stand as they were drawn: steps never fall, every screen row has a change at step 0, and of several changes of
+    one screen row at one step the last counts. `number_C` are numbers in the RowTable. Real film has 1.5 changes a
+    step, and 24 or 48 rows.
     """
 
-    def __init__(self, number_S: npt.NDArray[np.int32], start_S: npt.NDArray[np.int32], steps: int, rows: int) -> None:
-        self.number_S, self.start_S = number_S, start_S
+    def __init__(
+        self,
+        step_C: npt.NDArray[np.int32],
+        row_C: npt.NDArray[np.int16],
+        number_C: npt.NDArray[np.int32],
+        steps: int,
+        rows: int,
+    ) -> None:
+        self.step_C, self.row_C, self.number_C = step_C, row_C, number_C
         self.steps, self.rows = steps, rows
 
     @classmethod
-    def of(cls, rows_TR: npt.NDArray[np.int32]) -> "Spans":
-        """The spans of whole frames."""
+    def of(cls, rows_TR: npt.NDArray[np.int32]) -> "Changes":
+        """The changes of whole frames."""
         steps, rows = rows_TR.shape
-        numbers = rows_TR.T.ravel()
-        starts = np.ones((rows, steps), np.bool_)
-        starts[:, 1:] = (rows_TR[1:] != rows_TR[:-1]).T
-        start_S = np.flatnonzero(starts).astype(np.int32)
-        return cls(numbers[start_S], start_S, steps, rows)
+        changed_TR = np.ones((steps, rows), np.bool_)
+        changed_TR[1:] = rows_TR[1:] != rows_TR[:-1]
+        step_C, row_C = np.nonzero(changed_TR)
+        return cls(step_C.astype(np.int32), row_C.astype(np.int16), rows_TR[changed_TR], steps, rows)
+
+    @cached_property
+    def spans(self) -> "Spans":
+        """The same frames, screen row by screen row."""
+        order = np.argsort(self.row_C, kind="stable")  # 16 bits: numpy sorts those by radix
+        step_S, number_S = self.step_C[order], self.number_C[order]
+        start_S = self.row_C[order] * np.int32(self.steps) + step_S
+        shown = np.ones(len(order), np.bool_)  # else it was drawn over before the next key
+        np.not_equal(start_S[1:], start_S[:-1], out=shown[:-1])
+        return Spans(number_S[shown], start_S[shown], step_S[shown], self.steps, self.rows)
+
+    def cut(self, start: int, stop: int) -> "Changes":
+        """Those of steps [start, stop)."""
+        first, last = np.searchsorted(self.step_C, [start, stop])
+        step_C, row_C, number_C = self.step_C[first:last], self.row_C[first:last], self.number_C[first:last]
+        if start:  # what the first frame shows already
+            number_R = np.empty(self.rows, np.int32)
+            number_R[self.row_C[:first]] = self.number_C[:first]  # of equal places the last is kept
+            step_C = np.concatenate([np.zeros(self.rows, np.int32), step_C - np.int32(start)])
+            row_C = np.concatenate([np.arange(self.rows, dtype=np.int16), row_C])
+            number_C = np.concatenate([number_R, number_C])
+        return Changes(step_C, row_C, number_C, stop - start, self.rows)
+
+    @staticmethod
+    def joined(parts: "Sequence[Changes]") -> "Changes":
+        """Frames one after the other, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        before = np.cumsum([0, *(part.steps for part in parts)], dtype=np.int32)
+        return Changes(
+            np.concatenate([part.step_C + base for part, base in zip(parts, before, strict=False)]),
+            np.concatenate([part.row_C for part in parts]),
+            np.concatenate([part.number_C for part in parts]),
+            int(before[-1]),
+            parts[0].rows,
+        )
+
+
+class Spans:
+    """T frames of R screen rows, as S spans of steps in which a screen row goes on showing the same row.
+
+    `number_S` are numbers in the RowTable, `step_S` where each span starts. `start_S`, rising, says the same when the
+    frames are laid out screen row by screen row: screen row * T + step.
+    """
+
+    def __init__(
+        self,
+        number_S: npt.NDArray[np.int32],
+        start_S: npt.NDArray[np.int32],
+        step_S: npt.NDArray[np.int32],
+        steps: int,
+        rows: int,
+    ) -> None:
+        self.number_S, self.start_S, self.step_S = number_S, start_S, step_S
+        self.steps, self.rows = steps, rows
 
     @cached_property
     def frames(self) -> npt.NDArray[np.int32]:
@@ -99,38 +161,15 @@ class Spans:
 
     def as_read(self) -> npt.NDArray[np.int32]:
         """Their numbers in the order in which they come on the screen: frame by frame, row by row."""
-        row_S, step_S = np.divmod(self.start_S, self.steps)
-        read: npt.NDArray[np.int32] = self.number_S[np.argsort(step_S * np.int32(self.rows) + row_S)]
+        step_S = self.step_S.astype(np.int16) if self.steps < 1 << 15 else self.step_S  # by radix, if 16 bits hold them
+        read: npt.NDArray[np.int32] = self.number_S[np.argsort(step_S, kind="stable")]
         return read
-
-    def cut(self, start: int, stop: int) -> "Spans":
-        """Those of steps [start, stop)."""
-        row_S, step_S = np.divmod(self.start_S, self.steps)
-        end_S = np.append(self.start_S[1:], self.steps * self.rows) - row_S * self.steps
-        kept = (step_S < stop) & (end_S > start)
-        count = stop - start
-        start_S = row_S[kept] * np.int32(count) + (np.maximum(step_S[kept], start) - start)
-        return Spans(self.number_S[kept], start_S.astype(np.int32), count, self.rows)
-
-    @staticmethod
-    def joined(parts: "Sequence[Spans]") -> "Spans":
-        """Frames one after the other, as one."""
-        if len(parts) == 1:
-            return parts[0]
-        places = [np.divmod(part.start_S, part.steps) for part in parts]
-        row_S = np.concatenate([row for row, _ in places])
-        before = np.cumsum([0, *(part.steps for part in parts)], dtype=np.int32)
-        step_S = np.concatenate([step + base for (_, step), base in zip(places, before, strict=False)])
-        order = np.argsort(row_S.astype(np.int16), kind="stable")  # 16 bits: numpy sorts those by radix
-        start_S = row_S[order] * before[-1] + step_S[order]
-        number_S = np.concatenate([part.number_S for part in parts])[order]
-        return Spans(number_S, start_S, int(before[-1]), parts[0].rows)
 
 
 class Film(NamedTuple):
     """T consecutive steps: the screen before each key, and the key."""
 
-    spans: Spans  # what the screen's rows show
+    changes: Changes  # of what the screen's rows show
     cursor_row_T: npt.NDArray[np.int16]
     cursor_col_T: npt.NDArray[np.int16]
     action_T: npt.NDArray[np.uint8]
@@ -139,4 +178,4 @@ class Film(NamedTuple):
     @property
     def frames(self) -> npt.NDArray[np.int32]:
         """Numbers in the RowTable [T, rows]: each frame, whole."""
-        return self.spans.frames
+        return self.changes.spans.frames

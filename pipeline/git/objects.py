@@ -231,7 +231,10 @@ class Blobs:
         return entries
 
     def _remember_tree(self, oid: str, content: bytes) -> dict[bytes, Entry]:
-        entries = dict(tree_entries(content, len(oid) // 2))
+        try:
+            entries = tree_entries(content, len(oid) // 2)
+        except ValueError:
+            raise self.repository.unreadable(f"tree {oid} is broken") from None
         self._trees[oid] = entries
         self._entries += len(entries)
         while self._entries > CACHED_ENTRIES and len(self._trees) > 1:

@@ -109,7 +109,7 @@ def _refuse(commit: Commit, workspace: Workspace, subject: str) -> None:
     if commit.truncated or len(commit.changes) > config.max_commit_files:
         counted = in_bulk([] if commit.truncated else commit.changes[:_COUNTED_FILES], config.max_file_bytes)
         raise SkippedCommit("too-many-files", sum(workspace.selector.lines(change, commit.tree) for change in counted))
-    if why := workspace.selector.private([subject.encode(), *(c.path for c in commit.changes)], b""):
+    if why := workspace.selector.private_words(subject, (c.path for c in commit.changes)):
         raise SkippedCommit(why)
     if _lacks_files(commit):
         raise SkippedCommit(MISSING)  # git could not check it out, and refuses to commit a tree that names it

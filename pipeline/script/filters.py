@@ -127,23 +127,41 @@ def mask_emails(text: str) -> str:
 
 
 def _content_filter(path: bytes, content: bytes) -> tuple[bool, str]:
-    rules = _rules()
-    extension = Path(path.decode("utf-8", "replace")).suffix
-    if extension.lower() in rules.minified_extensions and content:
+    rules, own = _rules(), _rules_of(path)
+    if own.may_be_minified and content:
         newlines = content.count(b"\n")
         if (len(content) - newlines) / (newlines + 1) > rules.minified_mean_line:
             return False, "minified"
     head = content[: 1 << 14].split(b"\n", HEAD_LINES)[:HEAD_LINES]
-    for rule in rules.content:
-        if extension in rule.extensions or "*" in rule.extensions:
-            shown = b"\n".join(head[: rule.within])
-            if any(mark in shown for mark in rule.contains):
-                return False, "generated"
-    if extension in rules.cassette.extensions:
+    for rule in own.content:
+        shown = b"\n".join(head[: rule.within])
+        if any(mark in shown for mark in rule.contains):
+            return False, "generated"
+    if own.may_be_cassette:
         tail = b"\n".join(content[-1024:].split(b"\n")[-rules.cassette.within :])
         if any(mark in tail for mark in rules.cassette.contains):
             return False, "generated"
     return KEEP
+
+
+class _RulesOfPath(NamedTuple):
+    """What is asked of the content of a file of this name."""
+
+    may_be_minified: bool
+    content: tuple[ContentRule, ...]
+    may_be_cassette: bool
+
+
+@lru_cache(maxsize=1 << 16)
+def _rules_of(path: bytes) -> _RulesOfPath:
+    """A file's rules by its extension; its path is the same in many commits."""
+    rules = _rules()
+    extension = Path(path.decode("utf-8", "replace")).suffix
+    return _RulesOfPath(
+        extension.lower() in rules.minified_extensions,
+        tuple(rule for rule in rules.content if extension in rule.extensions or "*" in rule.extensions),
+        extension in rules.cassette.extensions,
+    )
 
 
 @cache

@@ -169,7 +169,7 @@ class _Typist:
         column = column_of(bases(text), unit)
         ways = []
         for keys, at, wanted in self._vertical(line, text):
-            across = self._across(text, at, unit)
+            across = steps(at, unit) if self.arrows else across_line(text, at, unit)
             ways.append(Way(keys + across, column if across else wanted))
         if line != self.line and not self.arrows:
             ways.append(Way(GO_TO + b"%d,%d" % (line + 1, column + 1) + ENTER, column))
@@ -191,17 +191,6 @@ class _Typist:
         elif distance == -1:
             yield LEFT * (self.unit + 1), len(text), column_of(bases(text), len(text))
 
-    def _across(self, text: str, at: int, unit: int) -> bytes:
-        """The fewest keys from one unit of a line to another."""
-        if at == unit or self.arrows:
-            return _steps(at, unit)
-        starts = [(b"", at), (HOME, 0), (END, len(text))]
-        ways = [(len(keys) + abs(unit - start), keys, start) for keys, start in starts]
-        if is_simple(text):
-            ways += [way for keys, start in starts for way in _words(text, keys, start, unit)]
-        _, keys, nearest = min(ways, key=itemgetter(0))
-        return keys + _steps(nearest, unit)
-
     def deletion(self, text: str, start: int, cut: int) -> bytes:
         """Delete `cut` units behind the cursor at `start`."""
         if self.arrows or cut < 2 or not is_simple(text):
@@ -212,8 +201,28 @@ class _Typist:
         return CHOP_WORD * words + DELETE * (end - at)
 
 
-def _steps(at: int, unit: int) -> bytes:
+def steps(at: int, unit: int) -> bytes:
+    """The keys from one unit of a line to another, one by one."""
     return RIGHT * (unit - at) + LEFT * (at - unit)
+
+
+def across_line(text: str, at: int, unit: int) -> bytes:
+    """The fewest keys from one unit of a line to another; most ways need no search."""
+    if abs(unit - at) <= 1:
+        return steps(at, unit)
+    if unit in (0, len(text)):
+        return END if unit else HOME
+    return fewest_across(text, at, unit)
+
+
+def fewest_across(text: str, at: int, unit: int) -> bytes:
+    """The first of the shortest ways: steps from where the cursor is, from an end of the line, from a word's start."""
+    starts = [(b"", at), (HOME, 0), (END, len(text))]
+    ways = [(len(keys) + abs(unit - start), keys, start) for keys, start in starts]
+    if is_simple(text):
+        ways += [way for keys, start in starts for way in _words(text, keys, start, unit)]
+    _, keys, nearest = min(ways, key=itemgetter(0))
+    return keys + steps(nearest, unit)
 
 
 def _words(text: str, keys: bytes, at: int, unit: int) -> Iterator[tuple[int, bytes, int]]:

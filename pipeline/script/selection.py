@@ -73,6 +73,8 @@ class Selector:
         self._edit = typist(config).edit
         self._verdicts: dict[tuple[str, bytes, Marks], str] = {}  # content, path, marks -> why its file is not typed
         self._private: dict[tuple[str, bool], Private] = {}  # (content, in a configuration file?)
+        self._judged: dict[bytes, FileVersion] = {}  # path -> the last content of it that `_private` knew
+        self._harmless: set[bytes] = set()  # paths without a private part
 
     def choose(self, change: FileChange, tree: Tree) -> Selection:
         """Decide about one added, changed or deleted path of the commit with this tree.
@@ -183,12 +185,19 @@ class Selector:
         if after is None:
             after = self._after(before, new, middles, change.path)
             _put(self._private, key, after)
+        _put(self._judged, change.path, change.new)
         return {**before, **after} if before or after else _NOTHING
 
     def _private_lines(self, oid: str, kind: bool, content: bytes, path: bytes) -> Private:
+        """The private lines of an old content: no commit of the film wrote it if a merge did, or a commit left out."""
         known = self._private.get((oid, kind))
         if known is None:
-            known = self._find_private(content.split(b"\n"), path)
+            other = self._judged.get(path)
+            before = self._private.get((other.oid, kind)) if other else None
+            if other is None or before is None:
+                known = self._find_private(content.split(b"\n"), path)
+            else:
+                known = self._after(before, content, without_shared_ends(other.content, content), path)
             _put(self._private, (oid, kind), known)
         return known
 
@@ -216,6 +225,16 @@ class Selector:
     def private(self, lines: Sequence[bytes], path: bytes) -> str:
         """'secret' or 'email' if such stands in lines to be typed or shown, as far as the settings ask; else ''."""
         return reason_of(self._find_private(lines, path).values())
+
+    def private_words(self, subject: str, paths: Iterable[bytes]) -> str:
+        """`private` of a commit's subject and paths; a path is searched once."""
+        fresh = [path for path in paths if path not in self._harmless]
+        why = self.private([subject.encode(), *fresh], b"")
+        if not why:
+            if len(self._harmless) >= _JUDGED:
+                self._harmless.clear()
+            self._harmless.update(fresh)
+        return why
 
     def _lines(self, change: FileChange, tree: Tree) -> int:
         """Changed lines of a file that is deleted or too large; 0 unless it is hand-written text."""

@@ -1,7 +1,7 @@
 """Writes film while keys are played: what changed on the screen, and when.
 
-Between keys only the changed rows are noted, as (step, row, number in the RowTable). `cut` spreads them over all
-frames at once. The frame of step t is the screen *before* key t, so a key's effect is noted for step t + 1.
+Between keys only the changed rows are noted, as (step, row, number in the RowTable). The frame of step t is the screen
+*before* key t, so a key's effect is noted for step t + 1.
 """
 
 from array import array
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pipeline.film.frames import Film, RowTable, Spans
+from pipeline.film.frames import Changes, Film, RowTable
 from schema.geometry import Geometry
 from schema.screen import Runs, Screen
 
@@ -46,7 +46,7 @@ class Recorder:
 
     __slots__ = (
         "table", "rows", "cols", "lines", "remembered", "now", "y", "x", "t",
-        "_first", "_step", "_row", "_number", "_cursor_y", "_cursor_x", "phase",
+        "_step", "_row", "_number", "_cursor_y", "_cursor_x", "phase",
     )  # fmt: skip
 
     def __init__(self, geometry: Geometry, screen: Screen) -> None:
@@ -60,8 +60,8 @@ class Recorder:
 
     def _start(self) -> None:
         self.t = 0
-        self._first = list(self.now)
-        self._step, self._row, self._number = array("i"), array("i"), array("i")
+        self._step, self._row = array("i", bytes(4 * self.rows)), _RAMP_H[: self.rows]
+        self._number = array("i", self.now)
         self._cursor_y, self._cursor_x = array("h"), array("h")
         self.phase = bytearray()
 
@@ -92,7 +92,7 @@ class Recorder:
         count = len(numbers)
         self.now[row : row + count] = numbers
         self._step += array("i", (self.t,)) * count
-        self._row += _RAMP[row : row + count]
+        self._row += _RAMP_H[row : row + count]
         self._number += array("i", numbers)
 
     def run(self, phase: int, row: int, texts: list[str], column: int, runs: Runs = ()) -> None:
@@ -107,7 +107,7 @@ class Recorder:
         self._cursor_x += _RAMP_H[column : column + count]
         self.phase += bytes((phase,)) * count
         self._step += _ramp(t + 1, t + 1 + count)
-        self._row += array("i", (row,)) * count
+        self._row += array("h", (row,)) * count
         self._number += _ramp(number, number + count)
         self.now[row] = number + count - 1
         self.x = column + count
@@ -143,20 +143,12 @@ class Recorder:
 
     def cut(self, keys: bytes) -> Film:
         """The film of `keys`, pressed since the last cut; [T, rows]. Starts the next one."""
-        steps, rows = self.t, self.rows
-        assert steps == len(keys) == len(self.phase)
-        at = np.concatenate([np.zeros(rows, np.int32), np.frombuffer(self._step, np.int32)])
-        row = np.concatenate([np.arange(rows, dtype=np.int32), np.frombuffer(self._row, np.int32)])
-        number = np.concatenate([np.array(self._first, np.int32), np.frombuffer(self._number, np.int32)])
-        order = np.argsort(row.astype(np.int16), kind="stable")
-        at, number = at[order], number[order]
-        until = np.empty_like(at)
-        until[:-1] = at[1:]
-        ends = np.cumsum(np.bincount(row, minlength=rows)) - 1
-        until[ends] = steps
-        shown = until > at  # else it was drawn over before the next key
+        assert self.t == len(keys) == len(self.phase)
+        step_C = np.frombuffer(self._step, np.int32)
+        shown = slice(int(np.searchsorted(step_C, self.t)))  # what changed behind the last key is on none of its frames
+        row_C, number_C = np.frombuffer(self._row, np.int16), np.frombuffer(self._number, np.int32)
         film = Film(
-            spans=Spans(number[shown], (row[order] * np.int32(steps) + at)[shown], steps, rows),
+            changes=Changes(step_C[shown], row_C[shown], number_C[shown], self.t, self.rows),
             cursor_row_T=np.frombuffer(self._cursor_y, np.int16),
             cursor_col_T=np.frombuffer(self._cursor_x, np.int16),
             action_T=np.frombuffer(keys, np.uint8),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.film.arrow import Piece, first_appearance, piece_of, row_group
-from pipeline.film.frames import Film, RowTable, Spans
+from pipeline.film.frames import Changes, Film, RowTable
 from schema.columns import arrow_schema
 
 ROWS = 4
@@ -22,7 +22,7 @@ def piece(frames: list[list[tuple[str, tuple[tuple[int, int, int], ...]]]], tabl
     numbers = np.array([[table.intern(*r) for r in frame] for frame in frames], np.int32)
     cursor = np.arange(count, dtype=np.int16)
     film = Film(
-        Spans.of(numbers), cursor % ROWS, cursor, (cursor % 256).astype(np.uint8), (cursor % 5).astype(np.uint8)
+        Changes.of(numbers), cursor % ROWS, cursor, (cursor % 256).astype(np.uint8), (cursor % 5).astype(np.uint8)
     )
     return Piece(table, film, np.full(count, episode, np.int32))
 
@@ -93,7 +93,7 @@ def test_a_cut_changes_nothing(frames: list, at: int) -> None:
 @given(st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=20))
 def test_first_appearance_is_the_order_of_a_dict(numbers: list[list[int]]) -> None:
     found = first_appearance(np.array(numbers).ravel(), 10)
-    assert found.tolist() == list(dict.fromkeys(Spans.of(np.array(numbers)).as_read().tolist()))
+    assert found.tolist() == list(dict.fromkeys(Changes.of(np.array(numbers)).spans.as_read().tolist()))
     assert found.tolist() == list(dict.fromkeys(n for frame in numbers for n in frame))
 
 

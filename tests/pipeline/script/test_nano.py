@@ -110,3 +110,9 @@ def test_a_mark_that_starts_a_line_is_refused_with_a_word() -> None:
     with pytest.raises(Untypable) as refusal:
         edit(b"a\n", "a\n\u0301b\n".encode())
     assert refusal.value.reason == "combining"
+
+
+@given(st.text(st.sampled_from("ab .\t\u00e9"), max_size=14), st.data())
+def test_a_way_that_is_not_searched_is_the_one_that_a_search_finds(text: str, data: st.DataObject) -> None:
+    at, unit = (data.draw(st.integers(0, len(text))) for _ in range(2))
+    assert nano.across_line(text, at, unit) == nano.fewest_across(text, at, unit)

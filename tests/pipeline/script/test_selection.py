@@ -77,6 +77,43 @@ def test_a_content_is_judged_once_and_only_its_new_lines_are_scanned(tmp_path: P
     assert judged == [commit["a"] for commit in commits]
 
 
+def test_of_a_content_that_no_filmed_commit_wrote_only_other_lines_than_the_last_one_s_are_scanned(
+    tmp_path: Path,
+) -> None:
+    scanned: list[list[bytes]] = []
+
+    def secrets(lines: Sequence[bytes], path: bytes) -> list[tuple[int, str]]:
+        scanned.append(sorted(filter(None, lines)))
+        return [(number, "hush") for number, line in enumerate(lines) if b"HUSH" in line]
+
+    versions = [b"1\nHUSH a\nHUSH b\n2\n3\n", b"1\nHUSH b\nHUSH c\nx\n3\n", b"1\nHUSH b\nHUSH c\nx\n3\ny\n"]
+    path = make_repository(tmp_path / "r", *({"a": content} for content in versions))
+    with Blobs(path) as blobs:
+        first, _, last = walk(blobs)
+        fresh, selector = (Selector(ReplayConfig(), Verdicts(secrets=secrets)) for _ in range(2))
+        whole = fresh.choose(last.changes[0], last.tree)
+        scanned.clear()
+        selector.choose(first.changes[0], first.tree)
+        assert selector.choose(last.changes[0], last.tree) == whole
+    assert whole.masked
+    assert scanned == [[b"1", b"2", b"3", b"HUSH a", b"HUSH b"], [b"HUSH c", b"x"], [b"y"]]
+
+
+def test_a_path_is_searched_once_unless_it_is_private() -> None:
+    scanned: list[list[bytes]] = []
+
+    def secrets(lines: Sequence[bytes], path: bytes) -> list[tuple[int, str]]:
+        scanned.append(list(lines))
+        return [(number, "hush") for number, line in enumerate(lines) if b"HUSH" in line]
+
+    selector = Selector(ReplayConfig(), Verdicts(secrets=secrets))
+    assert [selector.private_words("one", paths) for paths in ([b"a", b"b"], [b"b", b"c"], [b"HUSH"], [b"HUSH"])] == [
+        "", "", "secret", "secret"
+    ]  # fmt: skip
+    assert selector.private_words("HUSH", [b"a"]) == "secret"
+    assert scanned == [[b"one", b"a", b"b"], [b"one", b"c"], [b"one", b"HUSH"], [b"one", b"HUSH"], [b"HUSH"]]
+
+
 def reasons(tmp_path: Path, attributes: dict[str, bytes], path: str, content: bytes = b"x = 1\n") -> str:
     """Why the file of a second commit, whose tree has these .gitattributes, is not typed."""
     repository = make_repository(tmp_path / "r", attributes, {path: content})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.film.arrow import piece_of
-from pipeline.film.frames import Film, Spans
+from pipeline.film.frames import Changes, Film
 from pipeline.replay import replay
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
@@ -87,11 +87,11 @@ def test_a_changed_cell_style_cursor_or_phase_is_found(filmed: Path) -> None:
             flat[3, 2] = take.table.intern("another row")
         else:
             flat[3, 0] += 1
-        wrong = different(piece, Film(Spans.of(changed[0]), *changed[1:]), take.table)
+        wrong = different(piece, Film(Changes.of(changed[0]), *changed[1:]), take.table)
         assert np.flatnonzero(wrong).tolist() == [3]
     styled = take.film.frames.copy()
     styled[5, 1] = take.table.intern(take.table.texts[styled[5, 1]], ((0, 1, 3),))
-    wrong = different(piece, take.film._replace(spans=Spans.of(styled)), take.table)
+    wrong = different(piece, take.film._replace(changes=Changes.of(styled)), take.table)
     assert np.flatnonzero(wrong).tolist() == [5]
 
 

@@ -111,6 +111,19 @@ def test_no_pattern_can_run_away():
     assert max(count for pattern in patterns for count in repeats(pattern)) <= 4_000
 
 
+PIECES = (
+    "Password PWD Api_Key TOKEN auth Secret CONTRASE\u00d1A Bearer basic = == != := => ( ' \" ` [0] \\ . : K9tZ Qx7 \n"
+)
+
+
+@given(st.lists(st.sampled_from([*PIECES.split(" "), " ", "hunter2xQ"]), max_size=24).map("".join))
+def test_lower_case_finds_what_ignoring_case_does(text: str) -> None:
+    line = text.encode()
+    ignoring = re.compile(credentials.GIVEN.pattern, re.IGNORECASE)
+    assert [m.span() for m in credentials.GIVEN.finditer(line.lower())] == [m.span() for m in ignoring.finditer(line)]
+    assert not credentials.COMPARED.search(line) or b"==" in line or b"!=" in line
+
+
 @pytest.mark.parametrize(
     "line",
     [
