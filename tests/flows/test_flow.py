@@ -10,10 +10,10 @@ import pytest
 import yaml
 from prefect.exceptions import ParameterTypeError
 
+from benchmarks.github_server import GitHubServer
 from flows.flow import agreed, harvest_config, harvest_github, harvest_local
 from pipeline.crawl.search import GitHubQuery
 from pipeline.harvester import HarvestConfig
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 ROOT = Path(__file__).parents[2]
