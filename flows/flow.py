@@ -197,6 +197,8 @@ def _finished(run: Callable[[StatusFolder], list[Outcome]], folder: str = "") ->
     """
     served = bool(runtime.deployment.id)
     if served:
+        for name in runs.mark_crashed():  # workers of a pool do not look after runs of one that was killed
+            get_run_logger().warning("run %r was killed on this host: marked as crashed", name)
         runs.hold(str(runtime.flow_run.id))
     status = StatusFolder(folder or None)
     try:

@@ -247,7 +247,8 @@ class Lasting:
             server_mb=used["server"], worker_mb=used["worker"], flow_mb=used["flow"], film_mb=used["film"],
             processes=len(processes), files=sum(process.files for process in processes),
             api_faults=self._faults["api faults"], git_faults=self._faults["git faults"],
-            rate_limits=self._faults["rate limits"], kills=self.kills, cpu_seconds=round(sum(self._cpu.values()), 1), load=round(os.getloadavg()[0], 2),
+            rate_limits=self._faults["rate limits"], kills=self.kills,
+            cpu_seconds=round(sum(self._cpu.values()), 1), load=round(os.getloadavg()[0], 2),
         ))  # fmt: skip
 
     def _strike(self, what: str, names: Sequence[str]) -> bool:

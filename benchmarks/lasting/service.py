@@ -212,7 +212,7 @@ def role(command: str) -> str:
         return "git"
     for words, name in (
         ("worker start", "worker"), ("server start", "server"), ("uvicorn", "server"), ("prefect server", "server"),
-        ("multiprocessing", "film"), ("flow", "flow"),
+        ("resource_tracker", "other"), ("multiprocessing", "film"), ("prefect.engine", "flow"),
     ):  # fmt: skip
         if words in command:
             return name
