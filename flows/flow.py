@@ -14,7 +14,7 @@ from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Failed
 from prefect.tasks import exponential_backoff
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from flows import artifacts, console, names, runs
 from flows.delivery import deliver_events
@@ -284,14 +284,21 @@ def agreed(query: GitHubQuery, config: HarvestConfig) -> tuple[GitHubQuery, Harv
     return query.model_copy(update=said(query, config)), config.model_copy(update=said(config, query))
 
 
+def as_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's parameters as JSON, as they were given: a model's defaults would win over the parameters beside it."""
+    return {
+        name: value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
+        for name, value in parameters.items()
+    }
+
+
 def _come_back(limited: RateLimitedError) -> list[Outcome]:
     """Schedule the same deployment for when the limit ends, and end this run: no worker sleeps."""
     name, deployment = runtime.flow_run.flow_name, runtime.deployment.name
     if not deployment:
         raise limited
     when = datetime.fromtimestamp(limited.resets_at + 1, UTC)
-    run_deployment(
-        f"{name}/{deployment}", parameters=runtime.flow_run.parameters, scheduled_time=when, timeout=0, as_subflow=False
-    )
+    parameters = as_given(runtime.flow_run.parameters)
+    run_deployment(f"{name}/{deployment}", parameters=parameters, scheduled_time=when, timeout=0, as_subflow=False)
     artifacts.announce(f"{limited}; this run ends, the next is scheduled for {when.isoformat()}")
     return []

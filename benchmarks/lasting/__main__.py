@@ -27,7 +27,7 @@ from pathlib import Path
 
 from benchmarks.lasting import proof, samples
 from benchmarks.lasting.github import SimulatedGitHub
-from benchmarks.lasting.harvest import Lasting, expected
+from benchmarks.lasting.harvest import Lasting
 from benchmarks.lasting.service import Service
 from benchmarks.report import finish, header, parser, table
 from pipeline.warehouse.build import build
@@ -77,12 +77,14 @@ def run(options: argparse.Namespace, folder: Path) -> int:
         lasting.last(60 * options.minutes, options.workers, options.kills)
         still = lasting.left_running()
     build(lasting.warehouse)
-    wanted = expected(github, list(lasting.asked.values()))
-    sound = [name for name, reason in wanted.items() if reason is None]
-    picked = proof.chosen(sound, options.compare, options.seed)
+    groups = {asked.group.name: asked.group for asked in lasting.asked.values()}
+    known = {name: reason for group in groups.values() for name, reason in github.record(group).items()}
+    wanted = {name: known[name] for name in known if name.split("/")[0] in lasting.whole}
+    unsure = {name for cut in lasting.cut for name in github.pushed.get(cut, ())}  # with the new commit, or without
+    picked = proof.chosen(sorted(lasting.complete() - unsure), options.compare, options.seed)
     say(f"recording {len(picked)} repositories without Prefect")
     direct = proof.record_directly({name: github.hub.git_dirs[name] for name in picked}, folder / "direct")
-    found = proof.prove(lasting.warehouse, wanted, lasting.failed, direct)
+    found = proof.prove(lasting.warehouse, wanted, known, lasting.failed, direct)
     for line in [
         *found.lost,
         *found.doubled,
@@ -93,14 +95,17 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     rows = lasting.table.rows
     figures: dict[str, object] = {
         **samples.figures(rows),
-        "seconds": rows[-1].seconds, "repositories": len(wanted), "visits": rows[-1].visits,
+        "seconds": rows[-1].seconds, "repositories": len(wanted),
+        "cut_short": len(lasting.cut), "visits": rows[-1].visits,
         "complete": rows[-1].complete, "refused": rows[-1].refused, "steps": rows[-1].steps,
         "flow_runs": len(lasting.asked), "kills": lasting.kills, "compared": found.compared,
         "lost": len(found.lost), "doubled": len(found.doubled), "failures": len(lasting.failed),
         "api_faults": rows[-1].api_faults, "git_faults": rows[-1].git_faults, "rate_limits": rows[-1].rate_limits,
-        "pages_looked_at": lasting.looked, "progress_page_true": not lasting.untrue,
-        "left_running": len(still),
+        "pages_looked_at": lasting.looked, "pages_wrong": len(lasting.untrue),
+        "progress_page_true": not lasting.untrue,
+        "left_running": len(still), "never_begun": lasting.never_begun,
     }  # fmt: skip
+    samples.write_summary(folder / "summary.csv", figures)
     print(table(["figure", "value"], [[name, str(value)] for name, value in figures.items()]))
     finish(figures, options.json)
     return 0 if not (found.lost or found.doubled or lasting.untrue or still) else 1

@@ -21,7 +21,7 @@ WRONG = {
     "empty": (0.01, "empty"),
     "headless": (0.005, "empty"),  # GitHub lists a size, and git finds no commit
     "gone": (0.01, "not-found"),  # between the listing and the fetch
-    "damaged": (0.002, ""),  # its pack is cut: git's server ends in the middle, at every try
+    "damaged": (0.002, ""),  # its objects are cut: git's server ends in the middle, at every try
 }
 BROKEN_ONCE = 0.01  # of repositories: their first fetch is answered with one of these, and the next one is served
 GIT_FAULTS = (502, 503, 429)
@@ -48,6 +48,7 @@ class SimulatedGitHub:
         self.hub = GitHubServer(folder)
         self.wrong: dict[str, str] = {}  # name -> what is wrong with it
         self.commits: dict[str, int] = {}
+        self.pushed: dict[str, set[str]] = {}  # group -> those of its repositories that were pushed to last
         self._numbers: dict[str, int] = {}
         self.groups = [self._group(place, share) for place, share in enumerate(shares(repositories))]
         names = [name for group in self.groups for name in group.members]
@@ -73,6 +74,11 @@ class SimulatedGitHub:
         kind = self.wrong.get(name)
         return None if kind is None else WRONG[kind][1]
 
+    def record(self, group: Group) -> dict[str, str | None]:
+        """The reasons of `expected` for what a group's harvest finds: a search shows no forks."""
+        hidden = "fork" if "search" in group.parameters else ""
+        return {name: self.expected(name) for name in group.members if self.wrong.get(name, "-") != hidden}
+
     def clonable(self, group: Group) -> list[str]:
         """A group's repositories that a harvest fetches: the others are refused for what the API says of them."""
         api = ("licence", "fork", "disabled", "empty")
@@ -85,7 +91,8 @@ class SimulatedGitHub:
     def push(self, group: Group) -> None:
         """Give some of a group's repositories one more commit."""
         sound = [name for name in group.members if name not in self.wrong]
-        for name in self.random.sample(sound, max(1, round(PUSHED * len(sound)))):
+        self.pushed[group.name] = set(self.random.sample(sound, max(1, round(PUSHED * len(sound)))))
+        for name in sorted(self.pushed[group.name]):
             self.commits[name] += 1
             before = self.hub.git_dirs[name]
             self.hub.git_dirs[name] = self._make(name)
@@ -123,8 +130,7 @@ class SimulatedGitHub:
         place.parent.mkdir(parents=True, exist_ok=True)
         make_history(place, self.number(name), 0 if self.wrong.get(name) == "headless" else commits)
         if self.wrong.get(name) == "damaged":
-            for pack in place.glob("objects/pack/*.pack"):
-                _cut(pack)
+            _cut(place)
         return place
 
     def _add(self, name: str, place: Path) -> None:
@@ -165,7 +171,9 @@ def failures(requests: list[tuple[str, str, int]]) -> Counter[str]:
     return found
 
 
-def _cut(pack: Path) -> None:
-    content = pack.read_bytes()
-    pack.chmod(0o644)
-    pack.write_bytes(content[: len(content) // 2])
+def _cut(repository: Path) -> None:
+    """Cut every object in half; small histories are not packed."""
+    for made in [*repository.glob("objects/??/*"), *repository.glob("objects/pack/*.pack")]:
+        content = made.read_bytes()
+        made.chmod(0o644)
+        made.write_bytes(content[: len(content) // 2])

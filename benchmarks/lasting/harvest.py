@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.lasting import pages
 from benchmarks.lasting.github import Group, SimulatedGitHub, failures
-from benchmarks.lasting.samples import SECONDS, Sample, Streams, Table, memory
-from benchmarks.lasting.service import Run, Service, kill, tree
+from benchmarks.lasting.samples import SECONDS, Sample, Streams, Table
+from benchmarks.lasting.service import Run, Service, kill, memory, tree
 
 KILLED = ("a worker", "a flow run and all its processes", "a worker, its flow runs and all their processes")
 AT_A_TIME = 4  # flow runs, as prefect.yaml allows
@@ -22,7 +22,9 @@ LONG_LIMIT_SECONDS = 30
 POLL_SECONDS = 5.0  # between looks at Prefect's runs
 PAGE_SECONDS = 60.0  # between looks at the pages
 BACK_SECONDS = 10.0  # from a kill until somebody starts the worker again
-PATIENCE_SECONDS = 1200.0  # for what is under way when the time is over
+PATIENCE_SECONDS = 120.0  # for what is under way when the time is over; then it is cancelled
+AFTERMATH_SECONDS = 120.0  # after a kill: runs of a killed worker crash, and those that it had not begun stay pending
+CANCEL_SECONDS = 180.0  # until a run that is cancelled has to have ended
 
 
 class Asked(NamedTuple):
@@ -45,13 +47,16 @@ class Lasting:
         self.streams, self.table = Streams(self.warehouse), Table(folder / "samples.csv")
         self.asked: dict[str, Asked] = {}
         self.untrue: list[str] = []  # of pages
-        self.looked = self.kills = 0
+        self.looked = self.kills = self.never_begun = 0
         self.failed: dict[str, str] = {}  # repository -> the reason that the last run of its group gave
-        self.unmarked: list[str] = []  # runs that were killed, and that Prefect shows as running to the end
+        self.whole: set[str] = set()  # groups of which a run ended by itself
+        self.cut: set[str] = set()  # groups whose last run was cancelled when the time was over
         self._waiting = list(hub.groups)  # those that are harvested next
         self._again: list[Group] = []
         self._visits: list[tuple[float, str]] = []
         self._read = 0
+        self._struck = 0.0  # when something was killed last
+        self._taken: set[str] = set()  # runs that were pending then
         self._cpu: dict[int, float] = {}  # by process, ended ones too
         self._faults: Counter[str] = Counter()
         self._killed_runs: set[str] = set()
@@ -65,7 +70,7 @@ class Lasting:
             self.service.start_worker(name)
         self._began = time.time()
         due = {"sample": 0.0, "poll": 0.0, "page": PAGE_SECONDS / 2}
-        strikes = moments(self.random, seconds, kills)
+        strikes, cancelled = moments(self.random, seconds, kills), False
         while True:
             passed = time.time() - self._began
             if strikes and passed >= strikes[0] and self._strike(KILLED[self.kills % len(KILLED)], names):
@@ -85,7 +90,10 @@ class Lasting:
             if passed >= due["page"]:
                 due["page"] = passed + PAGE_SECONDS
                 self._look_at_pages()
-            if passed > seconds + PATIENCE_SECONDS:
+            if passed > seconds + PATIENCE_SECONDS and not cancelled:
+                cancelled = True
+                self._cancel()
+            if passed > seconds + PATIENCE_SECONDS + CANCEL_SECONDS:
                 self.say(f"{passed:.0f} s: some runs do not end")
                 break
             time.sleep(0.5)
@@ -99,7 +107,7 @@ class Lasting:
         dead = [run for run in runs if run.state in ("CRASHED", "FAILED") and run.id not in self._judged]
         for run in dead:
             self._judged.add(run.id)
-            if run.id not in self._killed_runs:
+            if run.id not in self._killed_runs and time.time() - self._struck > AFTERMATH_SECONDS:
                 self.untrue.append(f"{run.name} ended as {run.state}: {run.message}")
             self.say(f"run {run.name} ended as {run.state}: {run.message[:100]}; it is run again")
             self._again.append(self.asked[run.id].group)
@@ -107,6 +115,14 @@ class Lasting:
             if run.state == "COMPLETED" and run.id not in self._judged:
                 self._judged.add(run.id)
                 self._judge(run)
+        if self._taken and time.time() - self._struck > AFTERMATH_SECONDS:
+            for run in [run for run in runs if run.id in self._taken and run.state == "PENDING"]:
+                self.say(f"{run.name} was taken by a worker that was killed, and never begun; it is run again")
+                self.service.cancel(run.id, "CANCELLED")
+                self.never_begun += 1
+                self._again.append(self.asked[run.id].group)
+            self._taken.clear()
+            runs = self.service.runs()
         alive = [run for run in runs if not run.ended and run.id not in self._killed_runs]
         while len(alive) < AT_A_TIME and (group := self._next(more)):
             alive.append(self._ask(group))
@@ -116,7 +132,7 @@ class Lasting:
         """The group to harvest next; after the last one the first comes again, with new commits."""
         if self._again:
             return self._again.pop(0)
-        if not more and not self._unvisited():
+        if not more:
             return None
         busy = {self.asked[run.id].group.name for run in self.service.runs() if not run.ended and run.id in self.asked}
         for group in self._waiting:
@@ -124,15 +140,17 @@ class Lasting:
                 self._waiting.remove(group)
                 self._waiting.append(group)
                 if any(asked.group is group for asked in self.asked.values()):
-                    if not more:
-                        continue
                     self.hub.push(group)
                 return group
         return None
 
-    def _unvisited(self) -> list[Group]:
-        asked = {each.group.name for each in self.asked.values()}
-        return [group for group in self.hub.groups if group.name not in asked]
+    def _cancel(self) -> None:
+        """Cancel what is under way, as `prefect flow-run cancel` does: it stores what it has."""
+        for run in self.service.runs():
+            if not run.ended and run.id not in self._killed_runs:
+                self.service.cancel(run.id)
+                self.cut.add(self.asked[run.id].group.name)
+                self.say(f"cancelled {run.name}")
 
     def _ask(self, group: Group) -> Run:
         first = all(asked.group is not group for asked in self.asked.values())
@@ -182,8 +200,8 @@ class Lasting:
                     found.append(
                         f"{row['repository']}: {row['status']} with {row['steps']} steps, stored: {status}, {steps}"
                     )
-        if len(rows) != len(group.members) - self._unseen(group):
-            found.append(f"{len(rows)} rows of {len(group.members)} repositories")
+        if len(rows) != len(self.hub.record(group)):
+            found.append(f"{len(rows)} rows of {len(self.hub.record(group))} repositories")
         for row in fetched:
             name = clonable.get(row["repository"], row["repository"])
             self.failed.pop(name, None)
@@ -191,15 +209,12 @@ class Lasting:
                 self.failed[name] = row["reason"]
         self.untrue += [f"{run.name}: {line}" for line in found]
         self.looked += 1
+        self.whole.add(group.name)
         self.say(f"{run.name} ended: {dict(wanted)}{' UNTRUE: ' + '; '.join(found) if found else ''}")
-
-    def _unseen(self, group: Group) -> int:
-        """Repositories that a search does not show: forks."""
-        return sum(self.hub.wrong.get(name) == "fork" for name in group.members) if "search" in group.parameters else 0
 
     def _look_at_pages(self) -> None:
         """Compare the pages of runs that are under way with the warehouse."""
-        complete = {name for name, (status, _) in self.streams.look().items() if status == "complete"}
+        complete = self.complete()
         self._read_log()
         for run in self.service.runs():
             if run.state != "RUNNING" or run.id in self._killed_runs or run.id not in self.asked:
@@ -277,8 +292,14 @@ class Lasting:
                     self._again.append(self.asked[run].group)
                     self._judged.add(run)
         self.kills += 1
+        self._struck = time.time()
+        self._taken = {run.id for run in self.service.runs() if run.state == "PENDING"}
         self.say(f"{time.time() - self._began:.0f} s: killed {what} ({name}, {len(victims)} runs)")
         return True
+
+    def complete(self) -> set[str]:
+        """Repositories whose streams are complete now."""
+        return {name for name, (status, _) in self.streams.look().items() if status == "complete"}
 
     def left_running(self) -> list[str]:
         """Runs that were killed, and that Prefect shows as running still."""
@@ -289,13 +310,3 @@ def moments(chance: random.Random, seconds: float, kills: int) -> list[float]:
     """When to kill: once in each equal part of the time, at random, but neither in its first nor in its last tenth."""
     part = seconds / max(1, kills)
     return [part * (number + chance.uniform(0.1, 0.9)) for number in range(kills)]
-
-
-def expected(hub: SimulatedGitHub, asked: Sequence[Any]) -> dict[str, str | None]:
-    """The reason that the record must give for each repository of the groups that were asked for."""
-    found: dict[str, str | None] = {}
-    for group in {each.group.name: each.group for each in asked}.values():
-        for name in group.members:
-            if not ("search" in group.parameters and hub.wrong.get(name) == "fork"):
-                found[name] = hub.expected(name)
-    return found

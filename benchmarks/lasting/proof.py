@@ -72,17 +72,21 @@ def chosen(names: Sequence[str], count: int, seed: int) -> list[str]:
 
 
 def prove(
-    warehouse: Path, expected: dict[str, str | None], failed: Collection[str], direct: dict[str, Stored]
+    warehouse: Path,
+    expected: dict[str, str | None],
+    known: Collection[str],
+    failed: Collection[str],
+    direct: dict[str, Stored],
 ) -> Proof:
     """Every repository is complete, or refused for the reason of `expected`, or among those that a run says failed.
 
-    `direct` are the steps of some or all of them as they were recorded without Prefect.
+    `known` are all that were asked for, `direct` the steps of some as they were recorded without Prefect.
     """
     statuses, rules, twice = record(warehouse)
     stored = contents(warehouse)
     lost = list(_lost(expected, statuses, rules, failed))
     lost += [f"{name}: its steps differ" for name, steps in direct.items() if stored.get(name) != steps]
-    lost += [f"{name}: nobody asked for it" for name in statuses.keys() - expected.keys()]
+    lost += [f"{name}: nobody asked for it" for name in statuses.keys() - set(known)]
     doubled = [f"{name}: is registered twice" for name in twice]
     doubled += [
         f"{name}: {each.rows - each.places} steps twice" for name, each in stored.items() if each.rows != each.places

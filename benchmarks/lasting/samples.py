@@ -3,13 +3,11 @@
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-from benchmarks.lasting.service import Process
 
 SECONDS = 10.0  # between samples
 SETTLED = 600.0  # s: memory's slope is taken from then on
@@ -74,11 +72,6 @@ def steps_of(fields: dict[str, object]) -> int:
     return sum(int(shard["files"]["steps"]["rows"]) for shard in shards if "steps" in shard["files"])
 
 
-def memory(processes: Sequence[Process]) -> dict[str, float]:
-    """Megabytes by role; programs of git's, which live for milliseconds, are left out."""
-    return {role: round(sum(each.resident_mb for each in processes if each.role == role), 1) for role in ROLES}
-
-
 class Table:
     """The CSV file that samples are added to as they are taken."""
 
@@ -104,6 +97,18 @@ def read(place: Path) -> list[Sample]:
         return [Sample(**{name: kinds[name](text) for name, text in row.items()}) for row in rows]
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{place}: no samples of a lasting harvest: {error}") from None
+
+
+def read_summary(place: Path) -> dict[str, str]:
+    """What a lasting harvest came to: figure -> value."""
+    with place.open(newline="", encoding="utf-8") as file:
+        return {row["figure"]: row["value"] for row in csv.DictReader(file)}
+
+
+def write_summary(place: Path, values: Mapping[str, object]) -> None:
+    """Write it."""
+    with place.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("figure", "value"), *values.items()])
 
 
 def rates(rows: Sequence[Sample], parts: int = 3) -> list[float]:
