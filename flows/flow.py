@@ -20,6 +20,7 @@ from flows import artifacts, console, names, runs
 from flows.delivery import deliver_events
 from flows.filming import film_all
 from flows.runner import configured_runner
+from flows.unread import outlive_reader
 from pipeline.crawl.clone import FetchError, Stopped
 from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import Finding, GitHubQuery, find
@@ -197,6 +198,7 @@ def _finished(run: Callable[[StatusFolder], list[Outcome]], folder: str = "") ->
     """
     served = bool(runtime.deployment.id)
     if served:
+        outlive_reader()
         for name in runs.mark_crashed():  # workers of a pool do not look after runs of one that was killed
             get_run_logger().warning("run %r was killed on this host: marked as crashed", name)
         runs.hold(str(runtime.flow_run.id))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.crash import make_history
+from benchmarks.crash import fill, make_history
 from benchmarks.github_server import GitHubServer
 
 # What is wrong with a repository -> its share of all, and the reason that the record must give. '' is a failure: the
@@ -46,6 +46,7 @@ class SimulatedGitHub:
         self.folder, self.seed = folder, seed
         self.random = random.Random(seed)
         self.hub = GitHubServer(folder)
+        self._empty = folder / "git" / "empty.git"  # copied for each: git takes ten times as long to make one
         self.wrong: dict[str, str] = {}  # name -> what is wrong with it
         self.commits: dict[str, int] = {}
         self.pushed: dict[str, set[str]] = {}  # group -> those of its repositories that were pushed to last
@@ -61,6 +62,7 @@ class SimulatedGitHub:
 
     def make(self, threads: int = 2) -> None:
         """Make every repository and register it."""
+        make_history(self._empty, 0, 0)
         with ThreadPoolExecutor(threads) as pool:
             places = list(pool.map(self._make, self._numbers))
         for name, place in zip(self._numbers, places, strict=True):
@@ -125,10 +127,10 @@ class SimulatedGitHub:
     def _make(self, name: str) -> Path:
         number, commits = self._numbers[name], self.commits[name]
         place = self.folder / "git" / f"{number % 100:02d}" / f"{number:06d}-{commits}.git"
-        if place.exists():
-            shutil.rmtree(place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        make_history(place, self.number(name), 0 if self.wrong.get(name) == "headless" else commits)
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self._empty, place)
+        if self.wrong.get(name) != "headless":
+            fill(place, self.number(name), commits)
         if self.wrong.get(name) == "damaged":
             _cut(place)
         return place
