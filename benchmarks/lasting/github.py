@@ -27,6 +27,7 @@ BROKEN_ONCE = 0.01  # of repositories: their first fetch is answered with one of
 GIT_FAULTS = (502, 503, 429)
 API_FAULTS = (502, 500, 429)
 COMMITS = (2, 3, 4)
+LARGEST, LARGE = 1300, 300  # repositories of the first group, and of any other one
 SMALLEST = 25  # repositories of a group: a flow run takes seconds to begin
 PUSHED = 0.1  # of a group's repositories: these have a new commit when it is harvested again
 
@@ -153,10 +154,10 @@ class SimulatedGitHub:
 
 
 def shares(repositories: int) -> Iterator[int]:
-    """Sizes of groups: three tenths in the first, whose search GitHub does not answer whole, the others a twentieth."""
-    first = max(1, round(0.3 * repositories))
+    """Sizes of groups: the first is larger than what GitHub answers of one search, where there are enough for that."""
+    first = max(1, min(LARGEST, round(0.3 * repositories)))
     yield first
-    left, each = repositories - first, max(SMALLEST, round(0.05 * repositories))
+    left, each = repositories - first, min(LARGE, max(SMALLEST, round(0.05 * repositories)))
     while left > 0:
         yield min(each, left)
         left -= each
