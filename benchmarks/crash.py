@@ -44,6 +44,13 @@ WORDS = (
 
 def make_history(folder: Path, seed: int, commits: int) -> Path:
     """A repository of plausible edits to a few files: lines added, changed and removed. Same seed, same commits."""
+    command = ["git", "init", "-q", "--bare", "--template=", "--initial-branch=main", str(folder)]
+    subprocess.run(command, env=git_environment(), check=True)
+    return fill(folder, seed, commits)
+
+
+def fill(folder: Path, seed: int, commits: int) -> Path:
+    """Give an empty repository the history of `make_history`."""
     rng = random.Random(seed)
     files: dict[str, list[str]] = {}
     stream: list[bytes] = []
@@ -63,11 +70,8 @@ def make_history(folder: Path, seed: int, commits: int) -> Path:
         stream.append(b"committer A <a@example.org> %d +0000\n" % (1_600_000_000 + 60 * number))
         stream.append(b"data %d\n%s\n" % (len(message), message))
         stream.append(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(content), content))
-    env = git_environment()
-    command = ["git", "init", "-q", "--bare", "--template=", "--initial-branch=main", str(folder)]
-    subprocess.run(command, env=env, check=True)
     command = ["git", "--git-dir", str(folder), "fast-import", "--quiet"]
-    subprocess.run(command, env=env, input=b"".join(stream), check=True)
+    subprocess.run(command, env=git_environment(), input=b"".join(stream), check=True)
     return folder
 
 

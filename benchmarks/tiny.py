@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.crash import make_history
+from benchmarks.github_server import GitHubServer
 from benchmarks.report import ROOT, finish, header, parser, table
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.pool.groups import Grouping
@@ -33,7 +34,6 @@ from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.build import build
 from schema.errors import clear_errors
-from tests.github_server import GitHubServer
 
 OWNER = "tiny"
 _PR_SET_CHILD_SUBREAPER = 36

@@ -27,7 +27,10 @@ def said(name: str, kind: str) -> str:
     """A figure's verdict or table. Raises ValueError: no such figure, or it has no verdict."""
     if not (ROOT / name / "config.py").exists():
         raise ValueError(f"there is no figure {name}")
-    figure: Figure = importlib.import_module(f"figures.{name}.config").FIGURE
+    config = importlib.import_module(f"figures.{name}.config")
+    if (own := getattr(config, kind, None)) is not None:  # of a figure that is no sweep
+        return str(own())
+    figure: Figure = config.FIGURE
     rows = read_rows(figure.results, figure.kind)
     if kind == "table":
         return (figure.table or table)(rows)

@@ -14,12 +14,13 @@ from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Failed
 from prefect.tasks import exponential_backoff
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from flows import artifacts, console, names, runs
 from flows.delivery import deliver_events
 from flows.filming import film_all
 from flows.runner import configured_runner
+from flows.unread import outlive_reader
 from pipeline.crawl.clone import FetchError, Stopped
 from pipeline.crawl.github import API, ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import Finding, GitHubQuery, find
@@ -197,6 +198,9 @@ def _finished(run: Callable[[StatusFolder], list[Outcome]], folder: str = "") ->
     """
     served = bool(runtime.deployment.id)
     if served:
+        outlive_reader()
+        for name in runs.mark_crashed():  # workers of a pool do not look after runs of one that was killed
+            get_run_logger().warning("run %r was killed on this host: marked as crashed", name)
         runs.hold(str(runtime.flow_run.id))
     status = StatusFolder(folder or None)
     try:
@@ -282,14 +286,21 @@ def agreed(query: GitHubQuery, config: HarvestConfig) -> tuple[GitHubQuery, Harv
     return query.model_copy(update=said(query, config)), config.model_copy(update=said(config, query))
 
 
+def as_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's parameters as JSON, as they were given: a model's defaults would win over the parameters beside it."""
+    return {
+        name: value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
+        for name, value in parameters.items()
+    }
+
+
 def _come_back(limited: RateLimitedError) -> list[Outcome]:
     """Schedule the same deployment for when the limit ends, and end this run: no worker sleeps."""
     name, deployment = runtime.flow_run.flow_name, runtime.deployment.name
     if not deployment:
         raise limited
     when = datetime.fromtimestamp(limited.resets_at + 1, UTC)
-    run_deployment(
-        f"{name}/{deployment}", parameters=runtime.flow_run.parameters, scheduled_time=when, timeout=0, as_subflow=False
-    )
+    parameters = as_given(runtime.flow_run.parameters)
+    run_deployment(f"{name}/{deployment}", parameters=parameters, scheduled_time=when, timeout=0, as_subflow=False)
     artifacts.announce(f"{limited}; this run ends, the next is scheduled for {when.isoformat()}")
     return []

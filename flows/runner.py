@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
+from flows.unread import outlive_reader
 from pipeline.pool import worker
 from pipeline.pool.run import Kind
 from schema.errors import ConfigError
@@ -32,7 +33,7 @@ def task_runner(kind: str, workers: int, dask_address: str = "") -> TaskRunner[A
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     if kind == "processes":
-        return ProcessPoolTaskRunner(max_workers=workers, initializer=worker.begin)
+        return ProcessPoolTaskRunner(max_workers=workers, initializer=_begin)
     try:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError:
@@ -44,3 +45,9 @@ def task_runner(kind: str, workers: int, dask_address: str = "") -> TaskRunner[A
     else:
         runner = DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1})
     return runner
+
+
+def _begin() -> None:
+    """What a process that films does first."""
+    worker.begin()
+    outlive_reader()

@@ -1,7 +1,8 @@
 """Which flow runs live on this host: one whose process was killed would stay 'Running' in Prefect for ever.
 
 The process of a deployment's run holds a lock on a small file, which the kernel lets go of however the process ends;
-the next `python -m flows.serve` marks in Prefect those that did not end by themselves, and of their tasks.
+the next `python -m flows.serve`, and the next run of a deployment on this host, marks in Prefect those that did not end
+by themselves, and of their tasks.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ def hold(run: str) -> None:
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
         file = (folder() / run).open("w", encoding="utf-8")
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX)  # `mark_crashed` of another run may hold it for a moment
         file.write(_address())
         file.flush()
         _held.append(file)

@@ -36,6 +36,9 @@ from schema.errors import GitreelError, SourceError, WarehouseError
 
 TIP = "refs/heads/gitreel"  # the one branch of every folder made here; an origin's branch names are never used
 USED = "last-used"
+SIZE = "size"  # of the cache: its clones' bytes, and when they were counted
+COUNT_SECONDS = 86_400.0  # until they are counted again: killed fetches leave what nobody noted
+EVICT_TO = 0.9  # of the budget: a full cache is not searched after every fetch
 POLL_SECONDS = 0.2
 QUIET_SECONDS = 15.0  # without a byte received, before somebody is told
 # of the caller's variables, those that say how the network is reached
@@ -121,11 +124,14 @@ def cloned(
     with lock:
         waiting = waiting or Waiting()
         _lock(lock, source, waiting)
-        _fetch(source, entry, config, token, lock.fileno(), waiting)
-        repository = open_repository(entry, shown=str(source.folder or source.shown), cached=True)
-        tip = repository.commit()
-        (entry / USED).touch()
-        evict(cache, config.cache_bytes, keep=entry.name)
+        before = folder_bytes(entry)
+        try:
+            _fetch(source, entry, config, token, lock.fileno(), waiting)
+            repository = open_repository(entry, shown=str(source.folder or source.shown), cached=True)
+            tip = repository.commit()
+            (entry / USED).touch()
+        finally:
+            _keep_within(cache, config.cache_bytes, folder_bytes(entry) - before, keep=entry.name)
         yield Clone(source.repo_id, repository, tip, source.shown, local=False)
 
 
@@ -386,6 +392,27 @@ def folder_bytes(folder: Path) -> int:
                     else:
                         total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+def _keep_within(cache: Path, budget: int, grown: int, *, keep: str) -> None:
+    """Note that a clone has `grown` bytes more, and evict others where the cache is over its budget.
+
+    Measuring 5,000 small clones takes 0.5 s, so that it is not done after each fetch: a file has their sum.
+    """
+    with contextlib.suppress(OSError), (cache / SIZE).open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = re.fullmatch(r"(-?\d+) (\d+)\n", file.read())
+        total, counted = (int(known[1]) + grown, int(known[2])) if known else (0, 0)
+        if total > budget or not 0 <= time.time() - counted < COUNT_SECONDS:
+            sizes = {entry.name: folder_bytes(entry) for entry in cache.glob("*.git")}
+            if sum(sizes.values()) > budget:
+                for name in evict(cache, int(EVICT_TO * budget), keep=keep):
+                    del sizes[name]
+            total, counted = sum(sizes.values()), int(time.time())
+        file.seek(0)
+        file.truncate()
+        file.write(f"{total} {counted}\n")
 
 
 def evict(cache: Path, budget: int, *, keep: str = "") -> list[str]:

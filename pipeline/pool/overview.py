@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.harvester import Outcome, Progress
 from pipeline.pool.repeating import repeated
-from pipeline.pool.status import StatusFolder
+from pipeline.pool.status import ENDED, StatusFolder
 from schema.errors import GitreelError, one_line
 
 REFRESH_SECONDS = 10.0
@@ -46,13 +46,18 @@ class Observer:
     def __init__(self, status: StatusFolder, named: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._status, self._named, self._clock = status, named, clock
         self._began = clock()
+        self._outcomes: dict[int, tuple[tuple[int, int], Outcome | None]] = {}  # with the version of its file
         self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])  # when, and steps until then
 
     def look(self) -> Overview:
         """The harvest now."""
         seconds = self._clock() - self._began
-        outcomes = [self._status.outcome(place) for place in range(len(self._named))]
-        progress = [self._status.read(place) for place in range(len(self._named))]
+        written = self._status.written()
+        outcomes = [self._outcome(place, written) for place in range(len(self._named))]
+        progress = [
+            self._status.read(place) if outcome is None and str(place) in written else None
+            for place, outcome in enumerate(outcomes)
+        ]
         ended = [outcome for outcome in outcomes if outcome is not None]
         running = tuple(
             (name, how_far)
@@ -75,6 +80,17 @@ class Observer:
             dict(drops.most_common()),
             running,
         )
+
+    def _outcome(self, place: int, written: dict[str, tuple[int, int]]) -> Outcome | None:
+        """What became of one: most have ended since long, and are not read again."""
+        version = written.get(f"{place}{ENDED}")
+        if version is None:
+            return None
+        known, outcome = self._outcomes.get(place, (None, None))
+        if version != known:
+            outcome = self._status.outcome(place)
+            self._outcomes[place] = version, outcome
+        return outcome
 
     def _rate_now(self, seconds: float, steps: int) -> float:
         self._seen.append((seconds, steps))

@@ -60,6 +60,12 @@ class StatusFolder:
         except (OSError, ValidationError):
             return None
 
+    def written(self) -> dict[str, tuple[int, int]]:
+        """The names of its files, each with what differs when it is written again."""
+        with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
+            return {entry.name: _version(entry) for entry in entries}
+        return {}
+
     def say(self, line: str) -> None:
         """Add a message for whoever watches, such as what is waited for and why."""
         with contextlib.suppress(OSError), (self.folder / SAID).open("ab") as file:
@@ -87,3 +93,11 @@ class StatusFolder:
         """Remove a folder that was made here."""
         if self._own:
             self._own.remove()
+
+
+def _version(entry: os.DirEntry[str]) -> tuple[int, int]:
+    try:
+        found = entry.stat()
+    except OSError:  # just renamed
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino

@@ -13,12 +13,13 @@ import torch
 
 from figures import SAME_ARITHMETIC, claims
 from figures.__main__ import figure_names
+from figures.lasting_run import config as lasting_run
 from figures.rows import ROOT, Row, processor, read_rows
 from figures.sweep import Figure, main
 from figures.true_depth import config as true_depth
 from figures.true_depth.critical import critical_length
 
-SWEPT = [name for name in figure_names() if name != "true_depth"]
+SWEPT = [name for name in figure_names() if name not in ("true_depth", "lasting_run")]
 
 
 def figure_of(name: str) -> Figure:
@@ -50,7 +51,7 @@ def test_the_readmes_say_what_the_rows_say() -> None:
         assert claims.rewrite(path.read_text()) == path.read_text(), f"{path}: run python -m figures"
 
 
-@pytest.mark.parametrize("name", SWEPT)
+@pytest.mark.parametrize("name", [*SWEPT, "lasting_run"])
 def test_a_readme_begins_with_its_verdict(name: str) -> None:
     text = (ROOT / name / "README.md").read_text()
     assert text.split("\n\n")[1].startswith(f"<!-- {name}: verdict -->\n")
@@ -82,6 +83,21 @@ def test_true_depth_redraws_and_its_cells_rerun(tmp_path: Path, monkeypatch: pyt
     assert true_depth.main(["--cell", "mingru-l2", "--check"]) == 0
     with pytest.raises(SystemExit):
         true_depth.main(["--cell", "nothing"])
+
+
+def test_the_lasting_run_redraws_from_its_samples_and_takes_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed = lasting_run.SAMPLES, lasting_run.SUMMARY
+    for name, place in zip(("SAMPLES", "SUMMARY"), committed, strict=True):
+        monkeypatch.setattr(lasting_run, name, tmp_path / place.name)
+    monkeypatch.setattr(lasting_run, "PNG", tmp_path / "figure.png")
+    assert lasting_run.main([str(committed[0].parent)]) == 0
+    assert lasting_run.PNG.read_bytes().startswith(b"\x89PNG")
+    assert lasting_run.SAMPLES.read_bytes() == committed[0].read_bytes()
+    with pytest.raises(SystemExit):
+        lasting_run.main([str(tmp_path / "nothing")])
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_every_figure_is_documented_and_redrawable() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.crash import make_history
-from tests.github_server import GitHubServer
+from benchmarks.github_server import GitHubServer
 
 MARK = "GITREEL_TEST_MARK"
 

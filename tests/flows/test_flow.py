@@ -10,10 +10,10 @@ import pytest
 import yaml
 from prefect.exceptions import ParameterTypeError
 
+from benchmarks.github_server import GitHubServer
 from flows.flow import agreed, harvest_config, harvest_github, harvest_local
 from pipeline.crawl.search import GitHubQuery
 from pipeline.harvester import HarvestConfig
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +77,54 @@ def test_harvest_github_finds_films_refuses_and_keeps_the_token_to_itself(tmp_pa
     assert hub.seen_tokens == {TOKEN}
     assert TOKEN.encode() not in done.stdout + done.stderr
     assert not [f for f in tmp_path.rglob("*") if f.is_file() and TOKEN.encode() in f.read_bytes()]
+
+
+LIMITED = """
+import json, os, sys
+from flows.server import prefect_api
+
+def main():
+    with prefect_api():
+        from prefect.client.orchestration import get_client
+        from flows.flow import harvest_github
+
+        with get_client(sync_client=True) as client:
+            deployment = client.create_deployment(client.create_flow(harvest_github), "github")
+            os.environ["PREFECT__RUNTIME__DEPLOYMENT__ID"] = str(deployment)
+            os.environ["PREFECT__RUNTIME__DEPLOYMENT__NAME"] = "github"
+            given = json.loads(sys.argv[1])
+            results = harvest_github(**given)
+            (run,) = [run for run in client.read_flow_runs() if run.deployment_id]
+        print(json.dumps({"results": results, "state": run.state.name, "parameters": run.parameters}))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.server
+def test_a_run_that_a_rate_limit_puts_off_asks_for_the_same_repositories_again(tmp_path, environment):
+    given = {
+        "users": ["o"], "warehouse": str(tmp_path / "warehouse"), "max_wait_seconds": 1, "pushed_since": "2020-01-01",
+        "query": {"refresh_hours": 0}, "config": {"clone": {"max_bytes": 1_000_000}},
+    }  # fmt: skip
+    with GitHubServer(tmp_path) as hub:
+        hub.add("o/one", None)
+        hub.fail("/users/o", 403, body={"message": "API rate limit exceeded"}, retry_after="3000")
+        script = tmp_path / "script.py"
+        script.write_text(LIMITED)
+        done = subprocess.run(
+            [sys.executable, str(script), json.dumps(given | {"api_url": hub.api})],
+            env=environment | {"GITREEL_RUNNER": "threads"}, cwd=tmp_path, capture_output=True,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["results"], told["state"]) == ([], "Scheduled")
+    again = harvest_github.validate_parameters(told["parameters"])
+    assert again["query"].model_fields_set == {"refresh_hours"}
+    config = harvest_config(again["config"], again["warehouse"], again["geometry"])
+    assert (config.warehouse, config.clone.max_bytes) == (str(tmp_path / "warehouse"), 1_000_000)
+    assert (again["users"], str(again["pushed_since"])) == (["o"], "2020-01-01")
 
 
 def test_prefect_yaml_names_flows_that_are_there():

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.repositories import Repository
+
 SCRIPT = """
 import json, subprocess, sys
 from flows.server import prefect_api
@@ -64,3 +66,41 @@ def test_only_a_run_whose_process_was_killed_is_marked_as_crashed(told):
         "noted": [True],
         "later": ["alive"],
     }
+
+
+DEPLOYED = """
+import json, os, subprocess, sys
+from flows.server import prefect_api
+
+HOLD = "import sys; from flows import runs; runs.hold(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+def main():
+    with prefect_api():
+        from prefect.client.orchestration import get_client
+        from prefect.states import Running
+        from flows.flow import harvest_local
+
+        with get_client(sync_client=True) as client:
+            killed = client.create_flow_run(harvest_local, name="killed", state=Running())
+            command = [sys.executable, "-c", HOLD, str(killed.id)]
+            holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert holder.stdout.readline() == b"held\\n"
+            holder.kill()
+            holder.wait()
+            states = [client.read_flow_run(killed.id).state.name]
+            os.environ["PREFECT__RUNTIME__DEPLOYMENT__ID"] = "of a work pool"
+            harvest_local([sys.argv[1]], warehouse=sys.argv[2])
+            states.append(client.read_flow_run(killed.id).state.name)
+        print(json.dumps(states))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.server
+def test_the_next_run_of_a_deployment_marks_those_that_were_killed_together_with_their_worker(told, tmp_path):
+    made = Repository(tmp_path / "film")
+    made.commit("Root", {"a.py": b"one\n"})
+    states = told(DEPLOYED, str(made.path), str(tmp_path / "warehouse"), GITREEL_RUNNER="threads")
+    assert states == ["Running", "Crashed"]

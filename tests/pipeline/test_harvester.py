@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from benchmarks.github_server import GitHubServer
 from pipeline import harvester
 from pipeline.crawl.clone import Stopped
 from pipeline.crawl.opt_out import opted_out
@@ -18,7 +19,6 @@ from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, SourceError, WarehouseError
 from schema.manifest import MANIFEST, stream_folder
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 MIT = (Path(__file__).parents[2] / "LICENSE").read_bytes()

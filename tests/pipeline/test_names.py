@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.github_server import GitHubServer
 from pipeline import growth
 from pipeline.crawl.source import checked_name
 from pipeline.harvester import HarvestConfig, check_sources, harvest_repository, refuse_found
@@ -14,7 +15,6 @@ from pipeline.shards.manifest import load, same_place
 from pipeline.shards.store import Store
 from schema.errors import ConfigError, SourceError, WarehouseError
 from schema.manifest import MANIFEST, Manifest, stream_folder
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 ROOT = Path(__file__).parents[2]

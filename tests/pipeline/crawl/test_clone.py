@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.github_server import GitHubServer
+from pipeline.crawl import clone
 from pipeline.crawl.clone import (
     TIP,
     CloneConfig,
@@ -24,7 +26,6 @@ from pipeline.crawl.clone import (
 from pipeline.crawl.source import RefusedSource, parse_source
 from pipeline.git.order import order
 from schema.errors import SourceError, WarehouseError
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 CONFIG = CloneConfig.model_validate({})
@@ -255,6 +256,43 @@ def test_eviction_takes_the_least_recently_used_that_nobody_holds(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert evict(tmp_path, 2000, keep="c.git") == ["b.git"]
     assert sorted(p.name for p in tmp_path.glob("*.git")) == ["a.git", "c.git"]
+
+
+def test_a_cache_is_measured_when_it_is_full_and_not_after_every_fetch(hub, origin, tmp_path, monkeypatch):
+    cache, measured = tmp_path / "cache", []
+
+    def counting(folder):
+        measured.append(folder)
+        return folder_bytes(folder)
+
+    monkeypatch.setattr(clone, "folder_bytes", counting)
+    for number in range(6):
+        hub.add(f"a/{number}", origin.path)
+        fetch(hub, f"a/{number}", cache)
+    entries = sorted(cache.glob("*.git"))
+    size = sum(map(folder_bytes, entries))
+    assert int((cache / "size").read_text().split()[0]) == size
+    others = [sum(folder == entry for folder in measured) for entry in entries]
+    fetch(hub, "a/0", cache)
+    again = [sum(folder == entry for folder in measured) for entry in entries]
+    assert sum(now > before for before, now in zip(others, again, strict=True)) == 1  # its own
+    full = CONFIG.model_copy(update={"cache_bytes": size})
+    hub.add("a/6", origin.path)
+    fetch(hub, "a/6", cache, full)
+    left = sorted(cache.glob("*.git"))
+    assert sum(map(folder_bytes, left)) <= 0.9 * size
+    assert int((cache / "size").read_text().split()[0]) == sum(map(folder_bytes, left))
+
+
+@pytest.mark.parametrize("noted", ["", "x", "-5\n", "1 1\n", "1 99999999999\n"])
+def test_a_note_of_the_caches_size_that_is_damaged_or_old_is_made_anew(hub, origin, tmp_path, noted):
+    cache = tmp_path / "cache"
+    hub.add("a/b", origin.path)
+    hub.add("a/c", origin.path)
+    fetch(hub, "a/b", cache)
+    (cache / "size").write_text(noted)
+    fetch(hub, "a/c", cache)
+    assert int((cache / "size").read_text().split()[0]) == sum(map(folder_bytes, cache.glob("*.git")))
 
 
 def test_the_lock_lasts_as_long_as_gits_own_processes(tmp_path):

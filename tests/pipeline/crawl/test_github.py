@@ -5,11 +5,11 @@ import time
 
 import pytest
 
+from benchmarks.github_server import GitHubServer
 from pipeline.crawl.clone import FetchError
 from pipeline.crawl.github import ApiConfig, Client, RateLimitedError
 from pipeline.crawl.source import RefusedSource
 from schema.errors import ConfigError, SourceError
-from tests.github_server import GitHubServer
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from benchmarks.github_server import GitHubServer
 from pipeline.crawl.github import ApiConfig, Client, RateLimitedError
 from pipeline.crawl.search import (
     DEFAULT,
@@ -18,7 +19,6 @@ from pipeline.crawl.search import (
     search_texts,
 )  # fmt: skip
 from schema.errors import ConfigError, SourceError
-from tests.github_server import GitHubServer
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.github_server import GitHubServer
 from pipeline.crawl.clone import CloneConfig
 from pipeline.git.size import objects_bytes
 from pipeline.harvester import HarvestConfig, Outcome
@@ -16,7 +17,6 @@ from pipeline.pool import groups, run
 from pipeline.pool.groups import KB, Apart, Grouping, grouped, size_of, together
 from pipeline.pool.run import Job, film_with_retries
 from pipeline.pool.status import StatusFolder
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 MIT = (Path(__file__).parents[3] / "LICENSE").read_bytes()

@@ -84,6 +84,23 @@ def test_one_that_is_tried_again_has_not_ended(status, clock):
     assert Observer(status, NAMES, clock).look().states == {"not begun": 4, "running": 0}
 
 
+def test_what_has_ended_is_read_once_and_again_only_where_it_ended_anew(status, clock, monkeypatch):
+    read = []
+    monkeypatch.setattr(status, "outcome", lambda place: read.append(place) or StatusFolder.outcome(status, place))
+    observer = Observer(status, NAMES, clock)
+    status.end(0, outcome(status="failed", reason="r"))
+    status.end(1, outcome("b/two", new_steps=5))
+    assert observer.look().states == {"not begun": 2, "running": 0, "complete": 1, "failed": 1}
+    assert observer.look().steps == 5
+    assert sorted(read) == [0, 1]
+    status.begin(0)
+    assert observer.look().states == {"not begun": 3, "running": 0, "complete": 1}
+    status.end(0, outcome(new_steps=7))
+    found = observer.look()
+    assert (found.states, found.steps) == ({"not begun": 2, "running": 0, "complete": 2}, 12)
+    assert sorted(read) == [0, 0, 1]
+
+
 def test_failures_are_grouped_by_reason_whatever_their_names_and_numbers():
     found = failures(
         [

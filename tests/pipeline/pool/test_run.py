@@ -9,13 +9,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from benchmarks.github_server import GitHubServer
 from pipeline.crawl.clone import CloneConfig
 from pipeline.harvester import HarvestConfig
 from pipeline.pool import process, run, worker
 from pipeline.pool.run import Job, film_all, film_with_retries
 from pipeline.pool.status import StatusFolder
 from pipeline.temporary import temporary_folder
-from tests.github_server import GitHubServer
 from tests.repositories import Repository
 
 MIT = (Path(__file__).parents[3] / "LICENSE").read_bytes()

@@ -6,7 +6,7 @@
 
 Search qualifiers, pagination with Link headers, the 1,000-result cap, ETags, rate-limit headers, renames (301),
 blocked (451), authentication (401) and scripted failures behave as GitHub documents them.
-`python -m tests.github_server FOLDER [PORT]` serves every bare repository below FOLDER by hand.
+`python -m benchmarks.github_server FOLDER [PORT]` serves every bare repository below FOLDER by hand.
 """
 
 import base64

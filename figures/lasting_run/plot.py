@@ -1,0 +1,126 @@
+"""Draw lasting_run: visits a second, memory and failures over the time, with the kills."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from benchmarks.lasting.samples import ROLES, SETTLED, Sample, costs, figures, rates, slope
+from figures.style import save
+
+KILLED = ("worker", "flow run", "worker and flow runs")  # in turn
+BIN_SECONDS = 60.0
+COLOURS = {"film": "#2e8540", "flow": "#0b6fa4", "server": "#d98200", "worker": "#8d6bb8"}
+WORDS = {"film": "processes that film", "flow": "flow runs", "server": "Prefect's server", "worker": "workers"}
+THIRDS = ("first", "middle", "last")
+
+
+def kills(rows: Sequence[Sample]) -> list[float]:
+    """Moments of the kills, seconds, to a sample."""
+    return [now.seconds for before, now in itertools.pairwise(rows) for _ in range(now.kills - before.kills)]
+
+
+def plot(rows: Sequence[Sample], png: Path) -> None:
+    """Three panels under one another."""
+    canvas, (rate, memory, faults) = plt.subplots(
+        3, 1, figsize=(7.4, 6.6), sharex=True, height_ratios=(1.3, 1.3, 1.0), layout="constrained"
+    )
+    _rate(rate, rows)
+    _memory(memory, rows)
+    _faults(faults, rows)
+    for axes in (rate, memory, faults):
+        for moment in kills(rows):
+            axes.axvline(moment / 60, color="#c1272d", lw=0.9, ls=(0, (4, 2)), zorder=1)
+        axes.set_ylim(bottom=0)
+    for place, moment in enumerate(kills(rows)):
+        rate.annotate(
+            f"killed: {KILLED[place % len(KILLED)]}", (moment / 60, 1.0), xycoords=("data", "axes fraction"),
+            xytext=(2, -2), textcoords="offset points", rotation=90, va="top", fontsize=6.5, color="#c1272d",
+        )  # fmt: skip
+    faults.set_xlabel("minutes")
+    save(canvas, png)
+    plt.close(canvas)
+
+
+def _rate(axes: Axes, rows: Sequence[Sample]) -> None:
+    moments, visits = (np.array([getattr(row, name) for row in rows], dtype=float) for name in ("seconds", "visits"))
+    borders = np.arange(0.0, moments[-1], min(BIN_SECONDS, moments[-1] / 12))
+    each = np.diff(np.interp(borders, moments, visits)) / np.diff(borders)
+    axes.stairs(each, borders / 60, color="#0b6fa4", lw=1.3, label="each minute")
+    ends = np.linspace(moments[0], moments[-1], 4) / 60
+    for place, (first, last, mean) in enumerate(zip(ends, ends[1:], rates(rows), strict=False)):
+        axes.plot([first, last], [mean, mean], color="#222222", lw=1.6, label="" if place else "each third")
+        axes.annotate(f"{mean:.2f}", (last, mean), xytext=(-2, 2), textcoords="offset points", ha="right", fontsize=8)
+    axes.set_ylabel("repositories\nvisited a second")
+    axes.set_title(title(rows), loc="left")
+    axes.legend(fontsize=7, loc="lower right")
+
+
+def _memory(axes: Axes, rows: Sequence[Sample]) -> None:
+    minutes = [row.seconds / 60 for row in rows]
+    axes.plot(minutes, [row.memory_mb for row in rows], color="#222222", lw=1.3, label="all")
+    for role in reversed(ROLES):
+        values = [getattr(row, f"{role}_mb") for row in rows]
+        axes.plot(minutes, values, color=COLOURS[role], lw=1.0, label=WORDS[role])
+    late = [row for row in rows if row.seconds >= SETTLED]
+    if len(late) > 2:
+        mean, grows = sum(row.memory_mb for row in late) / len(late), slope(rows)
+        middle = sum(row.seconds for row in late) / len(late)
+        ends = (late[0].seconds, late[-1].seconds)
+        line = [mean + grows * (moment - middle) / 3600 for moment in ends]
+        axes.plot([end / 60 for end in ends], line, color="#222222", lw=1.0, ls=":", label=f"{grows:+.0f} MB an hour")
+    axes.set_ylabel("resident memory, MB")
+    axes.legend(fontsize=7, ncols=3, loc="lower right")
+
+
+def _faults(axes: Axes, rows: Sequence[Sample]) -> None:
+    minutes = [row.seconds / 60 for row in rows]
+    for name, words, colour in (
+        ("api_faults", "API: 5xx", "#0b6fa4"), ("git_faults", "git: 5xx", "#2e8540"),
+        ("rate_limits", "rate limits", "#d98200"),
+    ):  # fmt: skip
+        axes.step(minutes, [getattr(row, name) for row in rows], color=colour, lw=1.3, where="post", label=words)
+    axes.set_ylabel("answered with\na failure, so far")
+    axes.legend(fontsize=7, loc="upper left")
+
+
+def title(rows: Sequence[Sample]) -> str:
+    """The figure's message."""
+    minutes, spread = rows[-1].seconds / 60, figures(rows)["rate_spread"]
+    flat = "a flat rate" if spread <= 0.2 else f"a rate within {100 * spread:.0f} %"
+    return f"{minutes:.0f} minutes of harvesting, {rows[-1].kills} kills: {flat}, {slope(rows):+.0f} MB an hour"
+
+
+def verdict(rows: Sequence[Sample], summary: Mapping[str, str]) -> str:
+    """The run in a few sentences."""
+    found, thirds = figures(rows), rates(rows)
+    return (
+        f"In {rows[-1].seconds / 60:.0f} minutes two workers visited {rows[-1].visits:,} repositories in "
+        f"{int(summary['flow_runs'])} flow runs, {sum(thirds) / 3:.2f} a second, in the thirds of the time "
+        f"{', '.join(f'{rate:.2f}' for rate in thirds)} (spread {100 * found['rate_spread']:.0f} %), at "
+        f"{', '.join(f'{cost:.2f}' for cost in costs(rows))} seconds of processor each; {rows[-1].kills} kills. "
+        f"{int(summary['lost'])} of {int(summary['repositories']):,} repositories were lost, {int(summary['doubled'])} "
+        f"stand twice ({int(summary['compared']):,} compared row by row with recordings made without Prefect). Memory "
+        f"of everything grew by {slope(rows):+.0f} MB an hour after the first ten minutes, and was "
+        f"{found['memory_peak_mb']:,.0f} MB at most. {int(summary['pages_looked_at']):,} pages of flow runs were "
+        f"compared with the warehouse, {int(summary['pages_wrong'])} said what was not so."
+    )
+
+
+def table(rows: Sequence[Sample]) -> str:
+    """The thirds of the time side by side."""
+    ends = [round(place * (len(rows) - 1) / 3) for place in range(4)]
+    lines = [
+        "| third | visits a second | processor s a visit | MB, mean | load of the machine, mean |",
+        "|---|---|---|---|---|",
+    ]
+    for name, first, last, rate, cost in zip(THIRDS, ends, ends[1:], rates(rows), costs(rows), strict=False):
+        some = rows[first : last + 1]
+        memory, load = (sum(values) / len(some) for values in ([r.memory_mb for r in some], [r.load for r in some]))
+        lines.append(f"| {name} | {rate:.2f} | {cost:.2f} | {memory:,.0f} | {load:.1f} |")
+    return "\n".join(lines)
