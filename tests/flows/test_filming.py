@@ -30,7 +30,7 @@ from unittest import mock
 from flows.server import prefect_api
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.pool import groups, run
-from tests.github_server import GitHubServer
+from benchmarks.github_server import GitHubServer
 
 FOLDER = Path(sys.argv[1])
 KEPT = ("a", "b", "c")
