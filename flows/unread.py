@@ -9,7 +9,7 @@ from rich.console import Console
 
 def outlive_reader() -> None:
     """From now on, let rich's consoles of this process fall silent where nobody reads them, and do nothing else."""
-    Console.on_broken_pipe = _fall_silent  # type: ignore[method-assign]
+    Console.on_broken_pipe = _fall_silent  # type: ignore[assignment]
 
 
 def _fall_silent(console: Console) -> None:
