@@ -5,6 +5,7 @@ GitreelError
 ├── SchemaVersionError (ValueError)  a shard, database or checkpoint of another version
 ├── CorruptError (ValueError)        stored bytes that do not check
 ├── WarehouseError (OSError)         a warehouse that cannot be read or written
+│   └── LockedError                  what another process is writing: it passes
 ├── ConfigError (ValueError)         settings that cannot work together
 └── UnsupportedKeyError (ValueError) a key the terminal model does not draw
 """
@@ -35,6 +36,10 @@ class CorruptError(GitreelError, ValueError):
 
 class WarehouseError(GitreelError, OSError):
     """A warehouse that is missing, empty, read-only or full."""
+
+
+class LockedError(WarehouseError):
+    """What another process is writing now; when it has ended, the same may be tried again."""
 
 
 class ConfigError(GitreelError, ValueError):

@@ -31,10 +31,11 @@ from pipeline.pool.status import StatusFolder
 from pipeline.shards.store import Store
 from pipeline.warehouse import build as warehouse
 from pipeline.warehouse.present import registered
-from schema.errors import ConfigError, GitreelError, WarehouseError
+from schema.errors import ConfigError, GitreelError, LockedError
 
 Kind = Literal["threads", "processes", "dask"]
 REBUILD_SECONDS = 60.0  # the database is refreshed at most so often while a harvest runs
+LONGEST_BUILD_SECONDS = 3600.0  # that others need in the end
 POLL_SECONDS = 0.2
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 900.0  # before the second try; doubles, up to the longest
 RETRY_JITTER = 0.5  # of that, either way: workers that failed together do not ask again together
@@ -121,7 +122,7 @@ def pause(seconds: float, status: StatusFolder) -> bool:
 
 def may_pass(error: object) -> bool:
     """Whether trying again may help: an unreachable host, a lock; never a refusal."""
-    return isinstance(error, FetchError) or (isinstance(error, WarehouseError) and "lock" in str(error))
+    return isinstance(error, FetchError | LockedError)
 
 
 def retry_delays(retries: int) -> list[float]:
@@ -206,7 +207,8 @@ def follow(
             ended = ends.get(timeout=POLL_SECONDS)
             left -= 1
             if left and not status.stopped and time.monotonic() - built > REBUILD_SECONDS:
-                warehouse.build(config.warehouse, settle=False)
+                with contextlib.suppress(LockedError):  # another harvest's build, which registers this one's film, too
+                    warehouse.build(config.warehouse, settle=False, wait=0.0)
                 built = time.monotonic()
         if status.stopped:
             for future in begun:
@@ -218,11 +220,15 @@ def settle(outcomes: list[Outcome], config: HarvestConfig, status: StatusFolder)
     """Register what was filmed, and return it. After a stop no splits are assigned: more is to come.
 
     A split never changes once it is assigned, and an empty one is filled from the streams that are there: half a
-    harvest must not fill it.
+    harvest must not fill it. Other harvests of the same warehouse are waited for: theirs are many, when it is large.
     """
     store = Store(config.warehouse)
     if any(outcome.status != "failed" for outcome in outcomes) and not registered(store):
-        warehouse.build(store, settle=not status.stopped)
+        try:
+            warehouse.build(store, settle=not status.stopped, wait=0.0)
+        except LockedError:
+            status.say(f"{config.warehouse}: waiting for another harvest to register what it filmed")
+            warehouse.build(store, settle=not status.stopped, wait=LONGEST_BUILD_SECONDS)
     return outcomes
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from pipeline.temporary import TemporaryFolder
-from schema.errors import WarehouseError
+from schema.errors import LockedError, WarehouseError
 
 TEMPORARY = ".tmp-"
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)  # nor can one be made
@@ -211,7 +211,7 @@ class Store:
     def lock(self, name: str, wait: float = 0.0) -> Iterator[None]:
         """Hold `name` for one writer, until the block ends or the process dies.
 
-        Raises WarehouseError when another one still holds it after `wait` seconds. Object storage has no lock: give
+        Raises LockedError when another one still holds it after `wait` seconds. Object storage has no lock: give
         each repository to one worker (two would write the same bytes, and the shorter stream might be published last).
         """
         if self.local is None:
@@ -229,7 +229,7 @@ class Store:
                     break
                 except BlockingIOError as error:
                     if time.monotonic() >= until:
-                        raise WarehouseError(
+                        raise LockedError(
                             f"{place}: another process holds this lock; wait for it to end, then run again"
                         ) from error
                 time.sleep(0.05)

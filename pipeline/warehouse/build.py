@@ -39,7 +39,9 @@ class Built(NamedTuple):
     messages: list[str]
 
 
-def build(warehouse: Path | str | Store, *, settle: bool = True, check: bool = False) -> Built:
+def build(
+    warehouse: Path | str | Store, *, settle: bool = True, check: bool = False, wait: float = BUILD_WAIT
+) -> Built:
     """Register every stream that changed and swap in a new `actions.db`; readers of the old one are not disturbed.
 
     Where nothing changed, nothing is written, and where little did, little is read: not the manifests of other streams.
@@ -49,10 +51,11 @@ def build(warehouse: Path | str | Store, *, settle: bool = True, check: bool = F
     `settle=False`, for a harvest that is still running: repositories that have no split yet get none (null), because
     an empty split is filled by what is there in the end. An assigned split never changes. An empty or new
     warehouse gives a database of empty tables. Small streams are packed, as pipeline.warehouse.compact says.
-    Raises WarehouseError, CorruptError, SchemaVersionError.
+    Raises LockedError where another build goes on for longer than `wait` seconds; WarehouseError, CorruptError,
+    SchemaVersionError.
     """
     store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
-    with store.lock(BUILD_LOCK, wait=BUILD_WAIT):
+    with store.lock(BUILD_LOCK, wait=wait):
         families.assigned(store, [])  # a damaged registry is found before it matters
         build = _Build(store, settle=settle, check=check)
         built = build.run()

@@ -1,9 +1,12 @@
 """Several repositories at a time: the same bytes wherever they are filmed, a death that stays alone, tries again."""
 
+import contextlib
 import hashlib
 import os
 import signal
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -15,7 +18,10 @@ from pipeline.harvester import HarvestConfig
 from pipeline.pool import process, run, worker
 from pipeline.pool.run import Job, film_all, film_with_retries
 from pipeline.pool.status import StatusFolder
+from pipeline.shards.store import Store
 from pipeline.temporary import temporary_folder
+from pipeline.warehouse.compact import BUILD_LOCK
+from schema.errors import LockedError
 from tests.repositories import Repository
 
 MIT = (Path(__file__).parents[3] / "LICENSE").read_bytes()
@@ -191,3 +197,39 @@ def test_temporary_folders_are_gone_when_a_process_ends_at_once(tmp_path, monkey
         temporary.remove_all()
         assert not one.exists()
         assert not status.folder.exists()
+
+
+def test_a_harvest_waits_in_the_end_for_another_that_registers_its_film(repositories, tmp_path):
+    config, status = configured(tmp_path), StatusFolder()
+    with contextlib.ExitStack() as other:
+        other.enter_context(Store(config.warehouse).lock(BUILD_LOCK))
+
+        def until_told():
+            while not status.said():
+                time.sleep(0.01)
+            other.close()
+
+        with ThreadPoolExecutor(1) as waiting:
+            waited = waiting.submit(until_told)
+            outcomes = film_all(repositories[:1], config, status, runner="threads", workers=1)
+            waited.result()
+    assert [outcome.status for outcome in outcomes] == ["complete"]
+    assert status.said() == [f"{config.warehouse}: waiting for another harvest to register what it filmed"]
+    with duckdb.connect(str(tmp_path / "warehouse/actions.db"), read_only=True) as db:
+        assert db.execute("SELECT repo_id FROM repositories").fetchall() == [("film0",)]
+
+
+def test_while_it_films_a_harvest_goes_on_where_another_registers(repositories, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "REBUILD_SECONDS", 0.0)
+    config, built = configured(tmp_path), []
+
+    def locked(warehouse, *, settle, wait):
+        built.append((settle, wait))
+        if wait == 0.0:
+            raise LockedError("another process holds this lock")
+
+    monkeypatch.setattr(run.warehouse, "build", locked)
+    outcomes = film_all(repositories, config, StatusFolder(), runner="threads", workers=1)
+    assert [outcome.status for outcome in outcomes] == ["complete"] * 3
+    assert built[0] == (False, 0.0)
+    assert built[-1] == (True, run.LONGEST_BUILD_SECONDS)
