@@ -6,11 +6,11 @@ What they do is `pipeline.pool`; Prefect adds tries again, states, logs and even
 import heapq
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from prefect import State, task
+from prefect import State, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed
@@ -23,6 +23,16 @@ from pipeline.pool.run import Further, Job
 from pipeline.pool.status import StatusFolder
 
 TAG = "gitreel-film"  # a concurrency limit by this tag holds over all machines: prefect concurrency-limit create
+
+
+def _notify(status: StatusFolder) -> Callable[[str], None]:
+    """How whoever watches gets a line: as an event, in the log and in the status folder."""
+
+    def notify(line: str) -> None:
+        artifacts.announce(line)
+        status.say(line)
+
+    return notify
 
 
 def _may_pass(task: Any, task_run: Any, state: Any) -> bool:
@@ -42,17 +52,15 @@ def film(job: Job, config: HarvestConfig) -> Outcome | State[Any]:
     """Film what is new of one repository (`pipeline.pool.run.film`); cancelled where a stop left it untouched."""
     status = StatusFolder(job.status)
 
-    def notify(line: str) -> None:
-        artifacts.announce(line)
-        status.say(line)
-
     with worker.at_work():
         try:
             token = artifacts.github_token() if "://" in job.named else None
-            outcome = run.film(job, config, token=token, notify=notify)
+            outcome = run.film(job, config, token=token, notify=_notify(status))
         except Exception as error:
             if run.may_pass(error):
-                notify(str(error))
+                _notify(status)(str(error))
+                if runtime.task_run.run_count <= job.retries:
+                    status.begin(job.place)  # it has not ended
             raise
     return outcome or Cancelled(message="stopped before it began")
 
@@ -72,13 +80,9 @@ def film_group(jobs: Sequence[Job], more: int, config: HarvestConfig, seconds: f
     """
     status, log = StatusFolder(jobs[0].status), get_run_logger()
 
-    def notify(line: str) -> None:
-        artifacts.announce(line)
-        status.say(line)
-
     token = artifacts.github_token() if any("://" in job.named for job in jobs) else None
     ended: list[Ended] = []
-    for each in groups.film_group(jobs, config, seconds=seconds, token=token, notify=notify):
+    for each in groups.film_group(jobs, config, seconds=seconds, token=token, notify=_notify(status)):
         log.info("%s: %s", jobs[len(ended)].named, groups.words(each))
         ended.append(each)
     if not any(ended):
@@ -120,6 +124,7 @@ def film_all(
     for place, outcome in enumerate(outcomes):  # a task whose process died has not noted its own
         if outcome is not None:
             status.end(place, outcome)
+
     return run.settle([outcome for outcome in outcomes if outcome is not None], config, status)
 
 
@@ -168,7 +173,7 @@ class Tasks:
     def _begin_alone(self, job: Job, retries: int) -> Future[Any]:
         delays = run.retry_delays(self._retries)[self._retries - retries :]
         tried = film.with_options(retries=retries, retry_delay_seconds=delays)
-        return self._submit([job], tried, job, self._config)
+        return self._submit([job], tried, job._replace(retries=retries), self._config)
 
     def _submit(self, jobs: Sequence[Job], task: Any, *arguments: object) -> Future[Any]:
         with interruption.held_back():

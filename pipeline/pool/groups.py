@@ -120,6 +120,7 @@ def _film_member(
             if not may_pass(error) or not job.retries:
                 return failure(job.named, error)
             notify(str(error))
+            status.begin(job.place)  # it has not ended: the page counts it again when it has
             return Apart(failed=True)
     unended = outcome is None or outcome.status == "partial"
     if unended and time.monotonic() > until and not (status.stopped or worker.stopped()):

@@ -35,6 +35,7 @@ from schema.errors import ConfigError, GitreelError, LockedError
 
 Kind = Literal["threads", "processes", "dask"]
 REBUILD_SECONDS = 60.0  # the database is refreshed at most so often while a harvest runs
+REBUILD_REST = 9.0  # times as long as a refresh took, until the next one: a large warehouse takes minutes to refresh
 LONGEST_BUILD_SECONDS = 3600.0  # that others need in the end
 POLL_SECONDS = 0.2
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 900.0  # before the second try; doubles, up to the longest
@@ -103,6 +104,7 @@ def film_with_retries(job: Job, config: HarvestConfig) -> Outcome | None:
         except Exception as error:
             if not may_pass(error) or attempt > job.retries:
                 return failure(job.named, error)
+            status.begin(job.place)  # it has not ended
             seconds = retry_delays(attempt)[-1] * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)
             status.say(f"{error}; trying again in {seconds:.0f} s ({attempt} of {job.retries})")
         if not pause(seconds, status):
@@ -193,7 +195,7 @@ def follow(
     """
     ends: SimpleQueue[Future[Any]] = SimpleQueue()
     begun: list[Future[Any]] = []
-    left, built = 0, time.monotonic()
+    left, due = 0, time.monotonic() + REBUILD_SECONDS
     added = Further(futures)
     while True:
         for future in added.begun:
@@ -206,14 +208,21 @@ def follow(
         with contextlib.suppress(Empty):
             ended = ends.get(timeout=POLL_SECONDS)
             left -= 1
-            if left and not status.stopped and time.monotonic() - built > REBUILD_SECONDS:
-                with contextlib.suppress(LockedError):  # another harvest's build, which registers this one's film, too
-                    warehouse.build(config.warehouse, settle=False, wait=0.0)
-                built = time.monotonic()
+            if left and not status.stopped and time.monotonic() > due:
+                due = refresh(config)
         if status.stopped:
             for future in begun:
                 future.cancel()
         added = further(ended)
+
+
+def refresh(config: HarvestConfig) -> float:
+    """Register what was filmed so far, unless another harvest does so now; the moment when to do it again."""
+    began = time.monotonic()
+    with contextlib.suppress(LockedError):  # another harvest's build, which registers this one's film, too
+        warehouse.build(config.warehouse, settle=False, wait=0.0)
+    ended = time.monotonic()
+    return ended + max(REBUILD_SECONDS, REBUILD_REST * (ended - began))
 
 
 def settle(outcomes: list[Outcome], config: HarvestConfig, status: StatusFolder) -> list[Outcome]:

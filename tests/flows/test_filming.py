@@ -30,10 +30,12 @@ from unittest import mock
 from flows.server import prefect_api
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.pool import groups, run
+from pipeline.pool.status import StatusFolder
 from benchmarks.github_server import GitHubServer
 
 FOLDER = Path(sys.argv[1])
 KEPT = ("a", "b", "c")
+ENDED_EARLY, FILM = [], run.film
 
 class Silence:
     # in the place of a server's `open`: the first request is never answered, and an hour passes meanwhile
@@ -44,6 +46,13 @@ class Silence:
         if not self.asked:
             self.asked, self.passed = True, 3600.0
             self.end.wait()
+
+def trying(job, *arguments, **named):
+    # before every try, the first or another one: what has not ended yet is not noted as failed
+    noted = StatusFolder(job.status).outcome(job.place)
+    if noted is not None:
+        ENDED_EARLY.append([job.named, noted.status])
+    return FILM(job, *arguments, **named)
 
 def harvest(hub, case, rule, seen):
     from prefect.client.orchestration import get_client
@@ -78,6 +87,7 @@ def main():
         ends.enter_context(mock.patch.object(run, "RETRY_SECONDS", 0.01))
         for module in (run, groups):
             ends.enter_context(mock.patch.object(module, "time", silence.clock))
+            ends.enter_context(mock.patch.object(module, "film", trying))
         silent.open = silence
         for name in (*KEPT, "later", "other", "empty"):
             hub.add(f"o/{name}", FOLDER / name)
@@ -87,6 +97,7 @@ def main():
         hub.add("o/silent", clone_url=silent.url("o/silent"))
         for case, rule in (("together", {}), ("by threes", {"repositories": 3}), ("alone", {"repositories": 1})):
             told[case] = harvest(hub, case, rule, seen)
+        told["ended early"] = ENDED_EARLY
         silence.end.set()
     print(json.dumps(told))
 
@@ -103,6 +114,7 @@ def test_each_of_a_group_fails_waits_and_is_refused_by_itself_and_the_bytes_are_
             made.commit(f"Commit {number}", {"a.py": b"line\n" * number, "LICENSE": MIT, "name": name.encode()})
     Repository(tmp_path / "empty")
     said = told(SCRIPT, str(tmp_path), PYTHONPATH=str(ROOT), GITREEL_RUNNER="threads", GITREEL_WORKERS="1")
+    assert said.pop("ended early") == []
     together = said["together"]
     status, reason, _ = together["outcomes"].pop("o/other.git")
     assert (status, "is the film of early, another history" in reason) == ("failed", True)

@@ -140,6 +140,7 @@ def test_what_may_pass_leaves_the_group_and_its_fellows_are_filmed_once(reposito
         assert statuses(ended) == ["complete", Apart(failed=True), "complete"]
         assert [line for line in lines if "503" in line] == lines
         assert len(lines) == 1
+        assert status.outcome(1) is None  # it is tried again: on the page it has not failed
         assert film_with_retries(jobs(named, status)[1], config).new_episodes == 1
         hub.fail("/o/film.git", 503)
         (last,) = film_group(jobs(named[1:2], StatusFolder()), config)

@@ -152,7 +152,8 @@ def test_what_may_pass_is_tried_again_and_says_so_meanwhile(tmp_path, monkeypatc
     monkeypatch.setattr(run, "RETRY_SECONDS", 0.01)
     origin = Repository(tmp_path / "origin")
     origin.commit("Root", {"a.py": b"one\n", "LICENSE": MIT})
-    status = StatusFolder()
+    status, say, meanwhile = StatusFolder(), StatusFolder.say, []
+    monkeypatch.setattr(StatusFolder, "say", lambda self, line: (say(self, line), meanwhile.append(self.outcome(0))))
     with GitHubServer(tmp_path) as hub:
         hub.add("o/film", origin.path)
         hub.fail("/o/film.git", 503, times=2)
@@ -162,6 +163,7 @@ def test_what_may_pass_is_tried_again_and_says_so_meanwhile(tmp_path, monkeypatc
             "trying again in 0 s (1 of 2)", "trying again in 0 s (2 of 2)"
         ]  # fmt: skip
         assert "503" in status.said()[0]
+        assert meanwhile == [None, None]  # on the page it has not failed
         hub.fail("/o/film.git", 503, times=9)
         failed = film_with_retries(Job(hub.url("o/film"), 0, str(status.folder), retries=1), configured(tmp_path))
     assert failed.status == "failed"
@@ -233,3 +235,10 @@ def test_while_it_films_a_harvest_goes_on_where_another_registers(repositories, 
     assert [outcome.status for outcome in outcomes] == ["complete"] * 3
     assert built[0] == (False, 0.0)
     assert built[-1] == (True, run.LONGEST_BUILD_SECONDS)
+
+
+def test_a_warehouse_that_takes_long_to_refresh_is_refreshed_less_often(tmp_path, monkeypatch):
+    moments = [0.0, 30.0]
+    monkeypatch.setattr(run.time, "monotonic", lambda: moments.pop(0))
+    monkeypatch.setattr(run.warehouse, "build", lambda *arguments, **named: None)
+    assert run.refresh(configured(tmp_path)) == 300.0
