@@ -36,12 +36,17 @@ def plot(rows: Sequence[Sample], png: Path) -> None:
     for axes in (rate, memory, faults):
         for moment in kills(rows):
             axes.axvline(moment / 60, color="#c1272d", lw=0.9, ls=(0, (4, 2)), zorder=1)
+        axes.axvline(filmed(rows) / 60, color="#777777", lw=0.9, ls=":", zorder=1)
         axes.set_ylim(bottom=0)
     for place, moment in enumerate(kills(rows)):
         rate.annotate(
             f"killed: {KILLED[place % len(KILLED)]}", (moment / 60, 1.0), xycoords=("data", "axes fraction"),
             xytext=(2, -2), textcoords="offset points", rotation=90, va="top", fontsize=6.5, color="#c1272d",
         )  # fmt: skip
+    faults.annotate(
+        "all filmed once", (filmed(rows) / 60, 0), xytext=(2, 3), textcoords="offset points", rotation=90, fontsize=6.5,
+        color="#777777",
+    )  # fmt: skip
     faults.set_xlabel("minutes")
     save(canvas, png)
     plt.close(canvas)
@@ -51,14 +56,19 @@ def _rate(axes: Axes, rows: Sequence[Sample]) -> None:
     moments, visits = (np.array([getattr(row, name) for row in rows], dtype=float) for name in ("seconds", "visits"))
     borders = np.arange(0.0, moments[-1], min(BIN_SECONDS, moments[-1] / 12))
     each = np.diff(np.interp(borders, moments, visits)) / np.diff(borders)
-    axes.stairs(each, borders / 60, color="#0b6fa4", lw=1.3, label="each minute")
+    axes.stairs(each, borders / 60, baseline=None, color="#0b6fa4", lw=1.3, label="each minute")
     ends = np.linspace(moments[0], moments[-1], 4) / 60
-    for place, (first, last, mean) in enumerate(zip(ends, ends[1:], rates(rows), strict=False)):
+    for place, (mean, cost, load) in enumerate(zip(rates(rows), costs(rows), loads(rows), strict=True)):
+        first, last = ends[place], ends[place + 1]
         axes.plot([first, last], [mean, mean], color="#222222", lw=1.6, label="" if place else "each third")
-        axes.annotate(f"{mean:.2f}", (last, mean), xytext=(-2, 2), textcoords="offset points", ha="right", fontsize=8)
+        words = f"{mean:.2f} a second, {cost:.2f} s of\nprocessor each, load {load:.1f}"
+        axes.annotate(
+            words, ((first + last) / 2, 0), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7
+        )
     axes.set_ylabel("repositories\nvisited a second")
     axes.set_title(title(rows), loc="left")
-    axes.legend(fontsize=7, loc="lower right")
+    axes.set_ylim(top=1.3 * max(each.max(), 0.1))
+    axes.legend(fontsize=7, loc="upper left", ncols=2)
 
 
 def _memory(axes: Axes, rows: Sequence[Sample]) -> None:
@@ -75,7 +85,8 @@ def _memory(axes: Axes, rows: Sequence[Sample]) -> None:
         line = [mean + grows * (moment - middle) / 3600 for moment in ends]
         axes.plot([end / 60 for end in ends], line, color="#222222", lw=1.0, ls=":", label=f"{grows:+.0f} MB an hour")
     axes.set_ylabel("resident memory, MB")
-    axes.legend(fontsize=7, ncols=3, loc="lower right")
+    axes.set_ylim(top=1.45 * max(row.memory_mb for row in rows))
+    axes.legend(fontsize=7, ncols=3, loc="upper left")
 
 
 def _faults(axes: Axes, rows: Sequence[Sample]) -> None:
@@ -89,24 +100,45 @@ def _faults(axes: Axes, rows: Sequence[Sample]) -> None:
     axes.legend(fontsize=7, loc="upper left")
 
 
+def filmed(rows: Sequence[Sample]) -> float:
+    """When the last repository was complete for the first time, seconds: later visits find little that is new."""
+    most = max(row.complete for row in rows)
+    return next(row.seconds for row in rows if row.complete == most)
+
+
+def loads(rows: Sequence[Sample]) -> list[float]:
+    """The machine's mean load in the thirds of the time."""
+    return [sum(row.load for row in some) / len(some) for some in thirds(rows)]
+
+
+def thirds(rows: Sequence[Sample]) -> list[Sequence[Sample]]:
+    """The rows of each third."""
+    ends = [round(place * (len(rows) - 1) / 3) for place in range(4)]
+    return [rows[first : last + 1] for first, last in itertools.pairwise(ends)]
+
+
 def title(rows: Sequence[Sample]) -> str:
     """The figure's message."""
-    minutes, spread = rows[-1].seconds / 60, figures(rows)["rate_spread"]
-    flat = "a flat rate" if spread <= 0.2 else f"a rate within {100 * spread:.0f} %"
-    return f"{minutes:.0f} minutes of harvesting, {rows[-1].kills} kills: {flat}, {slope(rows):+.0f} MB an hour"
+    spread = figures(rows)["cpu_spread"]
+    return (
+        f"{rows[-1].visits:,} visits in {rows[-1].seconds / 60:.0f} minutes, {rows[-1].kills} kills: "
+        f"seconds of processor a visit within {100 * spread:.0f} %"
+    )
 
 
 def verdict(rows: Sequence[Sample], summary: Mapping[str, str]) -> str:
     """The run in a few sentences."""
-    found, thirds = figures(rows), rates(rows)
+    found, each = figures(rows), rates(rows)
     return (
         f"In {rows[-1].seconds / 60:.0f} minutes two workers visited {rows[-1].visits:,} repositories in "
-        f"{int(summary['flow_runs'])} flow runs, {sum(thirds) / 3:.2f} a second, in the thirds of the time "
-        f"{', '.join(f'{rate:.2f}' for rate in thirds)} (spread {100 * found['rate_spread']:.0f} %), at "
-        f"{', '.join(f'{cost:.2f}' for cost in costs(rows))} seconds of processor each; {rows[-1].kills} kills. "
+        f"{int(summary['flow_runs'])} flow runs, {sum(each) / 3:.2f} a second, in the thirds of the time "
+        f"{', '.join(f'{rate:.2f}' for rate in each)} (spread {100 * found['rate_spread']:.0f} %), at "
+        f"{', '.join(f'{cost:.2f}' for cost in costs(rows))} seconds of processor each (spread "
+        f"{100 * found['cpu_spread']:.0f} %), beside a load of "
+        f"{', '.join(f'{load:.0f}' for load in loads(rows))} on two cores; {rows[-1].kills} kills. "
         f"{int(summary['lost'])} of {int(summary['repositories']):,} repositories were lost, {int(summary['doubled'])} "
         f"stand twice ({int(summary['compared']):,} compared row by row with recordings made without Prefect). Memory "
-        f"of everything grew by {slope(rows):+.0f} MB an hour after the first ten minutes, and was "
+        f"of everything changed by {slope(rows):+,.0f} MB an hour after the first ten minutes, and was "
         f"{found['memory_peak_mb']:,.0f} MB at most. {int(summary['pages_looked_at']):,} pages of flow runs were "
         f"compared with the warehouse, {int(summary['pages_wrong'])} said what was not so."
     )
@@ -114,13 +146,11 @@ def verdict(rows: Sequence[Sample], summary: Mapping[str, str]) -> str:
 
 def table(rows: Sequence[Sample]) -> str:
     """The thirds of the time side by side."""
-    ends = [round(place * (len(rows) - 1) / 3) for place in range(4)]
     lines = [
         "| third | visits a second | processor s a visit | MB, mean | load of the machine, mean |",
         "|---|---|---|---|---|",
     ]
-    for name, first, last, rate, cost in zip(THIRDS, ends, ends[1:], rates(rows), costs(rows), strict=False):
-        some = rows[first : last + 1]
-        memory, load = (sum(values) / len(some) for values in ([r.memory_mb for r in some], [r.load for r in some]))
+    for name, some, rate, cost, load in zip(THIRDS, thirds(rows), rates(rows), costs(rows), loads(rows), strict=True):
+        memory = sum(row.memory_mb for row in some) / len(some)
         lines.append(f"| {name} | {rate:.2f} | {cost:.2f} | {memory:,.0f} | {load:.1f} |")
     return "\n".join(lines)
