@@ -17,6 +17,7 @@ from schema.records import Episode, Opened
 from schema.screen import StyleRun
 from schema.version import check_version
 
+KEPT_BYTES = 128 << 20  # of shared row groups, while a pack is written
 KEPT_GROUPS = 3  # row groups of blobs in memory, 32 MiB of contents each
 
 
@@ -147,6 +148,32 @@ def tables_of(store: Store, ref: FileRef, columns: list[str] | None = None) -> I
         file = pq.ParquetFile(source)
         for number in range(ref.row_groups[0], sum(ref.row_groups)):
             yield own_rows(file.read_row_group(number, columns=columns), ref)
+
+
+class SharedGroups:
+    """Row groups of packs, the last ones that were read: neighbours in a pack mostly lie in the same one.
+
+    Read for each of its streams anew, a row group of 4,096 episodes is decoded a thousand times, and whoever keeps the
+    streams' rows keeps as many copies of it.
+    """
+
+    def __init__(self, store: Store, kept_bytes: int = KEPT_BYTES) -> None:
+        self._store, self._kept_bytes = store, kept_bytes
+        self._kept: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
+
+    def tables(self, ref: FileRef) -> Iterator[pa.Table]:
+        """As `tables_of`, of a part of a pack."""
+        for number in range(ref.row_groups[0], sum(ref.row_groups)):
+            yield own_rows(self._read(ref.path, number), ref)
+
+    def _read(self, path: str, number: int) -> pa.Table:
+        if (table := self._kept.pop((path, number), None)) is None:
+            with self._store.open(path) as source:
+                table = pq.ParquetFile(source).read_row_group(number)
+        self._kept[path, number] = table
+        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > self._kept_bytes:
+            self._kept.popitem(last=False)
+        return table
 
 
 def own_rows(table: pa.Table, ref: FileRef) -> pa.Table:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.shards.manifest import load, manifests, publish_all
-from pipeline.shards.reader import tables_of
+from pipeline.shards.reader import SharedGroups, tables_of
 from pipeline.shards.shard_file import GROUP_BLOB_BYTES, GROUP_RECORDS, GROUP_STEPS, TableFile
 from pipeline.shards.store import Store
 from pipeline.warehouse.splits import family_of, natural_split
@@ -210,6 +210,7 @@ class _PackFile:
         self.file = TableFile(store, name, kind, stream.config)
         self.waiting: list[pa.Table] = []  # of the row group in the making
         self.rows = self.bytes = 0
+        self.shared = SharedGroups(store)
 
     def write(self, members: Sequence[Manifest], places: dict[tuple[str, int, str], Place]) -> FileRef | None:
         """Every member's rows of this kind; `places` gets where each shard's are. None where there are none.
@@ -230,7 +231,8 @@ class _PackFile:
 
     def _add(self, ref: FileRef) -> Place:
         try:
-            tables = [table.cast(self.file.schema) for table in tables_of(self.store, ref)]
+            found = self.shared.tables(ref) if is_packed(ref.path) else tables_of(self.store, ref)
+            tables = [table.cast(self.file.schema) for table in found]
         except (pa.ArrowException, OSError) as error:
             raise _UnreadableError(self.store, ref.path, error) from error
         rows, size = ref.rows, sum(table.nbytes for table in tables) if self.kind == "blobs" else 0
