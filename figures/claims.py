@@ -28,8 +28,8 @@ def said(name: str, kind: str) -> str:
     if not (ROOT / name / "config.py").exists():
         raise ValueError(f"there is no figure {name}")
     config = importlib.import_module(f"figures.{name}.config")
-    if (own := getattr(config, kind, None)) is not None:  # of a figure that is no sweep
-        return str(own())
+    if hasattr(config, "said"):  # a figure that is no sweep
+        return str(config.said(kind))
     figure: Figure = config.FIGURE
     rows = read_rows(figure.results, figure.kind)
     if kind == "table":

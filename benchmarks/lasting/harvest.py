@@ -47,6 +47,7 @@ class Lasting:
         self.streams, self.table = Streams(self.warehouse), Table(folder / "samples.csv")
         self.asked: dict[str, Asked] = {}
         self.untrue: list[str] = []  # of pages
+        self.fell: list[str] = []  # runs that failed or crashed, and that nobody had killed
         self.looked = self.kills = self.never_begun = 0
         self.failed: dict[str, str] = {}  # repository -> the reason that the last run of its group gave
         self.whole: set[str] = set()  # groups of which a run ended by itself
@@ -107,8 +108,8 @@ class Lasting:
         dead = [run for run in runs if run.state in ("CRASHED", "FAILED") and run.id not in self._judged]
         for run in dead:
             self._judged.add(run.id)
-            if run.id not in self._killed_runs and time.time() - self._struck > AFTERMATH_SECONDS:
-                self.untrue.append(f"{run.name} ended as {run.state}: {run.message}")
+            if run.state == "FAILED" or time.time() - self._struck > AFTERMATH_SECONDS:
+                self.fell.append(f"{run.name} ended as {run.state}: {run.message}")
             self.say(f"run {run.name} ended as {run.state}: {run.message[:100]}; it is run again")
             self._again.append(self.asked[run.id].group)
         for run in runs:

@@ -33,14 +33,9 @@ def redraw() -> Path:
     return PNG
 
 
-def verdict() -> str:
-    """The figure in a few sentences, from the committed rows."""
-    return plot.verdict(rows(), read_summary(SUMMARY))
-
-
-def table() -> str:
-    """The thirds of the time side by side, as Markdown."""
-    return plot.table(rows())
+def said(kind: str) -> str:
+    """The figure in a few sentences ('verdict'), or the thirds of the time side by side ('table'), as Markdown."""
+    return plot.table(rows()) if kind == "table" else plot.verdict(rows(), read_summary(SUMMARY))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -68,7 +68,7 @@ def _rate(axes: Axes, rows: Sequence[Sample]) -> None:
     axes.set_ylabel("repositories\nvisited a second")
     axes.set_title(title(rows), loc="left")
     axes.set_ylim(top=1.3 * max(each.max(), 0.1))
-    axes.legend(fontsize=7, loc="upper left", ncols=2)
+    axes.legend(fontsize=7, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
 
 
 def _memory(axes: Axes, rows: Sequence[Sample]) -> None:
@@ -130,7 +130,7 @@ def verdict(rows: Sequence[Sample], summary: Mapping[str, str]) -> str:
     """The run in a few sentences."""
     found, each = figures(rows), rates(rows)
     return (
-        f"In {rows[-1].seconds / 60:.0f} minutes two workers visited {rows[-1].visits:,} repositories in "
+        f"In {rows[-1].seconds / 60:.0f} minutes two workers made {rows[-1].visits:,} visits of repositories in "
         f"{int(summary['flow_runs'])} flow runs, {sum(each) / 3:.2f} a second, in the thirds of the time "
         f"{', '.join(f'{rate:.2f}' for rate in each)} (spread {100 * found['rate_spread']:.0f} %), at "
         f"{', '.join(f'{cost:.2f}' for cost in costs(rows))} seconds of processor each (spread "
@@ -140,7 +140,8 @@ def verdict(rows: Sequence[Sample], summary: Mapping[str, str]) -> str:
         f"stand twice ({int(summary['compared']):,} compared row by row with recordings made without Prefect). Memory "
         f"of everything changed by {slope(rows):+,.0f} MB an hour after the first ten minutes, and was "
         f"{found['memory_peak_mb']:,.0f} MB at most. {int(summary['pages_looked_at']):,} pages of flow runs were "
-        f"compared with the warehouse, {int(summary['pages_wrong'])} said what was not so."
+        f"compared with the warehouse, {int(summary['pages_wrong'])} said what was not so; "
+        f"{int(summary['runs_failed'])} flow runs failed that nobody had killed."
     )
 
 
