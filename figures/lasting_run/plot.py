@@ -120,10 +120,7 @@ def thirds(rows: Sequence[Sample]) -> list[Sequence[Sample]]:
 def title(rows: Sequence[Sample]) -> str:
     """The figure's message."""
     spread = figures(rows)["cpu_spread"]
-    return (
-        f"{rows[-1].visits:,} visits in {rows[-1].seconds / 60:.0f} minutes, {rows[-1].kills} kills: "
-        f"seconds of processor a visit within {100 * spread:.0f} %"
-    )
+    return f"{rows[-1].visits:,} visits, {rows[-1].kills} kills: processor time a visit within {100 * spread:.0f} %"
 
 
 def verdict(rows: Sequence[Sample], summary: Mapping[str, str]) -> str:
