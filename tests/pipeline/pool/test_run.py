@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -238,7 +239,6 @@ def test_while_it_films_a_harvest_goes_on_where_another_registers(repositories, 
 
 
 def test_a_warehouse_that_takes_long_to_refresh_is_refreshed_less_often(tmp_path, monkeypatch):
-    moments = [0.0, 30.0]
-    monkeypatch.setattr(run.time, "monotonic", lambda: moments.pop(0))
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=iter([0.0, 30.0]).__next__))
     monkeypatch.setattr(run.warehouse, "build", lambda *arguments, **named: None)
     assert run.refresh(configured(tmp_path)) == 300.0
