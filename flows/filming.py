@@ -124,7 +124,6 @@ def film_all(
     for place, outcome in enumerate(outcomes):  # a task whose process died has not noted its own
         if outcome is not None:
             status.end(place, outcome)
-
     return run.settle([outcome for outcome in outcomes if outcome is not None], config, status)
 
 
