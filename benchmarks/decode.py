@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.report import finish, header, parser, table
-from pipeline.film.frames import Film, RowTable, Spans
+from pipeline.film.frames import Changes, Film, RowTable
 from pipeline.shards.manifest import manifests
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
@@ -69,7 +69,7 @@ def synthetic(folder: str, geometry: Geometry, steps: int) -> None:
                     lines[-1] += letter
             cursor_row, cursor_col = np.ascontiguousarray(np.array(cursors, np.int16).T)
             action = np.frombuffer(part.encode(), np.uint8)
-            shown = Spans.of(np.array(frames, np.int32))
+            shown = Changes.of(np.array(frames, np.int32))
             film = Film(shown, cursor_row, cursor_col, action, np.full(len(part), 3, np.uint8))
             episode = Episode(
                 repo_id="synthetic/notes", episode=number, commit=f"{number:040x}", parent=None, authored_at=None,
