@@ -9,6 +9,7 @@ blocked (451), authentication (401) and scripted failures behave as GitHub docum
 `python -m benchmarks.github_server FOLDER [PORT]` serves every bare repository below FOLDER by hand.
 """
 
+import argparse
 import base64
 import contextlib
 import hashlib
@@ -16,7 +17,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -322,18 +322,22 @@ def _within(found: int | str, wanted: str) -> bool:
     )
 
 
-def main(arguments: list[str]) -> None:
-    """Serve bare repositories FOLDER/owner+name/repo or FOLDER/owner/name.git until interrupted."""
-    root = Path(arguments[0])
-    port = int(arguments[1]) if len(arguments) > 1 else 0
-    with GitHubServer(root, token=os.environ.get("EXPECTED_TOKEN"), port=port) as server:
+def main(arguments: list[str] | None = None) -> int:
+    """Serve bare repositories until interrupted."""
+    flags = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
+    flags.add_argument("folder", type=Path, help="holds bare repositories: owner+name/repo or owner/name.git")
+    flags.add_argument("port", type=int, nargs="?", default=0, help="default: a free one")
+    options = flags.parse_args(arguments)
+    root: Path = options.folder
+    with GitHubServer(root, token=os.environ.get("EXPECTED_TOKEN"), port=options.port) as server:
         for head in sorted([*root.glob("*/*/HEAD"), *root.glob("*/HEAD")]):
             folder = head.parent
             name = "/".join(folder.relative_to(root).parts).removesuffix(".git").replace("+", "/")
             server.add("/".join(name.split("/")[:2]), folder, licence=None if "fbam" in name else "MIT")
         print(server.api, *server.repositories, sep="\n", flush=True)
         threading.Event().wait()
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main())
