@@ -51,7 +51,6 @@ def _may_pass(task: Any, task_run: Any, state: Any) -> bool:
 def film(job: Job, config: HarvestConfig) -> Outcome | State[Any]:
     """Film what is new of one repository (`pipeline.pool.run.film`); cancelled where a stop left it untouched."""
     status = StatusFolder(job.status)
-
     with worker.at_work():
         try:
             token = artifacts.github_token() if "://" in job.named else None
@@ -79,7 +78,6 @@ def film_group(jobs: Sequence[Job], more: int, config: HarvestConfig, seconds: f
     says whether some failed.
     """
     status, log = StatusFolder(jobs[0].status), get_run_logger()
-
     token = artifacts.github_token() if any("://" in job.named for job in jobs) else None
     ended: list[Ended] = []
     for each in groups.film_group(jobs, config, seconds=seconds, token=token, notify=_notify(status)):

@@ -8,8 +8,11 @@ from rich.console import Console
 
 
 def outlive_reader() -> None:
-    """From now on, let rich's consoles of this process fall silent where nobody reads them, and do nothing else."""
-    Console.on_broken_pipe = _fall_silent  # type: ignore[assignment]
+    """From now on, let rich's consoles of this process fall silent where nobody reads them, and do nothing else.
+
+    rich has this method so that others override it; but Prefect makes its consoles itself, so there is no subclass.
+    """
+    Console.on_broken_pipe = _fall_silent  # type: ignore[assignment]  # mypy lets no method be replaced
 
 
 def _fall_silent(console: Console) -> None:

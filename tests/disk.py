@@ -14,7 +14,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
+        pytest.skip("needs the right to mount a tmpfs: run the tests as root, in a container that allows it")
     try:
         yield folder
     finally:

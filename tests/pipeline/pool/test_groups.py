@@ -23,17 +23,6 @@ MIT = (Path(__file__).parents[3] / "LICENSE").read_bytes()
 
 
 @pytest.fixture
-def repositories(tmp_path):
-    made = []
-    for number in range(3):
-        repository = Repository(tmp_path / f"film{number}")
-        for line in range(4):
-            repository.commit(f"Commit {line}", {"a.py": b"%d\n" % number + b"line\n" * line})
-        made.append(str(repository.path))
-    return made
-
-
-@pytest.fixture
 def config(tmp_path):
     clone = CloneConfig.model_validate({"protocols": ("https", "file")})
     return HarvestConfig(warehouse=str(tmp_path / "warehouse"), cache=str(tmp_path / "cache"), clone=clone)

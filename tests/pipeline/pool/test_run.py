@@ -29,17 +29,6 @@ MIT = (Path(__file__).parents[3] / "LICENSE").read_bytes()
 KINDS = ("threads", "processes", pytest.param("dask", marks=pytest.mark.server))
 
 
-@pytest.fixture
-def repositories(tmp_path):
-    made = []
-    for number in range(3):
-        repository = Repository(tmp_path / f"film{number}")
-        for line in range(4):
-            repository.commit(f"Commit {line}", {"a.py": b"%d\n" % number + b"line\n" * line})
-        made.append(str(repository.path))
-    return made
-
-
 def configured(folder, **clone):
     return HarvestConfig(
         warehouse=str(folder / "warehouse"), cache=str(folder / "cache"), clone=CloneConfig.model_validate(clone)
