@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 # what a page's style calls its colours, in the order in which lines take them, and the stand-ins drawn for them
 LINES = ("--accent", "--second", "--third", "--fourth", "--bad", "--ink")
+DASHES = ("--", ":", "-.")  # in the order in which levels take them
 _STAND_INS = {f"#0000{number:02x}": name for number, name in enumerate((*LINES, "--soft", "--line"), start=1)}
 _OF = {name: colour for colour, name in _STAND_INS.items()}
 
@@ -34,9 +35,11 @@ def line_chart(lines: Mapping[str, Line], x: str, y: str, *, logarithmic: bool =
         axes = figure.add_subplot()
         axes.patch.set_alpha(0.0)
         groups = list(dict.fromkeys(name.split(":")[0] for name, line in lines.items() if not line.dashed))
+        levels = [name for name, line in lines.items() if line.dashed]
         for name, line in lines.items():
             if line.dashed:
-                axes.axhline(line.y[-1], color=_OF["--soft"], ls="--", lw=1.2, label=name)
+                dashes = DASHES[levels.index(name) % len(DASHES)]
+                axes.axhline(line.y[-1], color=_OF["--soft"], ls=dashes, lw=1.2, label=name)
             else:
                 colour = _OF[LINES[groups.index(name.split(":")[0]) % len(LINES)]]
                 label, width, size = ("_", 0.9, 0.0) if line.thin else (name, 1.8, 3.5)

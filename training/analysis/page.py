@@ -34,7 +34,7 @@ from training.model.frame_model import FrameModel
 
 STRIP = 120  # steps of a film strip
 STRIPS = 3  # strips of each run
-LEVELS = {"loss_unigram": "keys counted alone", "loss_counts": "counts of keys"}  # of summary.json
+LEVELS = {"loss_unigram": "unigram", "loss_counts": "counts of keys"}  # of summary.json
 PLACES = ("run", "overwrite", "asked")  # settings that say where, not how
 
 
