@@ -6,7 +6,7 @@
         batch.cells_BTRC, batch.actions_BT
     run = load_run("runs/latest")
     logits_BTV = run.predict(batch)  # of the key pressed at each screen
-    evaluate(run, "warehouse")  # {"lstm": 1.71, "frame_only": 2.93, ...}: nats a key, on held-out film
+    evaluate(run, "warehouse")  # {"lstm": 1.71, "frame_only": 2.93, ...}: nats a key, held-out windows, cold
 
 Dimensions: B windows, T steps, R rows, C columns, V actions.
 """
@@ -132,6 +132,8 @@ def evaluate(
 ) -> dict[str, float]:
     """The mean loss of each model of a run, nats a key, on held-out film: {"lstm": 1.71, "frame_only": 2.93, ...}.
 
+    Every window is read from a cold start, so that a model with a state or a memory does worse than along a stream,
+    which is how `training.fit` judges it and `python -m training.evaluate` does, too.
     Arguments, errors and the losses by place, phase and lag: FittedRun.tables.
     """
     found = run.tables(shards, split=split, window=window, count=count, editor=editor)

@@ -33,6 +33,7 @@ NAMES = {"html": "a page", "gif": "a GIF", "png": "a PNG", "asciicast": "an asci
 MOST_KEYS = 2_000_000  # of a page or an asciicast, some 20 MB; more only with --force
 MOST_SECONDS = 120.0  # of a GIF
 NONE = "none of these commits can be filmed; choose others"
+STORED_ONLY = ("warehouse", "episodes")
 LIVE_ONLY = ("name", "commit", "author", "after", "before", "path", "random", "geometry", "editor", "motion")
 
 
@@ -59,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("episode", nargs="?", help="REPO_ID:ORDINAL, REPO_ID or a commit's sha")
     stored = parser.add_argument_group("from a warehouse")
-    stored.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix (default: warehouse)")
-    stored.add_argument("--episodes", type=int, default=1, metavar="N", help="commits to show; 0 for all (default 1)")
+    stored.add_argument("--warehouse", help="folder or s3://bucket/prefix (default: warehouse)")
+    stored.add_argument("--episodes", type=int, metavar="N", help="commits to show; 0 for all (default 1)")
     live = parser.add_argument_group("straight from a repository")
     live.add_argument("--repo", metavar="PATH", help="film this repository as it plays; nothing is stored")
     live.add_argument("--name", help="what to call it (default: the folder's name)")
@@ -69,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--after", default="", metavar="DATE", help="only later commits")
     live.add_argument("--before", default="", metavar="DATE", help="only earlier commits")
     live.add_argument("--path", default="", help="only commits that changed this file or folder")
-    live.add_argument("--random", action="store_true", help="in a random order; --seed N for another one")
-    live.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    live.add_argument("--random", action="store_true", help="in a random order")
+    live.add_argument("--seed", type=int, default=0, metavar="N", help="another order of --random")
     live.add_argument("--geometry", metavar="ROWSxCOLS", help="the screen's size (default 24x80)")
     live.add_argument("--editor", choices=get_args(Editor), help="the editor that files are edited in (default vim)")
     live.add_argument("--motion", choices=get_args(Motion), help="how nano's cursor goes (default jumps)")
@@ -106,10 +107,14 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--rate {options.rate:g}: write keys a second, from {MIN_RATE:g} to {MAX_RATE:,.0f}")
     if options.seconds is not None and not 1 <= options.seconds <= 86_400:
         raise ConfigError(f"--seconds {options.seconds:g}: write seconds, from 1 to 86,400")
-    if not 0 <= options.episodes < 1 << 31:
-        raise ConfigError(f"--episodes {options.episodes}: write a number of commits, or 0 for all")
     if bool(options.episode) == bool(options.repo):
         raise ConfigError("name an episode of the warehouse, REPO_ID:ORDINAL, or a repository: --repo PATH")
+    if options.repo and (given := [f"--{name}" for name in STORED_ONLY if getattr(options, name) is not None]):
+        raise ConfigError(f"{given[0]}: is for film of a warehouse; of a repository choose by --commit A..B or --after")
+    options.warehouse = options.warehouse or "warehouse"
+    options.episodes = 1 if options.episodes is None else options.episodes
+    if not 0 <= options.episodes < 1 << 31:
+        raise ConfigError(f"--episodes {options.episodes}: write a number of commits, or 0 for all")
     if not options.repo and (given := [f"--{name}" for name in LIVE_ONLY if getattr(options, name)]):
         raise ConfigError(f"{given[0]}: is for film that is made as it plays; name a repository: --repo PATH")
     if options.motion == "arrows" and options.editor != "nano":

@@ -105,8 +105,7 @@ class Player:
 
     def _seconds(self, film: ChapterFilm, place: Place) -> float | None:
         """How long a screen stays; None: until a key is pressed."""
-        last = place.chapter + 1 == len(self.recording.chapters)
-        if self.paused or (last and place.step == len(film) and not self.loop):
+        if self.paused or self._ends(film, place):
             return None
         if place.step == len(film):
             return self.pause / (FAST if self.fast else 1)
@@ -179,6 +178,10 @@ class Player:
             return place._replace(step=len(film) if film else 0)
         return Place(max(0, there), 0)
 
+    def _ends(self, film: ChapterFilm, place: Place) -> bool:
+        """Whether this is the last screen of all."""
+        return place.chapter + 1 == len(self.recording.chapters) and place.step == len(film) and not self.loop
+
     def _bars(self, film: ChapterFilm, place: Place, shown: Screen) -> str:
         """The lines below the film; then the cursor is where the film has it."""
         rows, cols = self.recording.geometry
@@ -194,7 +197,8 @@ class Player:
         later = self.recording.chapters[place.chapter + 1 :]
         known = all(chapter.steps for chapter in later)  # what is filmed as it plays has no length yet
         left += sum(chapter.steps / self._speed + self.pause for chapter in later) if known else 0.0
-        word = f"{self.rate:.3g}/s{' fast' if self.fast else ''}{' paused' if self.paused else ''}"
+        rate = f"{self.rate:,.0f}" if self.rate >= 100 else f"{self.rate:.3g}"
+        word = f"{rate}/s{' fast' if self.fast else ''}{' paused' if self.paused else ''}"
         tail = f" {place.step}/{len(film)} {word} {_clock(left)}{'' if known else '+'} left "
         chapter = film.chapter
         head = f" {self.recording.repo_id} {chapter.commit[:8]} {chapter.subject}"
@@ -203,7 +207,8 @@ class Player:
 
     def _pressed(self, film: ChapterFilm, place: Place, cols: int) -> str:
         keys = film.film.action_T[max(0, place.step - cols // 2) : place.step + 1].tolist()
-        line = " ".join([*map(action_name, keys), *(["end"] if place.step == len(film) else [])])
+        end = ["end: q leaves" if self._ends(film, place) else "end"] if place.step == len(film) else []
+        line = " ".join([*map(action_name, keys), *end])
         return line[-cols:] if len(line) > cols else line
 
 

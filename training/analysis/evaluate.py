@@ -235,7 +235,8 @@ def tables(result: dict[str, Any]) -> str:
     models = result["models"]
     first = next(iter(models.values()))
     parts = [
-        f"{result['windows']} windows of {result['window']} steps, {result['split']} split ({result['splits']})",
+        f"{result['windows']} windows of {result['window']} steps, each from a cold start, {result['split']} split",
+        f"{result['splits']}",
         f"{', '.join(result['repos'][:6])}{' ...' if len(result['repos']) > 6 else ''}",
         table("all", ["nats a step", "right"], {
             name.replace("_", "-"): [f"{m['loss']:.3f}", f"{m['accuracy']:.1%}"] for name, m in models.items()

@@ -26,7 +26,9 @@ def plan_words(run: Prepared) -> str:
     """What will be done."""
     config, data = run.config, run.data
     counts = parameter_counts(next(iter(run.learners.values())).model)
-    parts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if name != "total")
+    named = {name.replace("_", " "): count for name, count in counts.items() if name != "total"}
+    named["the rest"] = counts["total"] - sum(named.values())  # copying, the previous key, memory
+    parts = ", ".join(f"{name} {count:,}" for name, count in named.items() if count)
     steps = sum(segment.stop - segment.start for segment in data.segments["train"])
     tokenizer = data.reader.tokenizer
     said = data.warehouse.notes[:5]

@@ -169,6 +169,8 @@ def test_nothing_is_stored_beside_the_file(story: Repository, tmp_path: Path, mo
         ["--repo", ".", "--theme", "nosuch", "--html", "a.html"],
         ["--repo", ".", "--html", "a.html", "--gif", "a.gif"],
         ["--repo", ".", "--step", "3", "--html", "a.html"],
+        ["--repo", ".", "--episodes", "2", "--html", "a.html"],
+        ["--repo", ".", "--warehouse", "warehouse", "--html", "a.html"],
     ],
 )
 def test_arguments_that_cannot_be_meant_are_one_line(

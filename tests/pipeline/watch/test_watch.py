@@ -1,11 +1,13 @@
 """Film played back: what is painted is what was stored, and nothing that a repository contains reaches the terminal."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyte
@@ -118,22 +120,39 @@ def test_asciinemas_own_program_plays_it(warehouse: Path, tmp_path: Path) -> Non
     assert tuple(row.rstrip(" ") for row in screen.display) == last.screen.texts
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_the_rate_shown_changes_while_the_film_is_paused(
-    warehouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at_once: bool
-) -> None:
-    """And keys that come in one go, as an arrow held down does, all count."""
+@contextlib.contextmanager
+def pressed(monkeypatch: pytest.MonkeyPatch, reads: list[bytes]) -> Iterator[None]:
+    """A player finds these keys, one read after the other, whenever it looks."""
     reader, writer = os.pipe()
-    keys = [b" ", b"+", b"-", b"\x1b[C", b"\x1b[C", b"q"]
-    reads = [b"".join(keys)] if at_once else keys
     monkeypatch.setattr("pipeline.watch.player.os.read", lambda descriptor, size: reads.pop(0))
     with open(reader) as stdin, open(writer, "w") as out:
         out.write("ready")
         out.flush()
         monkeypatch.setattr(sys, "stdin", stdin)
+        yield
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_rate_shown_changes_while_the_film_is_paused(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at_once: bool
+) -> None:
+    """And keys that come in one go, as an arrow held down does, all count."""
+    keys = [b" ", b"+", b"-", b"\x1b[C", b"\x1b[C", b"q"]
+    with pressed(monkeypatch, [b"".join(keys)] if at_once else keys):
         Player(find_recording(warehouse, "story", 0), Pace(10)).play()
     bars = re.findall(r"(\d+)/\d+ (\S+)/s", capsys.readouterr().out)
     assert bars == [("0", "10"), ("0", "10"), ("0", "15"), ("0", "10"), ("20", "10"), ("40", "10")]
+
+
+def test_the_last_screen_says_how_to_leave_and_rates_are_written_out(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = find_recording(warehouse, "story", 1).chapters[0].steps
+    with pressed(monkeypatch, [b" ", *[b"\x1b[C"] * (steps // 20 + 1), b"q"]):
+        Player(find_recording(warehouse, "story", 1), Pace(1170)).play()
+    shown = capsys.readouterr().out
+    assert "end: q leaves" in shown.rpartition(f"{steps}/{steps} 1,170/s")[2]
+    assert shown.count("end: q leaves") == 1
 
 
 @pytest.mark.parametrize("which", ["nobody/here", "story:99", "ffffffffffff"])
