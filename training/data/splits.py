@@ -44,7 +44,8 @@ class Segments(Sequence[Segment]):
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Segments:
         """Those of which the mask is true."""
-        return Segments(self.stream[mask], self.start[mask], self.stop[mask])
+        chosen = np.flatnonzero(mask)  # found once for three columns
+        return Segments(self.stream[chosen], self.start[chosen], self.stop[chosen])
 
     def __len__(self) -> int:
         return len(self.stream)

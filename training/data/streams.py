@@ -95,6 +95,10 @@ class Streams(Sequence[Stream]):
         self._places = lru_cache(maxsize=KEPT)(places)
         self.lengths: npt.NDArray[np.int64] = known.column("steps").to_numpy()[self._order]
 
+    def forget_places(self) -> None:
+        """Find out anew where steps lie, when they are asked for."""
+        self._places.cache_clear()
+
     @property
     def names(self) -> pa.Array:
         """The id of each."""

@@ -38,6 +38,14 @@ TOLD = 20  # duplicates that are named one by one
 SHARDS = pa.schema({"repo_id": pa.string(), "path": pa.string(), "bytes": pa.int64(), "steps": pa.int64()})
 
 
+class MovedError(CorruptError):
+    """A file, `path`, is no longer there: its film has been packed since, or withdrawn, or the file was deleted."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Warehouse:
     """Knows which film a warehouse has: of `only` these repositories, if any are named, and of film in `editor`.
 
@@ -96,12 +104,14 @@ class Warehouse:
         return round(theirs)
 
     def open(self, path: str) -> pq.ParquetFile:
-        """A shard's Parquet file. Raises CorruptError, SchemaVersionError."""
+        """A shard's Parquet file. Raises CorruptError (MovedError where there is none), SchemaVersionError."""
         footer = self._footer(path)
         try:
             name = f"{self._path}/{path}"
             source = pa.OSFile(name) if self._local else self._fs.open(name)
             return pq.ParquetFile(source, pre_buffer=not self._local, metadata=footer)  # where a request is slow: few
+        except FileNotFoundError as error:
+            raise MovedError(path, f"{self.root}/{path}: not there; {self.verify}") from error
         except (OSError, pa.ArrowException) as error:
             raise CorruptError(f"{self.root}/{path}: not readable ({_line(error)}); {self.verify}") from error
 
@@ -110,13 +120,18 @@ class Warehouse:
         try:
             with self._fs.open(f"{self._path}/{path}") as source:
                 footer = pq.read_metadata(source)
+        except FileNotFoundError as error:
+            raise MovedError(path, f"{where}: not there; {self.verify}") from error
         except (OSError, pa.ArrowException) as error:
             raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
         check_version((footer.metadata or {}).get(b"schema_version", b"").decode() or None, where)
         return footer
 
     def read(self, group: RowGroup, columns: Sequence[str], steps: int | None = None) -> pa.Table:
-        """One row group's columns, or their first `steps` steps. Raises CorruptError, SchemaVersionError."""
+        """One row group's columns, or their first `steps` steps.
+
+        Raises CorruptError (MovedError where its file is gone: `look_again`), SchemaVersionError.
+        """
         # kept, a file of an object store would hold on to every range that it fetched
         file = self._kept(group.path, threading.get_ident()) if self._local else self.open(group.path)
         rows = group.steps if steps is None else steps
@@ -152,6 +167,18 @@ class Warehouse:
 
         A kind without rows has none. Raises ConfigError (no such stream), CorruptError, SchemaVersionError.
         """
+        given = 0
+        while True:
+            try:
+                for table in self._tables(repo_id, kind, columns, given):
+                    given += len(table)
+                    yield table
+                return
+            except MovedError as moved:
+                self.look_again(repo_id, moved)
+
+    def _tables(self, repo_id: str, kind: str, columns: Sequence[str] | None, given: int) -> Iterator[pa.Table]:
+        """The same, behind the first `given` rows."""
         manifest = self._manifest(repo_id)
         if manifest is None:
             raise ConfigError(f"{self.root}: no film of {repo_id}; {HARVEST} --warehouse {self.root}")
@@ -168,7 +195,27 @@ class Warehouse:
                         where = f"{self.root}/{ref.path}"
                         raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
                     part = ref.part(len(table))
-                    yield table.slice(part.start, part.stop - part.start)
+                    skip = min(given, part.stop - part.start)
+                    given -= skip
+                    yield table.slice(part.start + skip, part.stop - part.start - skip)
+
+    def look_again(self, repo_id: str, moved: MovedError) -> None:
+        """Find where a stream's film lies now that a file of it is gone.
+
+        Raises `moved` where the film is said to lie in that file still, CorruptError where it is not the film any more
+        that the warehouse was opened with.
+        """
+        manifest = self._read_manifest(repo_id)
+        if manifest is not None and moved.path in {ref.path for ref in manifest.files()}:
+            raise moved
+        number = pc.index(self.streams.names, repo_id).as_py()
+        if manifest is None or manifest.steps < self.streams.lengths[number]:
+            raise CorruptError(
+                f"{self.root}: film of {repo_id} was withdrawn since the warehouse was opened: open it again"
+            )
+        if repo_id in self._read:
+            self._read[repo_id] = manifest, self._places_of(manifest)
+        self.streams.forget_places()
 
     def _known(self) -> pa.Table:
         """COLUMNS of every stream, as it is now."""
@@ -260,8 +307,9 @@ class Warehouse:
             self.notes.append(f"{len(copies):,} streams left out, which duplicate others")
 
     def _manifest(self, repo_id: str) -> Manifest | None:
-        if repo_id in self._read:
-            return self._read[repo_id][0]
+        return self._read[repo_id][0] if repo_id in self._read else self._read_manifest(repo_id)
+
+    def _read_manifest(self, repo_id: str) -> Manifest | None:
         name = f"{stream_folder(repo_id)}/{MANIFEST}"
         try:
             return parse_manifest(self._fs.cat_file(f"{self._path}/{name}"), f"{self.root}/{name}")

@@ -28,7 +28,7 @@ from schema.geometry import Geometry
 from training.data.splits import Segment, Segments, split_segments
 from training.data.streams import KEPT, RowGroup
 from training.data.tokenizer import Tokenizer
-from training.data.warehouse import Warehouse
+from training.data.warehouse import MovedError, Warehouse
 
 COLUMNS = ("frame", "style", "cursor_row", "cursor_col", "action", "phase")
 Array = npt.NDArray[Any]
@@ -128,6 +128,13 @@ class FilmReader:
 
     def window(self, stream: int, start: int, length: int) -> FilmWindow:
         """Steps start .. start + length of a stream. Raises IndexError outside of it."""
+        while True:
+            try:
+                return self._window(stream, start, length)
+            except MovedError as moved:
+                self._look_again(stream, moved)
+
+    def _window(self, stream: int, start: int, length: int) -> FilmWindow:
         borders = self._borders(stream)
         if start < 0 or length < 1 or start + length > borders[-1]:
             raise IndexError(f"{self.streams[stream].repo_id}: steps {start}-{start + length} of {borders[-1]}")
@@ -151,12 +158,35 @@ class FilmReader:
 
     def groups(self, stream: int) -> Iterator[DecodedGroup]:
         """Every row group of a stream, decoded, in order."""
-        for group, steps in zip(self.streams[stream].groups, np.diff(self._borders(stream)), strict=True):
-            cached = self._cached_group(group, int(steps))
-            yield DecodedGroup(*self._decode(group, cached.screens), cached.action_U, cached.phase_U)
+        given = 0
+        while True:
+            try:
+                for group in self._groups(stream, given):
+                    given += len(group.action_U)
+                    yield group
+                return
+            except MovedError as moved:
+                self._look_again(stream, moved)
+
+    def _groups(self, stream: int, given: int) -> Iterator[DecodedGroup]:
+        """The same, behind the first `given` steps or tokens."""
+        borders = self._borders(stream)
+        for group, start, stop in zip(self.streams[stream].groups, borders[:-1], borders[1:], strict=True):
+            if stop <= given:
+                continue
+            cached, rest = self._cached_group(group, int(stop - start)), slice(max(0, given - start), None)
+            ids_UR, cells_NC = self._decode(group, cached.screens)
+            yield DecodedGroup(ids_UR[rest], cells_NC, cached.action_U[rest], cached.phase_U[rest])
 
     def actions(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Every action of a segment, without decoding its frames."""
+        while True:
+            try:
+                return self._actions(segment)
+            except MovedError as moved:
+                self._look_again(segment.stream, moved)
+
+    def _actions(self, segment: Segment) -> npt.NDArray[np.int64]:
         borders, groups = self._borders(segment.stream), self.streams[segment.stream].groups
         parts = []
         for number, group in enumerate(groups):
@@ -165,6 +195,13 @@ class FilmReader:
                 action_U = self._keys(group)[0]
                 parts.append(action_U[low - borders[number] : high - borders[number]])
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _look_again(self, stream: int, moved: MovedError) -> None:
+        """Go on where a stream's film lies now. Raises CorruptError where that cannot be."""
+        if self.tokenizer is not None:  # tokens end where row groups do, and those are others now
+            raise CorruptError(f"{moved}; film that is read in tokens must stay where it is: start again") from moved
+        self.warehouse.look_again(self.streams[stream].repo_id, moved)
+        self._borders.cache_clear()
 
     def _borders_of(self, stream: int) -> npt.NDArray[np.int64]:
         """The first step (or token) of each of a stream's row groups, and its length."""

@@ -8,11 +8,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.shards import writer
 from pipeline.shards.manifest import manifests, remedy
 from pipeline.shards.store import Store
 from pipeline.shards.writer import WITHDRAWN, refuse
 from pipeline.warehouse import build as building
-from pipeline.warehouse import catalogue, compact
+from pipeline.warehouse import catalogue, compact, sweep
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import is_packed
@@ -24,6 +25,9 @@ from schema.errors import CorruptError
 from schema.manifest import PACKS, Manifest
 from tests.pipeline.warehouse.films import TINY, write
 from tests.takes import make_takes
+from training.data.splits import Segment
+from training.data.warehouse import Warehouse
+from training.data.windows import FilmReader
 
 pytestmark = pytest.mark.usefixtures("tiny")
 NAMES = [name for name in (f"o/{number}" for number in range(40)) if natural_split(name) == "train"]  # of one pile
@@ -70,6 +74,89 @@ def test_a_reader_of_the_database_before_is_not_disturbed_by_a_build_that_packs(
         assert db.execute("FROM film.steps ORDER BY ALL").fetchall() == before
     build(tmp_path)
     assert not list(tmp_path.glob("shards/**/*.parquet"))
+
+
+def pack_twice(warehouse: Path | Store) -> None:
+    """Two builds with film that is new: what was packed lies in other packs, and the files of before are swept."""
+    for more in range(2):
+        for name in NAMES[4 * more + 4 : 4 * more + 8]:
+            write(warehouse, name, 2)
+        build(warehouse)
+    build(warehouse)
+
+
+def read_all(reader: FilmReader, stream: int) -> tuple[list[int], list[int]]:
+    """Keys of a stream, and its screens' cells, group by group."""
+    groups = list(reader.groups(stream))
+    return [key for group in groups for key in group.action_U.tolist()], [
+        int(cell) for group in groups for cell in group.cells_NC[group.ids_UR].sum((1, 2))
+    ]
+
+
+def test_a_trainer_that_stays_open_finds_film_where_it_was_packed(tmp_path: Path) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    before = FilmReader(Warehouse(tmp_path))
+    expected = {number: read_all(before, number) for number in range(4)}
+    opened = FilmReader(Warehouse(tmp_path), cache_bytes=1)
+    used = opened.window(0, 0, 5)  # of the first stream it knows where steps lie, of the others not
+    files = {group.path for stream in opened.streams for group in stream.groups}
+    rows = sum(len(table) for table in opened.warehouse.tables(NAMES[0], "episodes"))
+    pack_twice(tmp_path)
+    assert not any((tmp_path / path).exists() for path in files)
+    again = FilmReader(opened.warehouse, cache_bytes=1)
+    assert again.window(0, 0, 5).cells_TRC.tolist() == used.cells_TRC.tolist()
+    for number in range(4):
+        assert read_all(again, number) == expected[number]
+        part = Segment(number, 3, opened.lengths[number] - 1)
+        assert again.actions(part).tolist() == expected[number][0][3:-1]
+    assert sum(len(table) for table in opened.warehouse.tables(NAMES[0], "episodes")) == rows
+
+
+def test_groups_go_on_where_film_of_a_bucket_was_packed_meanwhile(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SHARD_STEPS", 1)
+    monkeypatch.setattr(sweep, "DAY", -1.0)
+    store = Store(f"{bucket}/moved")
+    write(store, NAMES[0], 4)  # four shards, each with a row group of its own
+    build(store)
+    expected = read_all(FilmReader(Warehouse(f"{bucket}/moved")), 0)[0]
+    reader = FilmReader(Warehouse(f"{bucket}/moved"))
+    paths = {group.path for group in reader.streams[0].groups}
+    groups = reader.groups(0)
+    keys = next(groups).action_U.tolist()
+    pack_twice(store)
+    assert paths.isdisjoint(store.names(PACKS))
+    for group in groups:
+        keys += group.action_U.tolist()
+    assert keys == expected
+
+
+def test_a_trainer_says_that_film_was_withdrawn(tmp_path: Path) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    reader = FilmReader(Warehouse(tmp_path), cache_bytes=1)
+    files = [stream.groups[0].path for stream in reader.streams]  # it knows where they lie
+    refuse(tmp_path, NAMES[1], TINY, "opt-out")
+    pack_twice(tmp_path)
+    assert not any((tmp_path / path).exists() for path in files)
+    with pytest.raises(CorruptError, match=f"film of {NAMES[1]} was withdrawn since the warehouse was opened"):
+        reader.window(1, 0, 5)
+    assert len(reader.window(0, 0, 5).action_T) == 5
+
+
+def test_a_trainer_says_that_a_file_is_lost(tmp_path: Path) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    reader = FilmReader(Warehouse(tmp_path), cache_bytes=1)
+    lost = reader.streams[1].groups[0].path
+    (tmp_path / lost).unlink()
+    with pytest.raises(CorruptError, match=f"{lost}: not there; run: python -m pipeline.warehouse verify"):
+        reader.window(1, 0, 5)
+    with pytest.raises(CorruptError, match="not there"):
+        list(reader.warehouse.tables(NAMES[1], "steps"))
 
 
 @pytest.mark.parametrize(("kind", "damage"), [("steps", "cut"), ("blobs", "cut"), ("episodes", "missing")])
