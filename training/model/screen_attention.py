@@ -7,12 +7,13 @@ character: the weights add up to a distribution over keys, of which the model ta
 stands several times on the screen, the nearest counts, below before above.
 
 A frame's answer depends on that frame alone. The rows of a chunk are mostly the same, and rows that are typed differ in
-their ends: ``find_places`` lists the places of every distinct row of a lane once, and a vector is made once for every
-distinct text to the left. ``places_slowly`` tells the places of one screen by plain loops, for reading and for tests.
+their ends: a vector is made once for every distinct text to the left, and each cursor is compared once with each text
+of its lane. ``find_places`` lists what is left to do then, the places that each step's screen shows. ``places_slowly``
+tells the places of one screen by plain loops, for reading and for tests.
 
-Dimensions: B lanes, T steps, R rows, C columns, U distinct rows of a lane, N places of them, K rows that are new, M
-rows and P places of all lanes one behind the other, X distinct texts to the left, L characters to the left, H width of
-the vectors, D width of the model, E features, V keys.
+Dimensions: B lanes, T steps, S = B * T, R rows, C columns, K rows that are new, M distinct rows and P places of them,
+of all lanes one behind the other, X distinct texts to the left, N of a lane, L characters to the left, G rows and Q
+places of all screens, H width of the vectors, D width of the model, E features, V keys.
 """
 
 from __future__ import annotations
@@ -31,22 +32,21 @@ from training.model.screen_copy import BLANK, ENTER, NO_GUESS, first_byte, first
 LEFT = 8  # characters to the left that are read: the bytes of one number
 CODES = 256  # code points are read modulo this; before a row's start stands a zero
 FAR = 8  # rows; what is farther from the cursor counts as this far
-OFF = 2 * FAR + 1  # the distance of a row that is not on the screen
-STEPS = 64  # at a time: every step has a weight for every place of all their rows
+STEPS = 64  # at a time: every step is compared with every text of theirs
 
 Ints = npt.NDArray[Any]
 
 
 class Places(NamedTuple):
-    """The places of B lanes, padded to U rows and N places."""
+    """The places that B lanes' screens show, Q of all steps."""
 
     left_XL: Tensor  # ids of the characters of every text to the left, nearest first
-    text_BN: Tensor  # which of these is left of each place
-    keys_BN: Tensor  # the key that types the character there; NO_GUESS: none
-    rows_BN: Tensor  # on which of the lane's distinct rows it is
-    distance_BTU: Tensor  # rows from the cursor's plus FAR; OFF: not on the screen
-    here_BT: Tensor  # the place under the cursor, which says nothing; N: none, or the same row stands elsewhere too
-    cursor_BT: Tensor  # which text is left of the cursor
+    cursor_BT: Tensor  # which of these is left of the cursor
+    text_BN: Tensor  # which are left of a lane's places, padded
+    step_Q: Tensor  # on which screen a place is: lane * T + step
+    text_Q: Tensor  # which of its lane's N texts is left of it
+    keys_Q: Tensor  # the key that types its character; NO_GUESS: none, or the cursor stands on this place alone
+    distance_Q: Tensor  # rows from the cursor's plus FAR
 
     def to(self, device: torch.device) -> Places:
         """The same on a device."""
@@ -64,36 +64,35 @@ def find_places(codes_BTRC: Ints, cursor_row_BT: Ints, cursor_col_BT: Ints) -> P
     """The places of every lane's screens, from their code points and cursors."""
     lanes, steps, _, cols = codes_BTRC.shape
     lane_M, row_MC, number_BTR = _distinct_rows(codes_BTRC)
-    first_B = np.searchsorted(lane_M, np.arange(lanes + 1))  # rows before each lane's
     inked_MC = row_MC != BLANK
     length_M = np.where(inked_MC.any(1), cols - inked_MC[:, ::-1].argmax(1), 0)
-    stop_M = np.cumsum(length_M + 1)
-    start_M = stop_M - length_M - 1
+    start_M = np.cumsum(length_M + 1) - length_M - 1
     row_P = np.repeat(np.arange(len(row_MC)), length_M + 1)
     col_P = np.arange(len(row_P)) - start_M[row_P]
     code_P = np.where(col_P == length_M[row_P], ENTER, row_MC[row_P, np.minimum(col_P, cols - 1)])
-    start_B = np.append(0, stop_M)[first_B]  # places before each lane's
-    lane_P = lane_M[row_P]
-    number_P = np.arange(len(row_P)) - start_B[lane_P]
-    places = int(np.diff(start_B).max())
-    text_BN, rows_BN = np.zeros((2, lanes, places), np.int64)
-    keys_BN = np.full((lanes, places), NO_GUESS, np.int64)
+    keys_P = first_bytes(code_P).astype(np.int64)
     row_BT = np.take_along_axis(number_BTR, cursor_row_BT[:, :, None], 2)[:, :, 0]
     text_MC = _texts(row_MC)
     text_P = np.concatenate((text_MC[row_P, col_P], text_MC[row_BT, cursor_col_BT].reshape(-1)))
     text_X, which_P = np.unique(text_P, return_inverse=True)
-    text_BN[lane_P, number_P] = which_P[: len(row_P)]
-    keys_BN[lane_P, number_P] = first_bytes(code_P)
-    rows_BN[lane_P, number_P] = row_P - first_B[lane_P]
-    here_BT = start_M[row_BT] + cursor_col_BT - start_B[:lanes, None]
+    text_BN, own_P = _own_texts(lane_M[row_P], which_P[: len(row_P)], lanes, len(text_X))
+    step_G, row_G, distance_G = _shown_rows(number_BTR, cursor_row_BT)
+    length_G = length_M[row_G] + 1
+    start_G = np.cumsum(length_G) - length_G
+    place_Q = np.arange(length_G.sum()) + np.repeat(start_M[row_G] - start_G, length_G)
+    keys_Q = keys_P[place_Q]
     alone_BT = (number_BTR == row_BT[:, :, None]).sum(2) == 1
+    under_BT = start_G[distance_G == FAR].reshape(lanes, steps) + cursor_col_BT
+    keys_Q[under_BT[alone_BT & (cursor_col_BT <= length_M[row_BT])]] = NO_GUESS
     found = (
         _characters(text_X),
-        text_BN, keys_BN, rows_BN,
-        _distances(number_BTR - first_B[:lanes, None, None], cursor_row_BT),
-        np.where(alone_BT & (cursor_col_BT <= length_M[row_BT]), here_BT, places),
         which_P[len(row_P) :].reshape(lanes, steps),
-    )  # fmt: skip
+        text_BN,
+        np.repeat(step_G, length_G),
+        own_P[place_Q],
+        keys_Q,
+        np.repeat(distance_G, length_G),
+    )
     return Places(*map(torch.from_numpy, found))
 
 
@@ -116,16 +115,30 @@ def _distinct_rows(codes_BTRC: Ints) -> tuple[Ints, Ints, Ints]:
     return lane_K[first_M], row_KC[first_M], np.take_along_axis(number_BTR, since_BTR, 1)
 
 
-def _distances(row_BTR: Ints, cursor_row_BT: Ints) -> Ints:
-    """[B, T, U]: how far each of a lane's rows is from the cursor's, where it stands nearest."""
-    lanes, steps, rows = row_BTR.shape
-    distance_BTU = np.full((lanes, steps, int(row_BTR.max()) + 1), OFF, np.int64)
-    for far in range(rows - 1, -1, -1):  # what is written last stays
-        for distance in (-far, far):
-            there_BT = cursor_row_BT + distance
-            lane, step = np.nonzero((there_BT >= 0) & (there_BT < rows))
-            distance_BTU[lane, step, row_BTR[lane, step, there_BT[lane, step]]] = max(-FAR, min(distance, FAR)) + FAR
-    return distance_BTU
+def _shown_rows(number_BTR: Ints, cursor_row_BT: Ints) -> tuple[Ints, Ints, Ints]:
+    """The distinct rows that each screen shows: on which screen, which row, how far from the cursor's where nearest."""
+    lanes, steps, rows = number_BTR.shape
+    step_BTR = np.arange(lanes * steps).reshape(lanes, steps, 1)
+    distance_BTR = np.arange(rows) - cursor_row_BT[:, :, None]
+    nearness_BTR = 2 * np.abs(distance_BTR) + (distance_BTR < 0)  # below before above
+    row_BTR = step_BTR * (int(number_BTR.max()) + 1) + number_BTR
+    order = np.sort((row_BTR * (2 * rows) + nearness_BTR).reshape(-1))
+    row_G, nearness_G = np.divmod(order, 2 * rows)
+    first = np.append(True, row_G[1:] != row_G[:-1])
+    step_G, row_G = np.divmod(row_G[first], int(number_BTR.max()) + 1)
+    far_G = np.minimum(nearness_G[first] // 2, FAR)
+    return step_G, row_G, np.where(nearness_G[first] % 2, FAR - far_G, FAR + far_G)
+
+
+def _own_texts(lane_P: Ints, text_P: Ints, lanes: int, texts: int) -> tuple[Ints, Ints]:
+    """Every lane's distinct texts [B, N], and which of these each place has."""
+    there_BX = np.zeros((lanes, texts), bool)
+    there_BX[lane_P, text_P] = True
+    number_BX = np.cumsum(there_BX, 1) - 1
+    text_BN = np.zeros((lanes, int(number_BX[:, -1].max()) + 1), np.int64)
+    lane, text = np.nonzero(there_BX)
+    text_BN[lane, number_BX[lane, text]] = text
+    return text_BN, number_BX[lane_P, text_P]
 
 
 def _texts(row_MC: Ints) -> Ints:
@@ -181,27 +194,27 @@ class ScreenAttention(nn.Module):
         self.query = nn.Linear(hidden, inner)
         self.query.load_state_dict(self.entry.state_dict())  # at first, places like the cursor's are attended to
         self.scale = nn.Parameter(torch.tensor(10.0))
-        self.near = nn.Parameter(torch.zeros(OFF))
+        self.near = nn.Parameter(torch.zeros(2 * FAR + 1))
         self.sink = nn.Parameter(torch.tensor(6.0))  # the logit of attending to nothing
         self.read = nn.Parameter(0.3 * torch.randn(vocabulary + 1, width))  # the last: of what is typed by no key
         self.gate = nn.Linear(features, 1)
 
     def forward(self, places: Places) -> Attended:
         """What the screen says at each step."""
-        batch, steps = places.here_BT.shape
+        batch, steps = places.cursor_BT.shape
         hidden_XH = F.gelu(gather_sum(self.left_embed, places.left_XL))
-        entry_XH, query_XH = (F.normalize(layer(hidden_XH), dim=-1) for layer in (self.entry, self.query))
-        entry_BNH = F.embedding(places.text_BN, entry_XH)
-        query_BTH = F.embedding(places.cursor_BT, query_XH) * self.scale
-        near_BTU = F.embedding(places.distance_BTU, F.pad(self.near, (0, 1), value=float("-inf"))[:, None])[..., 0]
-        rows_BTN = places.rows_BN[:, None].expand(-1, steps, -1)
-        logits_BTN = query_BTH @ entry_BNH.transpose(1, 2) + near_BTU.gather(2, rows_BTN)
-        logits_BTN = logits_BTN.masked_fill((places.keys_BN >= self.vocabulary)[:, None], float("-inf"))
-        logits_BTN = F.pad(logits_BTN, (0, 1)).scatter(2, places.here_BT[..., None], float("-inf"))[..., :-1]
-        weights_BTN = torch.cat((logits_BTN, self.sink.expand(batch, steps, 1)), -1).softmax(-1)
-        keys_BTN = F.pad(places.keys_BN.clamp(max=self.vocabulary), (0, 1), value=self.vocabulary)[:, None]
-        pressed_BTV = weights_BTN.new_zeros(batch, steps, self.vocabulary + 1)
-        pressed_BTV = pressed_BTV.scatter_add(2, keys_BTN.expand_as(weights_BTN), weights_BTN)
+        entry_BNH = F.embedding(places.text_BN, F.normalize(self.entry(hidden_XH), dim=-1))
+        query_BTH = F.normalize(self.query(F.embedding(places.cursor_BT, hidden_XH)), dim=-1) * self.scale
+        alike_SN = (query_BTH @ entry_BNH.transpose(1, 2)).flatten(0, 1)
+        most_S = torch.maximum(alike_SN.detach().amax(1) + self.near.detach().max(), self.sink.detach())
+        alike_Q = alike_SN.flatten().index_select(0, places.step_Q * alike_SN.shape[1] + places.text_Q)
+        near_Q = self.near.index_select(0, places.distance_Q)
+        weight_Q = (alike_Q + near_Q - most_S.index_select(0, places.step_Q)).exp()
+        slot_Q = places.step_Q * (self.vocabulary + 1) + places.keys_Q.clamp(max=self.vocabulary)
+        weight_SV = weight_Q.new_zeros(batch * steps * (self.vocabulary + 1)).index_add(0, slot_Q, weight_Q)
+        weight_SV = weight_SV.view(batch * steps, -1)[:, :-1]  # what no key types is not attended to
+        weight_SV = torch.cat((weight_SV, (self.sink - most_S).exp()[:, None]), 1)
+        pressed_BTV = (weight_SV / weight_SV.sum(1, keepdim=True)).view(batch, steps, -1)
         return Attended(pressed_BTV[..., :-1], pressed_BTV @ self.read)
 
     def mix(self, logits_BTV: Tensor, features_BTE: Tensor, pressed_BTV: Tensor) -> Tensor:

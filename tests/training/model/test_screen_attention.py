@@ -6,7 +6,7 @@ import torch
 
 from tests.training.film import typed_cells
 from training.model.cursor_head import find_cursor
-from training.model.screen_attention import OFF, STEPS, Places, ScreenAttention, find_places, left_slowly, places_slowly
+from training.model.screen_attention import STEPS, Places, ScreenAttention, find_places, left_slowly, places_slowly
 from training.model.screen_copy import NO_GUESS
 
 ALPHABETS = {
@@ -19,12 +19,11 @@ ALPHABETS = {
 
 def said(places: Places, lane: int, step: int) -> set[tuple[tuple[int, ...], int, int]]:
     """What `places_slowly` gives, of one of many screens."""
-    found = set()
-    for number, key in enumerate(places.keys_BN[lane].tolist()):
-        distance = int(places.distance_BTU[lane, step, places.rows_BN[lane, number]])
-        if key != NO_GUESS and distance != OFF and number != places.here_BT[lane, step]:
-            found.add((tuple(places.left_XL[places.text_BN[lane, number]].tolist()), key, distance))
-    return found
+    own = (places.step_Q == lane * places.cursor_BT.shape[1] + step) & (places.keys_Q != NO_GUESS)
+    left_XL = places.left_XL[places.text_BN[lane, places.text_Q[own]]]
+    keys, distances = places.keys_Q[own].tolist(), places.distance_Q[own].tolist()
+    found = list(zip(map(tuple, left_XL.tolist()), keys, distances, strict=True))
+    return set(found)
 
 
 def assert_as_slowly(codes_BTRC: np.ndarray, row_BT: np.ndarray, col_BT: np.ndarray) -> None:
