@@ -36,6 +36,7 @@ from training.model.weights import load_weights
 GEOMETRY = Geometry(24, 80)
 START = ROOT.parent / "training" / "start" / f"memory-{GEOMETRY}.safetensors"
 MORE = Path(__file__).with_name("more.toml")
+ADAPT = AdaptConfig(every=64)  # half as many updates as `evaluate --adapt` makes by now
 TARGETS = 512  # keys of each stream that `context` predicts
 
 
@@ -92,5 +93,5 @@ def _losses(config: LawConfig, counts: KeyCounts, reader: FilmReader, parts: lis
     model.memory_steps = max(1, config.steps)
     if config.predictor == "context":
         return [cold_losses(model, reader, targets(part, TARGETS), config.steps) for part in parts]
-    adapt = AdaptConfig() if config.predictor == "adapting" else None
+    adapt = ADAPT if config.predictor == "adapting" else None
     return [track.losses_T for track in follow(model, reader, parts, adapt)]

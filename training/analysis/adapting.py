@@ -24,7 +24,7 @@ class AdaptConfig(FrozenModel):
     """How weights go on learning."""
 
     rate: float = Field(default=3e-4, gt=0, description="AdamW's learning rate, constant")
-    every: int = Field(default=64, ge=1, description="steps of the stream an update learns from")
+    every: int = Field(default=32, ge=1, description="steps of the stream an update learns from")
     clip: float = Field(default=1.0, gt=0, description="largest norm of a gradient")
 
 

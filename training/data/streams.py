@@ -88,9 +88,12 @@ class Stream:
 
 
 class Streams(Sequence[Stream]):
-    """Streams by number, in the order of their folders, from a table of COLUMNS; `places` finds one's by its id."""
+    """Streams by number, in the order of their folders, from a table of COLUMNS.
 
-    def __init__(self, known: pa.Table, places: Callable[[str], Places]) -> None:
+    `places` finds where one's steps lie, by its id and length.
+    """
+
+    def __init__(self, known: pa.Table, places: Callable[[str, int], Places]) -> None:
         self._known, self._order = known.select(_STREAM), folder_order(known.column("repo_id"))
         self._places = lru_cache(maxsize=KEPT)(places)
         self.lengths: npt.NDArray[np.int64] = known.column("steps").to_numpy()[self._order]
@@ -139,7 +142,7 @@ class Streams(Sequence[Stream]):
         return map(self._stream, *(self._known.column(name).take(self._order).to_pylist() for name in _STREAM))
 
     def _stream(self, repo_id: str, split: str | None, rows: int, cols: int, steps: int, editor: Editor) -> Stream:
-        return Stream(repo_id, split, Geometry(rows, cols), steps, editor, lambda: self._places(repo_id))
+        return Stream(repo_id, split, Geometry(rows, cols), steps, editor, lambda: self._places(repo_id, steps))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

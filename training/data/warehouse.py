@@ -45,6 +45,9 @@ class MovedError(CorruptError):
         super().__init__(message)
         self.path = path
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MovedError, (self.path, str(self))
+
 
 class Warehouse:
     """Knows which film a warehouse has: of `only` these repositories, if any are named, and of film in `editor`.
@@ -70,6 +73,7 @@ class Warehouse:
         self._shared = lru_cache(maxsize=8)(self._read_shared)
         self._checked: dict[tuple[str, int, int, tuple[str, ...]], int] = {}  # of a group, found as they should be
         self.notes: list[str] = []
+        self._generations: dict[str, int] = {}  # of the manifests that were read
         self._read: dict[str, tuple[Manifest, Places]] = {}  # streams that `actions.db` does not describe as they are
         chosen = self._chosen(self._known(), only, editor)
         self.episodes, self.steps = (int(pc.sum(chosen.column(name)).as_py()) for name in ("episodes", "steps"))
@@ -110,20 +114,24 @@ class Warehouse:
             name = f"{self._path}/{path}"
             source = pa.OSFile(name) if self._local else self._fs.open(name)
             return pq.ParquetFile(source, pre_buffer=not self._local, metadata=footer)  # where a request is slow: few
-        except FileNotFoundError as error:
-            raise MovedError(path, f"{self.root}/{path}: not there; {self.verify}") from error
         except (OSError, pa.ArrowException) as error:
-            raise CorruptError(f"{self.root}/{path}: not readable ({_line(error)}); {self.verify}") from error
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: str, error: Exception) -> CorruptError:
+        """What to raise for a file that cannot be read: MovedError where it is not there any more."""
+        where = f"{self.root}/{path}"
+        if isinstance(error, FileNotFoundError) or not self._fs.exists(f"{self._path}/{path}"):
+            self._kept.cache_clear()  # a file server may give up files that are open
+            return MovedError(path, f"{where}: not there; {self.verify}")
+        return CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}")
 
     def _read_footer(self, path: str) -> pq.FileMetaData:
         where = f"{self.root}/{path}"
         try:
             with self._fs.open(f"{self._path}/{path}") as source:
                 footer = pq.read_metadata(source)
-        except FileNotFoundError as error:
-            raise MovedError(path, f"{where}: not there; {self.verify}") from error
         except (OSError, pa.ArrowException) as error:
-            raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
+            raise self._unreadable(path, error) from error
         check_version((footer.metadata or {}).get(b"schema_version", b"").decode() or None, where)
         return footer
 
@@ -143,8 +151,7 @@ class Warehouse:
             else:
                 table = _first_steps(file, group.row_group, columns, steps)
         except (OSError, pa.ArrowException, IndexError) as error:
-            where = f"{self.root}/{group.path}"
-            raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
+            raise self._unreadable(group.path, error) from error
         finally:
             if not self._local:
                 file.close()
@@ -192,8 +199,7 @@ class Warehouse:
                     try:
                         table = file.read_row_group(number, columns=columns and list(columns))
                     except (OSError, pa.ArrowException, IndexError) as error:
-                        where = f"{self.root}/{ref.path}"
-                        raise CorruptError(f"{where}: not readable ({_line(error)}); {self.verify}") from error
+                        raise self._unreadable(ref.path, error) from error
                     part = ref.part(len(table))
                     skip = min(given, part.stop - part.start)
                     given -= skip
@@ -206,15 +212,11 @@ class Warehouse:
         that the warehouse was opened with.
         """
         manifest = self._read_manifest(repo_id)
-        if manifest is not None and moved.path in {ref.path for ref in manifest.files()}:
+        if manifest is None or moved.path in {ref.path for ref in manifest.files()}:
             raise moved
-        number = pc.index(self.streams.names, repo_id).as_py()
-        if manifest is None or manifest.steps < self.streams.lengths[number]:
-            raise CorruptError(
-                f"{self.root}: film of {repo_id} was withdrawn since the warehouse was opened: open it again"
-            )
         if repo_id in self._read:
-            self._read[repo_id] = manifest, self._places_of(manifest)
+            steps = sum(group.steps for group in self._read[repo_id][1].groups)
+            self._read[repo_id] = manifest, self._places_of(manifest, steps)
         self.streams.forget_places()
 
     def _known(self) -> pa.Table:
@@ -264,6 +266,7 @@ class Warehouse:
                 split, other = (found.column(n)[0].as_py() if len(found) else None for n in ("split", "duplicate_of"))
             places = Places((), "") if other else self._places_of(manifest)  # a copy is left out
             self._read[manifest.repo_id] = manifest, places
+            self._generations[manifest.repo_id] = manifest.generation
             size = manifest.config
             values = (
                 manifest.repo_id, split, other, size.editor, size.rows, size.cols,
@@ -310,39 +313,58 @@ class Warehouse:
         return self._read[repo_id][0] if repo_id in self._read else self._read_manifest(repo_id)
 
     def _read_manifest(self, repo_id: str) -> Manifest | None:
+        """Raises CorruptError for film that was made anew since its manifest was first read."""
         name = f"{stream_folder(repo_id)}/{MANIFEST}"
         try:
-            return parse_manifest(self._fs.cat_file(f"{self._path}/{name}"), f"{self.root}/{name}")
+            manifest = parse_manifest(self._fs.cat_file(f"{self._path}/{name}"), f"{self.root}/{name}")
         except FileNotFoundError:
             return None
+        if self._generations.setdefault(repo_id, manifest.generation) != manifest.generation:
+            raise self._other_film(repo_id)
+        return manifest
 
-    def _places(self, repo_id: str) -> Places:
-        """Where a stream's steps lie. Raises CorruptError, SchemaVersionError."""
+    def _other_film(self, repo_id: str) -> CorruptError:
+        return CorruptError(
+            f"{self.root}: film of {repo_id} was withdrawn or made anew since the warehouse was opened: open it again"
+        )
+
+    def _places(self, repo_id: str, steps: int) -> Places:
+        """Where a stream's first `steps` steps lie. Raises CorruptError, SchemaVersionError."""
         if repo_id in self._read:
             return self._read[repo_id][1]
-        manifest = self._manifest(repo_id)
+        manifest = self._read_manifest(repo_id)
         if manifest is None:
             raise CorruptError(f"{self.root}/{stream_folder(repo_id)}/{MANIFEST}: missing; {self.verify}")
-        return self._places_of(manifest)
+        if manifest.steps < steps:
+            raise self._other_film(repo_id)
+        return self._places_of(manifest, steps)
 
-    def _places_of(self, manifest: Manifest) -> Places:
+    def _places_of(self, manifest: Manifest, most: int | None = None) -> Places:
+        """Where a stream's steps lie, the first `most` of them."""
         groups: list[RowGroup] = []
         digest = hashlib.sha256()
+        left = manifest.steps if most is None else most
         for shard in manifest.shards:
             ref = shard.files.get("steps")
-            if ref is None:
+            if ref is None or not left:
                 continue
             digest.update(ref.sha256.encode())
             first, count = ref.row_groups
+            found = 0
             with self.open(ref.path) as file:
                 self._check_geometry(file, ref.path, manifest.config.geometry)
                 if file.num_row_groups < first + count:
                     raise CorruptError(f"{self.root}/{ref.path}: row groups missing; {self.verify}")
                 for number in range(first, first + count):
                     part = ref.part(file.metadata.row_group(number).num_rows)
-                    groups.append(RowGroup(ref.path, number, part.stop - part.start, part.start))
-            if sum(g.steps for g in groups) != shard.first_step + shard.steps:
+                    found += part.stop - part.start
+                    if steps := min(left, part.stop - part.start):
+                        groups.append(RowGroup(ref.path, number, steps, part.start))
+                        left -= steps
+            if found != shard.steps:
                 raise CorruptError(f"{self.root}/{ref.path}: steps missing; {self.verify}")
+        if most is not None and most < manifest.steps:  # it has grown
+            digest.update(str(most).encode())
         return Places(tuple(groups), digest.hexdigest()[:12])
 
     def _check_geometry(self, file: pq.ParquetFile, path: str, size: Geometry) -> None:

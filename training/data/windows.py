@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from training.data.warehouse import MovedError, Warehouse
 
 COLUMNS = ("frame", "style", "cursor_row", "cursor_col", "action", "phase")
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 
 class FilmWindow(NamedTuple):
@@ -88,6 +89,13 @@ def compact_frames(frame: pa.ChunkedArray) -> pa.Array:
     return pa.ListArray.from_arrays(lists.offsets, pa.DictionaryArray.from_arrays(numbers, rows.dictionary, safe=False))
 
 
+class Layout(NamedTuple):
+    """Where a stream lies at one moment: its row groups, the first step (or token) of each, and at last its length."""
+
+    groups: tuple[RowGroup, ...]
+    borders: npt.NDArray[np.int64]
+
+
 class FilmReader:
     """Random access to the windows of a warehouse.
 
@@ -108,7 +116,7 @@ class FilmReader:
         self._cache_bytes, self._cached_bytes, self._full = cache_bytes, 0, False
         self._cache: OrderedDict[RowGroup, CachedGroup] = OrderedDict()
         self._lock = threading.Lock()
-        self._borders = lru_cache(maxsize=KEPT if tokenizer is None else None)(self._borders_of)
+        self._layouts: OrderedDict[int, Layout] = OrderedDict()
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -120,7 +128,10 @@ class FilmReader:
     def _all_lengths(self) -> npt.NDArray[np.int64]:
         if self.tokenizer is None:
             return self.streams.lengths
-        return np.array([self._borders(number)[-1] for number in range(len(self.streams))], np.int64)
+        return np.array([self._reading(number, self._length) for number in range(len(self.streams))], np.int64)
+
+    def _length(self, stream: int) -> int:
+        return int(self._layout(stream).borders[-1])
 
     def segments(self, window: int) -> tuple[dict[str, Segments], str]:
         """Train, validation and test, and how they were chosen (training.data.splits.split_segments)."""
@@ -128,14 +139,10 @@ class FilmReader:
 
     def window(self, stream: int, start: int, length: int) -> FilmWindow:
         """Steps start .. start + length of a stream. Raises IndexError outside of it."""
-        while True:
-            try:
-                return self._window(stream, start, length)
-            except MovedError as moved:
-                self._look_again(stream, moved)
+        return self._reading(stream, lambda stream: self._window(stream, start, length))
 
     def _window(self, stream: int, start: int, length: int) -> FilmWindow:
-        borders = self._borders(stream)
+        groups, borders = self._layout(stream)
         if start < 0 or length < 1 or start + length > borders[-1]:
             raise IndexError(f"{self.streams[stream].repo_id}: steps {start}-{start + length} of {borders[-1]}")
         dtype = np.int16 if 8 * self.max_code_point <= 1 << 15 else np.int32
@@ -144,7 +151,7 @@ class FilmReader:
         number = int(np.searchsorted(borders, start, side="right")) - 1
         done = 0
         while done < length:
-            group = self.streams[stream].groups[number]
+            group = groups[number]
             first = start + done - int(borders[number])
             part = slice(first, min(first + length - done, int(borders[number + 1] - borders[number])))
             cached = self._cached_group(group, part.stop)
@@ -166,12 +173,12 @@ class FilmReader:
                     yield group
                 return
             except MovedError as moved:
-                self._look_again(stream, moved)
+                self.warehouse.look_again(self.streams[stream].repo_id, moved)
 
     def _groups(self, stream: int, given: int) -> Iterator[DecodedGroup]:
         """The same, behind the first `given` steps or tokens."""
-        borders = self._borders(stream)
-        for group, start, stop in zip(self.streams[stream].groups, borders[:-1], borders[1:], strict=True):
+        groups, borders = self._layout(stream)
+        for group, start, stop in zip(groups, borders[:-1], borders[1:], strict=True):
             if stop <= given:
                 continue
             cached, rest = self._cached_group(group, int(stop - start)), slice(max(0, given - start), None)
@@ -180,14 +187,10 @@ class FilmReader:
 
     def actions(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Every action of a segment, without decoding its frames."""
-        while True:
-            try:
-                return self._actions(segment)
-            except MovedError as moved:
-                self._look_again(segment.stream, moved)
+        return self._reading(segment.stream, lambda _: self._actions(segment))
 
     def _actions(self, segment: Segment) -> npt.NDArray[np.int64]:
-        borders, groups = self._borders(segment.stream), self.streams[segment.stream].groups
+        groups, borders = self._layout(segment.stream)
         parts = []
         for number, group in enumerate(groups):
             low, high = max(segment.start, borders[number]), min(segment.stop, borders[number + 1])
@@ -196,16 +199,33 @@ class FilmReader:
                 parts.append(action_U[low - borders[number] : high - borders[number]])
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
-    def _look_again(self, stream: int, moved: MovedError) -> None:
-        """Go on where a stream's film lies now. Raises CorruptError where that cannot be."""
-        if self.tokenizer is not None:  # tokens end where row groups do, and those are others now
-            raise CorruptError(f"{moved}; film that is read in tokens must stay where it is: start again") from moved
-        self.warehouse.look_again(self.streams[stream].repo_id, moved)
-        self._borders.cache_clear()
+    def _reading(self, stream: int, read: Callable[[int], T]) -> T:
+        """What `read` gives, wherever the stream's film has been packed meanwhile."""
+        while True:
+            try:
+                return read(stream)
+            except MovedError as moved:
+                self.warehouse.look_again(self.streams[stream].repo_id, moved)
 
-    def _borders_of(self, stream: int) -> npt.NDArray[np.int64]:
-        """The first step (or token) of each of a stream's row groups, and its length."""
-        return np.concatenate([[0], np.cumsum([self._count(group) for group in self.streams[stream].groups])])
+    def _layout(self, stream: int) -> Layout:
+        """Where a stream lies now. Raises CorruptError where it is not divided into the tokens that it was."""
+        groups = self.streams[stream].groups
+        known = self._layouts.get(stream)
+        if known is not None and known.groups is groups:
+            return known
+        if known is not None and [each.steps for each in known.groups] == [each.steps for each in groups]:
+            layout = Layout(groups, known.borders)
+        elif known is not None and self.tokenizer is not None:  # a token ends where its row group does
+            raise CorruptError(
+                f"{self.streams[stream].repo_id}: its row groups, and so its tokens, changed: start again"
+            )
+        else:
+            layout = Layout(groups, np.concatenate([[0], np.cumsum([self._count(group) for group in groups])]))
+        with self._lock:
+            self._layouts[stream] = layout
+            if self.tokenizer is None and len(self._layouts) > KEPT:
+                self._layouts.popitem(last=False)
+        return layout
 
     def _count(self, group: RowGroup) -> int:
         return group.steps if self.tokenizer is None else len(self._keys(group)[0])

@@ -73,9 +73,10 @@ def find_places(codes_BTRC: Ints, cursor_row_BT: Ints, cursor_col_BT: Ints) -> P
     keys_P = first_bytes(code_P).astype(np.int64)
     row_BT = np.take_along_axis(number_BTR, cursor_row_BT[:, :, None], 2)[:, :, 0]
     text_MC = _texts(row_MC)
-    text_P = np.concatenate((text_MC[row_P, col_P], text_MC[row_BT, cursor_col_BT].reshape(-1)))
-    text_X, which_P = np.unique(text_P, return_inverse=True)
-    text_BN, own_P = _own_texts(lane_M[row_P], which_P[: len(row_P)], lanes, len(text_X))
+    left = np.concatenate((text_MC[row_P, col_P], text_MC[row_BT, cursor_col_BT].reshape(-1)))
+    text_X, which = np.unique(left, return_inverse=True)
+    text_P, cursor_S = np.split(which, [len(row_P)])
+    text_BN, own_P = _own_texts(lane_M[row_P], text_P, lanes, len(text_X))
     step_G, row_G, distance_G = _shown_rows(number_BTR, cursor_row_BT)
     length_G = length_M[row_G] + 1
     start_G = np.cumsum(length_G) - length_G
@@ -86,7 +87,7 @@ def find_places(codes_BTRC: Ints, cursor_row_BT: Ints, cursor_col_BT: Ints) -> P
     keys_Q[under_BT[alone_BT & (cursor_col_BT <= length_M[row_BT])]] = NO_GUESS
     found = (
         _characters(text_X),
-        which_P[len(row_P) :].reshape(lanes, steps),
+        cursor_S.reshape(lanes, steps),
         text_BN,
         np.repeat(step_G, length_G),
         own_P[place_Q],
@@ -132,13 +133,13 @@ def _shown_rows(number_BTR: Ints, cursor_row_BT: Ints) -> tuple[Ints, Ints, Ints
 
 def _own_texts(lane_P: Ints, text_P: Ints, lanes: int, texts: int) -> tuple[Ints, Ints]:
     """Every lane's distinct texts [B, N], and which of these each place has."""
-    there_BX = np.zeros((lanes, texts), bool)
-    there_BX[lane_P, text_P] = True
-    number_BX = np.cumsum(there_BX, 1) - 1
-    text_BN = np.zeros((lanes, int(number_BX[:, -1].max()) + 1), np.int64)
-    lane, text = np.nonzero(there_BX)
-    text_BN[lane, number_BX[lane, text]] = text
-    return text_BN, number_BX[lane_P, text_P]
+    own, own_P = np.unique(lane_P * texts + text_P, return_inverse=True)
+    lane, text = np.divmod(own, texts)
+    first_B = np.searchsorted(lane, np.arange(lanes))
+    number = np.arange(len(own)) - first_B[lane]
+    text_BN = np.zeros((lanes, int(number.max()) + 1), np.int64)
+    text_BN[lane, number] = text
+    return text_BN, number[own_P]
 
 
 def _texts(row_MC: Ints) -> Ints:
@@ -205,15 +206,16 @@ class ScreenAttention(nn.Module):
         hidden_XH = F.gelu(gather_sum(self.left_embed, places.left_XL))
         entry_BNH = F.embedding(places.text_BN, F.normalize(self.entry(hidden_XH), dim=-1))
         query_BTH = F.normalize(self.query(F.embedding(places.cursor_BT, hidden_XH)), dim=-1) * self.scale
-        alike_SN = (query_BTH @ entry_BNH.transpose(1, 2)).flatten(0, 1)
-        most_S = torch.maximum(alike_SN.detach().amax(1) + self.near.detach().max(), self.sink.detach())
+        alike_SN = (query_BTH @ entry_BNH.transpose(1, 2)).flatten(0, 1).to(self.near.dtype)
         alike_Q = alike_SN.flatten().index_select(0, places.step_Q * alike_SN.shape[1] + places.text_Q)
-        near_Q = self.near.index_select(0, places.distance_Q)
-        weight_Q = (alike_Q + near_Q - most_S.index_select(0, places.step_Q)).exp()
-        slot_Q = places.step_Q * (self.vocabulary + 1) + places.keys_Q.clamp(max=self.vocabulary)
-        weight_SV = weight_Q.new_zeros(batch * steps * (self.vocabulary + 1)).index_add(0, slot_Q, weight_Q)
-        weight_SV = weight_SV.view(batch * steps, -1)[:, :-1]  # what no key types is not attended to
-        weight_SV = torch.cat((weight_SV, (self.sink - most_S).exp()[:, None]), 1)
+        untyped_Q = (places.keys_Q >= self.vocabulary) | (places.keys_Q == NO_GUESS)
+        logit_Q = (alike_Q + self.near.index_select(0, places.distance_Q)).masked_fill(untyped_Q, float("-inf"))
+        shift_S = self.sink.detach().repeat(batch * steps)  # the largest of each step's logits
+        shift_S = shift_S.scatter_reduce(0, places.step_Q, logit_Q.detach(), "amax")
+        weight_Q = (logit_Q - shift_S.index_select(0, places.step_Q)).exp()
+        slot_Q = places.step_Q * self.vocabulary + places.keys_Q.masked_fill(untyped_Q, 0)
+        weight_SV = weight_Q.new_zeros(batch * steps * self.vocabulary).index_add(0, slot_Q, weight_Q)
+        weight_SV = torch.cat((weight_SV.view(batch * steps, -1), (self.sink - shift_S).exp()[:, None]), 1)
         pressed_BTV = (weight_SV / weight_SV.sum(1, keepdim=True)).view(batch, steps, -1)
         return Attended(pressed_BTV[..., :-1], pressed_BTV @ self.read)
 

@@ -1,10 +1,15 @@
 """Builds that pack: in a bucket, beside readers of the database before, around damaged and withdrawn film."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -26,6 +31,7 @@ from schema.manifest import PACKS, Manifest
 from tests.pipeline.warehouse.films import TINY, write
 from tests.takes import make_takes
 from training.data.splits import Segment
+from training.data.tokenizer import Tokenizer
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 
@@ -85,6 +91,12 @@ def pack_twice(warehouse: Path | Store) -> None:
     build(warehouse)
 
 
+def elsewhere(ask: Callable[[], Any]) -> Any:
+    """What is read by another thread, which has no file open."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ask).result()
+
+
 def read_all(reader: FilmReader, stream: int) -> tuple[list[int], list[int]]:
     """Keys of a stream, and its screens' cells, group by group."""
     groups = list(reader.groups(stream))
@@ -97,21 +109,31 @@ def test_a_trainer_that_stays_open_finds_film_where_it_was_packed(tmp_path: Path
     for name in NAMES[:4]:
         write(tmp_path, name, 2)
     build(tmp_path)
-    before = FilmReader(Warehouse(tmp_path))
-    expected = {number: read_all(before, number) for number in range(4)}
+    expected = {number: read_all(FilmReader(Warehouse(tmp_path)), number) for number in range(4)}
     opened = FilmReader(Warehouse(tmp_path), cache_bytes=1)
     used = opened.window(0, 0, 5)  # of the first stream it knows where steps lie, of the others not
     files = {group.path for stream in opened.streams for group in stream.groups}
     rows = sum(len(table) for table in opened.warehouse.tables(NAMES[0], "episodes"))
     pack_twice(tmp_path)
     assert not any((tmp_path / path).exists() for path in files)
-    again = FilmReader(opened.warehouse, cache_bytes=1)
-    assert again.window(0, 0, 5).cells_TRC.tolist() == used.cells_TRC.tolist()
+    assert elsewhere(lambda: opened.window(0, 0, 5)).cells_TRC.tolist() == used.cells_TRC.tolist()
     for number in range(4):
-        assert read_all(again, number) == expected[number]
+        assert elsewhere(partial(read_all, opened, number)) == expected[number]
         part = Segment(number, 3, opened.lengths[number] - 1)
-        assert again.actions(part).tolist() == expected[number][0][3:-1]
+        assert opened.actions(part).tolist() == expected[number][0][3:-1]
     assert sum(len(table) for table in opened.warehouse.tables(NAMES[0], "episodes")) == rows
+
+
+def test_film_in_tokens_is_found_where_it_was_packed_too(tmp_path: Path) -> None:
+    for name in NAMES[:4]:
+        write(tmp_path, name, 2)
+    build(tmp_path)
+    keys = [FilmReader(Warehouse(tmp_path)).actions(Segment(n, 0, 60)).astype(np.uint8).tobytes() for n in range(4)]
+    reader = FilmReader(Warehouse(tmp_path), cache_bytes=1, tokenizer=Tokenizer.fit(keys, 270))
+    expected, lengths = read_all(reader, 1), reader.lengths
+    pack_twice(tmp_path)
+    assert elsewhere(lambda: read_all(reader, 1)) == expected
+    assert lengths[1] == len(expected[0]) < Warehouse(tmp_path).streams[1].steps
 
 
 def test_groups_go_on_where_film_of_a_bucket_was_packed_meanwhile(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +147,7 @@ def test_groups_go_on_where_film_of_a_bucket_was_packed_meanwhile(bucket: str, m
     paths = {group.path for group in reader.streams[0].groups}
     groups = reader.groups(0)
     keys = next(groups).action_U.tolist()
+    write(store, NAMES[0], 6)  # it grows, too
     pack_twice(store)
     assert paths.isdisjoint(store.names(PACKS))
     for group in groups:
@@ -132,18 +155,32 @@ def test_groups_go_on_where_film_of_a_bucket_was_packed_meanwhile(bucket: str, m
     assert keys == expected
 
 
-def test_a_trainer_says_that_film_was_withdrawn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 1, None])  # the stream that is read first after that, and finds out
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_trainer_says_that_film_was_withdrawn_or_made_anew(tmp_path: Path, first: int | None, anew: bool) -> None:
     for name in NAMES[:4]:
         write(tmp_path, name, 2)
     build(tmp_path)
     reader = FilmReader(Warehouse(tmp_path), cache_bytes=1)
     files = [stream.groups[0].path for stream in reader.streams]  # it knows where they lie
     refuse(tmp_path, NAMES[1], TINY, "opt-out")
+    if anew:
+        write(tmp_path, NAMES[1], 9)
     pack_twice(tmp_path)
     assert not any((tmp_path / path).exists() for path in files)
-    with pytest.raises(CorruptError, match=f"film of {NAMES[1]} was withdrawn since the warehouse was opened"):
-        reader.window(1, 0, 5)
-    assert len(reader.window(0, 0, 5).action_T) == 5
+    if first is not None:
+        with pytest.raises(CorruptError) if first == 1 else nullcontext():
+            elsewhere(lambda: reader.window(first, 0, 5))
+    words = f"film of {NAMES[1]} was withdrawn or made anew since the warehouse was opened: open it again"
+    for ask in (
+        lambda: reader.window(1, 0, 5),
+        lambda: reader.actions(Segment(1, 0, 20)),
+        lambda: list(reader.groups(1)),
+        lambda: list(reader.warehouse.tables(NAMES[1], "steps")),
+    ):
+        with pytest.raises(CorruptError, match=words):
+            elsewhere(ask)
+    assert len(elsewhere(lambda: reader.window(0, 0, 5)).action_T) == 5
 
 
 def test_a_trainer_says_that_a_file_is_lost(tmp_path: Path) -> None:

@@ -89,6 +89,29 @@ def test_keys_outside_of_the_vocabulary_are_never_said() -> None:
     assert pressed_BTV[0, 0, ord("m")].item() > 0
 
 
+def test_a_token_of_the_number_of_no_key_is_never_said() -> None:
+    shown = screens("import numpy", "xyz", "  foo(bar)", cursor=(2, 5))
+    pressed_BTV = attention(vocabulary=300)(shown).pressed_BTV
+    assert pressed_BTV[..., NO_GUESS:].abs().sum().item() == 0
+    torch.testing.assert_close(pressed_BTV[..., :NO_GUESS], attention()(shown).pressed_BTV)
+
+
+@pytest.mark.parametrize("rows", [("qrstuvwx",), ("",)])
+def test_attention_that_is_sharp_stays_a_number(rows: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    sharp = ScreenAttention(8, width=4, features=3, vocabulary=256)
+    torch.nn.init.constant_(sharp.scale, 115.0)
+    with torch.no_grad():  # the cursor's own place is like it, and says nothing; all others are far from it
+        at_start_H = torch.nn.functional.gelu(sharp.left_embed[torch.arange(8) * 256].sum(0))
+        for layer in (sharp.entry, sharp.query):
+            layer.bias -= 0.95 * layer(at_start_H)
+    pressed_BTV, read_BTD = sharp(screens(*rows, cursor=(0, 0)))
+    (pressed_BTV.square().sum() + read_BTD.square().sum()).backward()
+    gradients = [each.grad for each in sharp.parameters() if each.grad is not None]
+    assert len(gradients) == 9
+    assert all(bool(each.isfinite().all()) for each in (pressed_BTV, read_BTD, *gradients))
+
+
 def test_the_mixture_is_a_distribution_and_can_be_what_the_screen_says() -> None:
     copying = attention(vocabulary=4)
     features, own = torch.randn(1, 1, 3).double(), torch.randn(1, 1, 4).double()
