@@ -15,6 +15,7 @@ from figures.style import save
 
 KILLED = ("worker", "flow run", "worker and flow runs")  # in turn
 BIN_SECONDS = 60.0
+MANY = 0.05  # of all visits
 COLOURS = {"film": "#2e8540", "flow": "#0b6fa4", "server": "#d98200", "worker": "#8d6bb8"}
 WORDS = {"film": "processes that film", "flow": "flow runs", "server": "Prefect's server", "worker": "workers"}
 THIRDS = ("first", "middle", "last")
@@ -36,17 +37,19 @@ def plot(rows: Sequence[Sample], png: Path) -> None:
     for axes in (rate, memory, faults):
         for moment in kills(rows):
             axes.axvline(moment / 60, color="#c1272d", lw=0.9, ls=(0, (4, 2)), zorder=1)
-        axes.axvline(filmed(rows) / 60, color="#777777", lw=0.9, ls=":", zorder=1)
         axes.set_ylim(bottom=0)
     for place, moment in enumerate(kills(rows)):
         rate.annotate(
             f"killed: {KILLED[place % len(KILLED)]}", (moment / 60, 1.0), xycoords=("data", "axes fraction"),
             xytext=(2, -2), textcoords="offset points", rotation=90, va="top", fontsize=6.5, color="#c1272d",
         )  # fmt: skip
-    faults.annotate(
-        "all filmed once", (filmed(rows) / 60, 0), xytext=(2, 3), textcoords="offset points", rotation=90, fontsize=6.5,
-        color="#777777",
-    )  # fmt: skip
+    if (moment := filmed(rows)) is not None:
+        for axes in (rate, memory, faults):
+            axes.axvline(moment / 60, color="#777777", lw=0.9, ls=":", zorder=1)
+        faults.annotate(
+            "all filmed once", (moment / 60, 0), xytext=(2, 3), textcoords="offset points", rotation=90, fontsize=6.5,
+            color="#777777",
+        )  # fmt: skip
     faults.set_xlabel("minutes")
     save(canvas, png)
     plt.close(canvas)
@@ -100,10 +103,14 @@ def _faults(axes: Axes, rows: Sequence[Sample]) -> None:
     axes.legend(fontsize=7, loc="upper left")
 
 
-def filmed(rows: Sequence[Sample]) -> float:
-    """When the last repository was complete for the first time, seconds: later visits find little that is new."""
+def filmed(rows: Sequence[Sample]) -> float | None:
+    """When the last repository was complete for the first time, seconds: later visits find little that is new.
+
+    None where there are hardly any later visits: the time was up before all had been filmed.
+    """
     most = max(row.complete for row in rows)
-    return next(row.seconds for row in rows if row.complete == most)
+    last = next(row for row in rows if row.complete == most)
+    return last.seconds if rows[-1].visits - last.visits > MANY * rows[-1].visits else None
 
 
 def loads(rows: Sequence[Sample]) -> list[float]:
