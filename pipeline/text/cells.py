@@ -17,6 +17,7 @@ from schema.screen import Runs
 from schema.widths import CLASS, COMPOSING
 
 TAB_STOP = 8
+LONG = 4096  # units of a line above which it costs less to draw it again than to remember it
 BOLD = int(Style.BOLD)
 
 # Valid UTF-8 to vim, not to Unicode: overlong forms, surrogates, beyond U+10FFFF.
@@ -86,7 +87,10 @@ class Widths(dict[str, int]):
 
         20 times faster than looking at one after the other.
         """
-        cells = list(map(self.__getitem__, line[at : at + max(0, edge - column)]))
+        units = line[at : at + max(0, edge - column)]
+        if units.isascii() and units.isprintable():
+            return at + len(units), column + len(units)
+        cells = list(map(self.__getitem__, units))
         if 0 in cells:
             del cells[cells.index(0) :]
         ends = list(accumulate(cells, initial=column))
@@ -101,6 +105,36 @@ DRAWN_WIDTHS = Widths(letter)  # of what is on the screen already, where no unit
 def is_simple(line: str) -> bool:
     """Whether each unit is one plain cell, or a tab."""
     return line.isascii() and (line.isprintable() or line.replace("\t", "").isprintable())
+
+
+class Simple:
+    """Whether lines are simple (`is_simple`); that of the line asked about last is known.
+
+    Who changes that line says what it is then, so that a long one is not read again for every key.
+    """
+
+    __slots__ = ("_answer", "_line")
+
+    def __init__(self) -> None:
+        self._line, self._answer = "", True
+
+    def __call__(self, line: str) -> bool:
+        if line is not self._line:
+            self.note(line, is_simple(line))
+        return self._answer
+
+    def note(self, line: str, answer: bool) -> str:
+        """Whether a line is simple; returns the line."""
+        self._line, self._answer = line, answer
+        return line
+
+
+def expanded(line: str, start: int = 0) -> str:
+    """`line`, whose first unit is in cell `start` and which holds plain cells and tabs, with its tabs as spaces."""
+    if "\t" not in line:
+        return line
+    before = start % TAB_STOP
+    return (" " * before + line).expandtabs(TAB_STOP)[before:]
 
 
 def display_column(line: str, end: int, start: int = 0, widths: Widths = WIDTHS) -> int:
@@ -177,21 +211,21 @@ def unit_cells(line: str, at: int, start: int) -> int:
 def draw(line: str, left: int, cols: int, cover: tuple[int, int] = (0, 0)) -> tuple[str, Runs]:
     """(text, style runs) of `line` in a window of `cols` cells whose first column is `left`.
 
-    `cover`: index and first cell of a unit that starts at `left` or before, if it is known.
+    `cover`: index and first cell of a unit that starts at `left` or before, if it is known. What a line holds behind
+    the window is not looked at.
     """
-    if line.isascii():
-        if line.isprintable():
-            return line[left : left + cols].rstrip(" "), ()
-        if line.replace("\t", "").isprintable():
-            return line.expandtabs(TAB_STOP)[left : left + cols].rstrip(" "), ()
-        if line[-1] == "\r" and is_simple(line[:-1]):  # a line of a CRLF file
-            text = line[:-1].expandtabs(TAB_STOP)
-            x = len(text) - left
-            if 0 <= x <= cols - 2:
-                return text[left:] + "^M", ((x, 2, BOLD),)
+    at, column = cover
+    hidden = left - column  # cells
+    near = line[at : at + hidden + cols]
+    if is_simple(near):
+        return expanded(near, column)[hidden : hidden + cols].rstrip(" "), ()
+    if near.endswith("\r") and at + len(near) == len(line) and is_simple(near[:-1]):  # a line of a CRLF file
+        text = expanded(near[:-1], column)
+        x = len(text) - hidden
+        if 0 <= x <= cols - 2:
+            return text[hidden:] + "^M", ((x, 2, BOLD),)
     out: list[str] = []
     runs: list[tuple[int, int, int]] = []
-    at, column = cover
     edge, shift = left + cols, 0
     while at < len(line):
         if column >= left and not shift:

@@ -9,11 +9,10 @@ depends on the cursor's column alone. Checked cell for cell against the real pro
 """
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pipeline.text.cells import Ruler, Widths, display_column, is_simple
+from pipeline.text.cells import Ruler, Widths, display_column, expanded, is_simple
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Style
 from schema.screen import Runs
@@ -24,6 +23,7 @@ REPLACEMENT = "\ufffd"  # what a byte that is not UTF-8 is shown as
 DRAWN_MARKS = 4  # combining marks that ncurses keeps in a cell
 _REVERSE = int(Style.REVERSE)
 _WORD = re.compile("[0-9A-Za-z]+")
+_TO_WORD = re.compile("[0-9A-Za-z]*[^0-9A-Za-z]+(?=[0-9A-Za-z])")
 # Marks to vim, from Unicode 15 on, to which Debian 12's C library gives a cell or none at all.
 _NEWER_MARKS = (
     (0xECE, 0xECE), (0x10EFD, 0x10EFF), (0x11241, 0x11241), (0x11F00, 0x11F01), (0x11F36, 0x11F3A), (0x11F40, 0x11F40),
@@ -97,7 +97,7 @@ def unit_at(line: str, column: int) -> int:
     >>> unit_at("a\\tb", 5), unit_at("ab", 5)
     (1, 2)
     """
-    if line.isascii() and line.isprintable():
+    if (near := line[: column + 1]).isascii() and near.isprintable():
         return min(column, len(line))
     start, reached = WIDTHS.within(line, 0, 0, column)
     for at, unit in enumerate(line[start:], start):
@@ -118,19 +118,22 @@ def draw(line: str, page: int, cols: int, cover: tuple[int, int] = (0, 0)) -> tu
     """(text, style runs) of `line` on a row of `cols` cells, from column `page` on.
 
     `cover`: index and first column of the unit that covers column `page`, where that is not the line's start.
-    A reversed `<` or `>` stands in the first or last cell where the line goes on there. Raises UnsupportedKeyError.
+    A reversed `<` or `>` stands in the first or last cell where the line goes on there. What a line holds further on
+    is not looked at. Raises UnsupportedKeyError.
     """
     edge = page + cols
-    if is_simple(line):
-        wide = line.expandtabs(TAB_STOP) if "\t" in line else line
+    at, start = cover
+    near = line[at : at + edge - start + 2]
+    if is_simple(near):
+        wide = expanded(near, start)
         # a tab that reaches over the edge is shown whole: no more of the line is left then
-        more = len(wide) > edge and (line[-1] != "\t" or len(line[:-1].expandtabs(TAB_STOP)) >= edge)
+        more = start + len(wide) > edge and (near[-1] != "\t" or start + len(expanded(near[:-1], start)) >= edge)
         if not (page or more):
             return wide[:cols].rstrip(" "), ()
-        cells = [*wide[page:edge]]
+        cells = [*wide[page - start : edge - start]]
         if more:
             cells[-1] = ">"
-    elif line[-1] == "\r" and not page and is_simple(line[:-1]) and column_of(line, len(line) - 1) + 2 <= cols:
+    elif line.endswith("\r") and not page and is_simple(line[:-1]) and column_of(line, len(line) - 1) + 2 <= cols:
         return line[:-1].expandtabs(TAB_STOP) + "^M", ()  # a line of a CRLF file
     else:
         cells, more = _cells(line, page, edge, cover)
@@ -205,16 +208,22 @@ def next_word(line: str, at: int) -> int | None:
     >>> next_word("a_b (c)", 0), next_word("a_b (c)", 5)
     (2, None)
     """
-    starts = word_starts(line)
-    number = bisect_right(starts, at)
-    return starts[number] if number < len(starts) else None
+    passed = _TO_WORD.match(line, at)
+    return passed.end() if passed else None
 
 
 def previous_word(line: str, at: int) -> int | None:
-    """Unit at which the word before unit `at` starts; None if the line of ASCII has none there."""
-    starts = word_starts(line)
-    number = bisect_left(starts, at)
-    return starts[number - 1] if number else None
+    """Unit at which the word before unit `at` starts; None if the line of ASCII has none there.
+
+    >>> previous_word("a_b (c)", 4), previous_word("a_b (c)", 2), previous_word("(c)", 1)
+    (2, 0, None)
+    """
+    while at and not line[at - 1].isalnum():
+        at -= 1
+    end = at
+    while at and line[at - 1].isalnum():
+        at -= 1
+    return at if at < end else None
 
 
 @lru_cache(maxsize=64)

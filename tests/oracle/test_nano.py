@@ -168,7 +168,7 @@ def test_the_oracle_waits_for_nano(nano_here: str, tmp_path: Path) -> None:
 
 def test_a_wrong_cell_is_found(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison itself: one wrong rule in the model does not go unseen."""
-    monkeypatch.setattr("pipeline.text.nano_lines.TAB_STOP", 4)
+    monkeypatch.setattr("pipeline.text.cells.TAB_STOP", 4)
     shown = session.case(Case(b"g", b"a\tb\n", None, b"nano g\r" + nano.SAVE_AND_LEAVE))
     session.restart()
     assert shown is not None

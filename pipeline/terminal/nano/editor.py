@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pipeline.terminal.nano import bars
 from pipeline.terminal.nano.typing import INSERT, MOTION, TYPED, Typing
-from pipeline.text.cells import is_simple
+from pipeline.text.cells import LONG
 from pipeline.text.nano_lines import column_of, glyph, join_units, next_word, previous_word, unit_at
 from schema.actions import Phase, action_name
 from schema.errors import UnsupportedKeyError
@@ -90,7 +90,9 @@ class Nano(Typing):
         count = min(count, room)
         passed = self.lines[line + 1 : line + 1 + count] if step > 0 else self.lines[line - count : line][::-1]
         columns = [
-            min(wanted, len(text)) if text.isascii() and text.isprintable() else column_of(text, unit_at(text, wanted))
+            min(wanted, len(text))
+            if len(text) <= LONG and text.isascii() and text.isprintable()
+            else column_of(text, unit_at(text, wanted))
             for text in passed
         ]
         first = 1 + self.row + step
@@ -118,7 +120,7 @@ class Nano(Typing):
         """As many of `count` ^B or ^F as stay in a line of visible ASCII and on the first page; how many that is."""
         text, unit = self._text, self.unit
         count = min(count, unit if step < 0 else min(len(text), self.cols - 3) - unit)
-        if count < 1 or max(unit, self.wanted) + 2 >= self.cols or not (text.isascii() and text.isprintable()):
+        if count < 1 or max(unit, self.wanted) + 2 >= self.cols or not self._is_simple(text) or "\t" in text:
             return 0
         self.rec.moves(MOTION, (self.rec.y,) * count, range(unit + step, unit + step * (count + 1), step))
         self.unit = self.wanted = unit + step * count
@@ -171,7 +173,7 @@ class Nano(Typing):
         self._to_word(previous_word(self._ascii_line(), self.unit))
 
     def _ascii_line(self) -> str:
-        if not is_simple(self._text):
+        if not self._is_simple(self._text):
             raise UnsupportedKeyError("nano: words are drawn in visible ASCII alone")
         return self._text
 

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from pipeline.terminal.nano.window import Window
 from pipeline.terminal.recorder import typed_at_end
-from pipeline.text.cells import cell_count, is_simple
+from pipeline.text.cells import cell_count, expanded, is_simple
 from pipeline.text.nano_lines import (
     REPLACEMENT,
-    TAB_STOP,
     broken,
     column_of,
     draw,
@@ -45,7 +44,8 @@ class Typing(Window):
         before, after = text[: self.unit] + unit, text[self.unit :]
         if broken(unit) and (whole := mended(before[-4:])):
             before = before[:-4] + whole
-        self.lines[self.line] = joined(before, after)
+        simple = self._is_simple(text) and is_simple(unit)
+        self.lines[self.line] = self._is_simple.note(joined(before, after), simple)
         self.unit = len(before)
         self._changed()
         self.wanted = self._column()
@@ -73,7 +73,7 @@ class Typing(Window):
         """Type what one page shows, into a line of plain cells and of tabs before the cursor; how much that is."""
         text, column = self._text, self._column()
         head, tail = text[: self.unit], text[self.unit :]
-        if "\t" in tail or not is_simple(text):
+        if "\t" in tail or not self._is_simple(text):
             return 0
         page = self._page(column)
         room = page + self.cols - 3 - column
@@ -84,7 +84,7 @@ class Typing(Window):
             return 0
         part = typed[at : at + room]
         count = len(part)
-        line = (head.expandtabs(TAB_STOP) if "\t" in head else head)[page:] + part
+        line = expanded(head)[page:] + part
         x = column - page
         if page or tail:
             rows, runs = self._rows_typed(line, x, tail, page > 0, beyond > 0)
@@ -92,7 +92,7 @@ class Typing(Window):
             rows, runs = typed_at_end(line, x, part), ()
         self.paged = self.paged or page > 0
         self.rec.run(INSERT, 1 + self.row, rows, x, runs)
-        whole = self.lines[self.line] = head + part + tail
+        whole = self.lines[self.line] = self._is_simple.note(head + part + tail, True)
         if not page:
             self._remember(whole, self.rec.now[1 + self.row])
         self.unit += count
@@ -182,7 +182,7 @@ class Typing(Window):
         room = self.cols - (unit - page)  # cells from the cursor on
         behind = len(text) - unit - room > 1
         count = min(count, len(text) - unit - (room + 1 if behind else 0))
-        if count < 1 or not self.modified or not (text.isascii() and text.isprintable()):
+        if count < 1 or not self.modified or not self._is_simple(text) or "\t" in text:
             return 0
         rows = [text[page:unit] + text[unit + k : unit + k + room] for k in range(1, count + 1)]
         self._draw_run(rows, [unit - page] * count, page, behind)
@@ -198,7 +198,7 @@ class Typing(Window):
         count = min(count, unit - (page + 6 if page else 0))
         if behind:
             count = min(count, len(text) - page - self.cols - 1)
-        if count < 1 or not self.modified or not (text.isascii() and text.isprintable()):
+        if count < 1 or not self.modified or not self._is_simple(text) or "\t" in text:
             return 0
         edge = page + self.cols
         rows = [text[page : unit - k] + text[unit : edge + k] for k in range(1, count + 1)]
@@ -224,7 +224,10 @@ class Typing(Window):
         self.wanted = self._column()
         text = self._text
         if self.unit < len(text):
-            self.lines[self.line] = joined(text[: self.unit], text[self.unit + 1 :])
+            simple = self._is_simple(text)
+            left = self.lines[self.line] = joined(text[: self.unit], text[self.unit + 1 :])
+            if simple or is_simple(text[self.unit]):
+                self._is_simple.note(left, simple)
         elif self.line + 1 < len(self.lines):
             self.lines[self.line : self.line + 2] = [joined(text, self.lines[self.line + 1])]
             self.stale = True
@@ -263,10 +266,10 @@ class Typing(Window):
     def chop_word(self) -> None:
         """^T: up to the next word, or to the line's end if there is none before it."""
         text = self._text
-        if self.unit == len(text) or not is_simple(text):
+        if self.unit == len(text) or not self._is_simple(text):
             raise UnsupportedKeyError("nano: ^T is drawn before visible ASCII alone")
         end = next_word(text, self.unit)
-        self.lines[self.line] = text[: self.unit] + ("" if end is None else text[end:])
+        self.lines[self.line] = self._is_simple.note(text[: self.unit] + ("" if end is None else text[end:]), True)
         self.wanted = self._column()
         self._changed()
         self.stale = True

@@ -11,6 +11,7 @@ from typing import cast
 
 from pipeline.terminal.nano import bars
 from pipeline.terminal.recorder import Recorder
+from pipeline.text.cells import Simple
 from pipeline.text.nano_lines import NanoRuler, draw, page_start, split_units, unit_at
 from schema.errors import UnsupportedKeyError
 from schema.screen import Runs
@@ -30,6 +31,7 @@ class Window:
         self.name = name
         self.is_new = content is None
         self.lines = split_units(content or b"")
+        self._is_simple = Simple()  # for the cursor's line
         self._cursor, self._edge = NanoRuler(), NanoRuler()  # measure up to the cursor, and to the page's start
         self.line = self.unit = self.top = self.row = 0
         self.wanted = 0
@@ -68,7 +70,7 @@ class Window:
     def _column(self) -> int:
         """The cursor's column in its line."""
         text = self._text
-        if text.isascii() and text.isprintable():
+        if self._is_simple(text) and "\t" not in text[: self.unit]:
             return self.unit
         return self._cursor.column(text, self.unit)
 

@@ -4,7 +4,7 @@ import re
 
 from pipeline.terminal.recorder import typed_at_end
 from pipeline.terminal.vim.window import Window
-from pipeline.text.cells import TAB_STOP, cell_count, draw, is_simple, letter
+from pipeline.text.cells import cell_count, draw, expanded, is_simple, letter
 from pipeline.text.clusters import is_mark, is_stand_in, stand_in, unfold
 from schema.actions import Phase
 from schema.errors import UnsupportedKeyError
@@ -156,10 +156,10 @@ class InsertMode(Window):
             text = self.lines[self.line]
             head, tail = text[: self.unit], text[self.unit :]
             room = self.cols - 1 - self.rec.x  # keys that can be typed before the window moves
-            if room > 0 and "\t" not in tail and is_simple(text):
-                count = self._type_simple(head, typed[at : at + room], tail)
-            else:
-                count = self._type_between(head, typed[at : at + room], tail) if room > 0 else 0
+            count = 0
+            if room > 0:
+                part = typed[at : at + room]
+                count = self._type_simple(head, part, tail) or self._type_between(head, part, tail)
             if not count:
                 self.rec.key(INSERT)
                 self._put_unit(typed[at])
@@ -167,12 +167,17 @@ class InsertMode(Window):
             at += count
 
     def _type_simple(self, head: str, part: str, tail: str) -> int:
-        """Type `part`, which the window need not move for, into a line of plain cells and tabs before it."""
+        """Type `part`, which the window need not move for, if the row shows plain cells, and tabs before it alone.
+
+        Returns how many units that are, all or none.
+        """
         count, cols, x = len(part), self.cols, self.rec.x
-        shown = head.expandtabs(TAB_STOP) if "\t" in head else head
-        before = shown[self.left :]  # x cells
+        at, cell = self._cover(head) if self.left else (0, 0)
+        shown, rest = head[at:], tail[: cols - x]
+        if not (is_simple(shown) and rest.isascii() and rest.isprintable()):
+            return 0
+        before = expanded(shown, cell)[self.left - cell :]  # x cells
         if tail:
-            rest = tail[: cols - x]
             rows = [before + part[:k] + rest for k in range(1, count + 1)]
             if len(before) + count + len(rest) > cols or rest[-1] == " ":
                 rows = [row[:cols].rstrip(" ") for row in rows]

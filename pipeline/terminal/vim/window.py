@@ -8,12 +8,12 @@ from typing import cast
 
 from pipeline.terminal.recorder import Recorder
 from pipeline.text.cells import (
+    LONG,
     Ruler,
     cell_count,
     cut_left,
     draw,
     is_shifted,
-    is_simple,
     letter,
     printable,
     unit_cells,
@@ -94,8 +94,8 @@ class Window:
         return draw(text, self.left, self.cols, self._cover(text))
 
     def _cover(self, text: str) -> tuple[int, int]:
-        """Index and first cell of the unit at the window's left edge, or of one before it where that costs nothing."""
-        return (0, 0) if not self.left or is_simple(text) else self._edge.cover(text, self.left)
+        """Index and first cell of the unit at the window's left edge."""
+        return self._edge.cover(text, self.left) if self.left else (0, 0)
 
     def _numbers(self, first: int, count: int) -> list[int]:
         """RowTable numbers of `count` screen rows from buffer line `first` on, `~` past the end."""
@@ -207,7 +207,7 @@ class Window:
             else:
                 self.top = top + scroll
         text = self.lines[line]
-        if text.isascii() and text.isprintable():
+        if len(text) <= LONG and text.isascii() and text.isprintable():
             start = cursor = self.unit
             width = 1
         else:

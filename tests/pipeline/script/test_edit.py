@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import Indel
 
-from pipeline.script.edit import Untypable, alike, blocks, edit, spans
+from pipeline.script import edit as module
+from pipeline.script.edit import Untypable, alike, blocks, edit, is_like, spans
 from pipeline.terminal.terminal import Terminal
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Geometry
@@ -135,6 +137,15 @@ def test_alike_pairs_rise_in_both() -> None:
     old = ["def one(a):", "    return a", "def two(b):"]
     new = ["# new", "def one(a, b):", "    return a + b", "def two(c):"]
     assert alike(old, new) == [(0, 1), (1, 2), (2, 3)]
+
+
+@given(st.text("abc", max_size=60), st.text("abc", max_size=60), st.booleans())
+def test_long_lines_are_alike_by_the_same_rule_as_short_ones(old: str, new: str, mostly: bool) -> None:
+    if mostly:
+        new = old[:20] + new[:5] + old[25:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LONG", -1)
+        assert is_like(old, new) == (Indel.normalized_similarity(old, new) >= 0.6)
 
 
 def test_spans_make_one_line_the_other() -> None:

@@ -1,14 +1,31 @@
 """Lines as cells: what is measured from where it was left is what is measured from the start."""
 
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.script import nano
 from pipeline.script.edit import edit
+from pipeline.terminal.nano import typing
 from pipeline.terminal.terminal import Terminal
-from pipeline.text.cells import Ruler, Widths, cell_count, display_column, draw, glyph, letter, unit_cells
+from pipeline.terminal.vim import insert
+from pipeline.text import cells, nano_lines
+from pipeline.text.cells import (
+    TAB_STOP,
+    Ruler,
+    Widths,
+    cell_count,
+    display_column,
+    draw,
+    glyph,
+    is_simple,
+    letter,
+    unit_cells,
+)
+from pipeline.text.nano_lines import NanoRuler, page_start
 from pipeline.text.nano_lines import draw as nano_draw
 from schema.geometry import Geometry
 
@@ -44,6 +61,47 @@ def test_ordinary_characters_drawn_at_once_are_drawn_as_one_by_one(line: str, le
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Widths, "within", lambda widths, line, at, column, edge: (at, column))
         assert (draw(line, left, cols), nano_draw(line, 0, cols)) == drawn
+
+
+@given(WIDE_LINE.filter(bool), st.integers(0, 80), st.integers(12, 30))
+def test_plain_cells_in_the_window_are_drawn_as_any_others(line: str, left: int, cols: int) -> None:
+    left, page = min(left, cell_count(line.replace("\t", " " * TAB_STOP))), page_start(left, cols)
+    covers = Ruler().cover(line, left), NanoRuler().cover(line, page)
+    drawn = draw(line, left, cols, covers[0]), nano_draw(line, page, cols, covers[1])
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (cells, nano_lines):
+            patch.setattr(module, "is_simple", lambda line: False)
+        assert (draw(line, left, cols, covers[0]), nano_draw(line, page, cols, covers[1])) == drawn
+
+
+@pytest.mark.parametrize("behind", ["", "\xe9", "\t", "\x01"])
+@pytest.mark.parametrize("typist", [edit, nano.edit])
+def test_a_key_in_a_long_line_reads_no_more_of_it_than_a_window_shows(
+    monkeypatch: pytest.MonkeyPatch, behind: str, typist: Callable[[bytes, bytes], bytes]
+) -> None:
+    read = 0
+
+    def counting(line: str) -> bool:
+        nonlocal read
+        read += len(line) if line.isascii() else 0
+        return is_simple(line)
+
+    for module in (cells, nano_lines, insert, typing):
+        monkeypatch.setattr(module, "is_simple", counting)
+    old = ("word, " * 5000 + behind).encode()
+    changes = typist(old, old[:12000] + b"f(x, y); " * 40 + old[18000:])
+    keys = (b"vim x\r" if typist is edit else b"nano x\r") + changes
+    Terminal(Geometry(12, 40)).play(keys, [old])
+    assert len(changes) > 300
+    assert read < 4 * len(old) + 6 * 40 * len(keys)  # all of it when the file is opened, else windows
+
+
+@given(st.text(st.sampled_from("aZ9 _(\t"), max_size=30), st.integers(0, 30))
+def test_words_are_found_from_where_the_cursor_is(line: str, at: int) -> None:
+    at = min(at, len(line))
+    starts = nano_lines.word_starts(line)
+    assert nano_lines.next_word(line, at) == min((start for start in starts if start > at), default=None)
+    assert nano_lines.previous_word(line, at) == max((start for start in starts if start < at), default=None)
 
 
 @given(LINE, st.integers(0, 40))
