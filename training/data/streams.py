@@ -24,6 +24,7 @@ from schema.manifest import slug
 
 PLAIN = b"/._-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # of names that need no quoting
 PLAIN_LENGTH = 150
+SLICES = 64  # of a table, above which its columns are copied instead
 KEPT = 4096  # streams whose places in their files are remembered
 COLUMNS = ("repo_id", "split", "duplicate_of", "editor", "rows", "cols", "steps", "episodes")
 KNOWN = pa.schema(
@@ -173,10 +174,18 @@ def read_catalogue(
         with open_file(segment.path(table)) as source:
             rows = pq.ParquetFile(source).read(columns=list(columns), use_threads=False)
         if segment.number in old:
-            gone = pc.is_in(rows.column("repo_id"), pa.array(old[segment.number]))
-            rows = rows.filter(pc.invert(gone))
+            rows = _without(rows, pc.is_in(rows.column("repo_id"), pa.array(old[segment.number])))
         found.append(rows.cast(found[0].schema))
     return pa.concat_tables(found)
+
+
+def _without(rows: pa.Table, gone: pa.ChunkedArray) -> pa.Table:
+    """Rows but for those that are gone; where these are few, the rest is not copied."""
+    if pc.sum(gone).as_py() > SLICES:
+        return rows.filter(pc.invert(gone))
+    places = pc.indices_nonzero(gone).to_pylist()
+    parts = zip([0, *(place + 1 for place in places)], [*places, len(rows)], strict=True)
+    return pa.concat_tables([rows.slice(start, stop - start) for start, stop in parts])
 
 
 def read_splits(database: str) -> dict[str, tuple[str | None, str | None]]:

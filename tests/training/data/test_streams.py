@@ -10,6 +10,7 @@ from pipeline.warehouse import catalogue, listing
 from pipeline.warehouse.build import build
 from schema.manifest import slug
 from tests.pipeline.warehouse.films import write
+from training.data import streams
 from training.data import warehouse as module
 from training.data.batches import Sampler, make_batch
 from training.data.warehouse import Warehouse
@@ -50,6 +51,17 @@ def test_the_catalogue_says_what_the_manifests_say(root: Path, without_catalogue
     assert [(s.groups, s.digest) for s in found.streams] == [(s.groups, s.digest) for s in wanted.streams]
     assert (found.steps, found.episodes, found.geometry) == (wanted.steps, wanted.episodes, wanted.geometry)
     assert any(group.skip for stream in found.streams for group in stream.groups)
+
+
+@pytest.mark.parametrize("slices", [-1, 64])
+def test_rows_of_streams_that_changed_are_left_out_however_many_they_are(
+    root: Path, monkeypatch: pytest.MonkeyPatch, slices: int
+) -> None:
+    monkeypatch.setattr(streams, "SLICES", slices)
+    found = Warehouse(root).streams
+    assert sorted(stream.repo_id for stream in found) == sorted(NAMES)
+    (steps,) = (stream.steps for stream in found if stream.repo_id == "o/b")
+    assert steps == FilmReader(Warehouse(root, ["o/b"])).lengths[0] > max(found.lengths[found.lengths < steps])
 
 
 def test_film_in_shared_row_groups_is_each_streams_own(root: Path, tmp_path: Path) -> None:
