@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pipeline.film.frames import Changes, Film, RowTable
-from pipeline.text.cells import LONG
 from schema.geometry import Geometry
 from schema.screen import Runs, Screen
 
@@ -130,12 +129,7 @@ class Recorder:
         self.x = columns[-1]
 
     def remember(self, lines: dict[str, int], text: str, number: int, every: Iterable[dict[str, int]]) -> None:
-        """Note in `lines` which row shows a line, unless it is long.
-
-        `every` is emptied when the lines remembered get many.
-        """
-        if len(text) > LONG:
-            return
+        """Note in `lines` which row shows a line; `every` is emptied when the lines remembered get many or long."""
         self.remembered += len(text)
         if self.remembered > MEMORY:
             self.remembered = len(text)
