@@ -34,6 +34,10 @@ from training.data.batches import Sampler, collate, make_batch
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.loop.checkpoint import checkpoints
+from training.loop.config import FitConfig
+from training.loop.data import open_data
+from training.loop.distributed import Process
+from training.loop.learner import Learner
 from training.loop.plan import free_memory, keep_freed_memory
 from training.loop.report import read_log
 from training.model.backbones import BACKBONES
@@ -47,6 +51,8 @@ from training.model.weights import load_weights
 USUAL = {"OMP_NUM_THREADS": "1"}
 WORKER = USUAL | {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_TRIM_THRESHOLD_": "16384"}  # what is freed is given back
 AS_FITTED = "reuse, full, 4 windows of 64 (training.fit's)"
+PUBLISHED = "published_small, 4 windows of 64"
+ALONE = Process(torch.device("cpu"), 0, 1)
 STATEFUL = [name for name in BACKBONES if name != "frame_only"]
 
 
@@ -320,6 +326,43 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
     return table, rates, spread
 
 
+def learners(root: Path, quick: bool) -> dict[str, float]:
+    """Frames a processor second of whole updates, the loader and the optimizer included, as training.fit makes them.
+
+    The preset `small` beside the one that it took the place of, and with the published head in its own head's place.
+    """
+    head = {
+        "head": "published", "downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1,
+    }  # fmt: skip
+    ways: dict[str, dict[str, object]] = {
+        "small": {"preset": "small"},
+        "small, no memory": {"preset": "small", "model": {"memory": 0}},
+        "small, no memory, the published head": {"preset": "small", "model": {"memory": 0, **head}},
+        PUBLISHED: {"preset": "published_small"},
+    }
+
+    def fitted(settings: dict[str, object]) -> Callable[[], int]:
+        config = FitConfig.model_validate({"shards": str(root), "batch": 4 if quick else 32, **settings})
+        if config.preset == "published_small":
+            config = config.model_copy(update={"batch": FitConfig.model_fields["batch"].default})
+        assert config.preset is not None
+        data = open_data(config, ALONE)
+        torch.manual_seed(0)
+        learner = Learner(
+            FrameModel(preset(config.preset, *data.reader.geometry, **config.model)), config, ALONE.device
+        )
+        updates = itertools.count()
+
+        def work() -> int:
+            batch = data.batch(next(updates))
+            learner.update(batch, 1.0)
+            return batch.actions_BT.numel()
+
+        return work
+
+    return side_by_side({name: fitted(way) for name, way in ways.items()}, 3.0 if quick else 60.0, 1 if quick else 4)
+
+
 def fit_flags(root: Path, run: Path, steps: int) -> list[str]:
     return [
         *("--shards", str(root), "--preset", "tiny", "--steps", str(steps), "--window", "16", "--batch", "2"),
@@ -432,10 +475,16 @@ def measure(options: argparse.Namespace) -> int:
         print(report.table(["way", "frames/s", "ratio"], table))
         print("\nFraction of places that a window must compute (100 windows)")
         print(report.table(["level", "5 %", "median", "95 %", "mean", "as timed"], spread))
+        fitting = learners(root, quick)
+        print("\nWhole updates as training.fit makes them, frames a processor second of one thread")
+        table = [[name, rate, rate / fitting[PUBLISHED]] for name, rate in fitting.items()]
+        print(report.table(["model", "frames/s", "ratio"], table))
         ours = rates["reuse, full (ours)"]
         figures |= {
             "speedup": ours / max(rates["plain, full"], rates["plain, full, a window at a time"]),
             "frames_per_second": rates,
+            "fitting_frames_per_second": fitting,
+            "small_over_published_small": fitting["small"] / fitting[PUBLISHED],
             "loader_over_model": rates["loader, nothing cached"] / rates[AS_FITTED],
             "loader_over_model_warm": rates["loader, warm"] / rates[AS_FITTED],
             "distinct_fractions": {str(row[0]): row[-2] for row in spread},

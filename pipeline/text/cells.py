@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from pipeline.text.clusters import DRAWN, bases, is_drawable, is_stand_in, unfold
+from pipeline.text.shared import shared_start
 from schema.geometry import Style
 from schema.screen import Runs
 from schema.widths import CLASS, COMPOSING
@@ -170,7 +171,7 @@ class Ruler:
         """Cells taken by the first `end` units of `line`."""
         at = self._start(line)
         if at > end:
-            at = self._column = 0
+            at = self._back(end)
         self._column += display_column(line[at:end], end - at, self._column, self._widths)
         self._head = line[:end]
         return self._column
@@ -179,7 +180,7 @@ class Ruler:
         """(index, first cell) of the unit that covers `column`; those of the line's end where none does."""
         at = self._start(line)
         if self._column > column:
-            at = self._column = 0
+            at = self._back(0)
         start = at
         at, self._column = self._widths.within(line, at, self._column, column)
         while at < len(line):
@@ -196,8 +197,17 @@ class Ruler:
         """Units of `line` that are measured already."""
         if line.startswith(self._head):
             return len(self._head)
-        self._column = 0
-        return 0
+        return self._back(shared_start(line, self._head, min(len(line), len(self._head))))
+
+    def _back(self, end: int) -> int:
+        """Forget what is measured behind the first `end` units; return how many are measured still, `end` or none."""
+        behind = self._head[end:]
+        if len(behind) > end or "\t" in behind:
+            self._head, self._column = "", 0
+        else:
+            self._head = self._head[:end]
+            self._column -= display_column(behind, len(behind), widths=self._widths)
+        return len(self._head)
 
 
 def unit_cells(line: str, at: int, start: int) -> int:

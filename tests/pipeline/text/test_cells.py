@@ -15,6 +15,7 @@ from pipeline.terminal.vim import insert
 from pipeline.text import cells, nano_lines
 from pipeline.text.cells import (
     TAB_STOP,
+    WIDTHS,
     Ruler,
     Widths,
     cell_count,
@@ -121,6 +122,29 @@ def test_a_long_line_of_anything_is_drawn_without_measuring_it_for_every_key(mon
     keys = b"vim x\r" + edit(None, ("a\tb\x01\xe9\u6f22" * 400).encode())
     Terminal(Geometry(12, 40)).play(keys, [None])
     assert measured < 4 * 40 * len(keys)  # a few windows' width a key; ten times that from the line's start
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        b"vim x\ri" + "\u6f22\xe9".encode() * 400 + b"\x08" * 500,
+        b"nano x\r" + "\u6f22\xe9".encode() * 400 + b"\x08" * 500,
+    ],
+)
+def test_a_long_line_is_not_measured_again_when_the_cursor_goes_back(
+    monkeypatch: pytest.MonkeyPatch, keys: bytes
+) -> None:
+    measured = 0
+
+    def counting(line: str, end: int, start: int = 0, widths: Widths = WIDTHS) -> int:
+        nonlocal measured
+        measured += end
+        return display_column(line, end, start, widths)
+
+    for module in (cells, nano_lines):
+        monkeypatch.setattr(module, "display_column", counting)
+    Terminal(Geometry(12, 40)).play(keys, [None])
+    assert measured < 20 * len(keys)
 
 
 @pytest.mark.parametrize("unit", ["h\xe9llo ", "\u6f22\u5b57", "a\tb", "a\x01b", "\x7f\u6f22\t", "plain text "])
