@@ -172,7 +172,7 @@ class InsertMode(Window):
         Returns how many units that are, all or none.
         """
         count, cols, x = len(part), self.cols, self.rec.x
-        at, cell = self._cover(head) if self.left else (0, 0)
+        at, cell = self._cover(head)
         shown, rest = head[at:], tail[: cols - x]
         if not (is_simple(shown) and rest.isascii() and rest.isprintable()):
             return 0

@@ -14,6 +14,7 @@ from pipeline.text.cells import (
     cut_left,
     draw,
     is_shifted,
+    is_simple,
     letter,
     printable,
     unit_cells,
@@ -94,8 +95,9 @@ class Window:
         return draw(text, self.left, self.cols, self._cover(text))
 
     def _cover(self, text: str) -> tuple[int, int]:
-        """Index and first cell of the unit at the window's left edge."""
-        return self._edge.cover(text, self.left) if self.left else (0, 0)
+        """Index and first cell of the unit at the window's left edge, or of one before it where that costs little."""
+        near = text[: self.left + self.cols] if self.left else ""
+        return (0, 0) if len(near) <= LONG and is_simple(near) else self._edge.cover(text, self.left)
 
     def _numbers(self, first: int, count: int) -> list[int]:
         """RowTable numbers of `count` screen rows from buffer line `first` on, `~` past the end."""

@@ -147,6 +147,21 @@ def test_a_long_line_is_not_measured_again_when_the_cursor_goes_back(
     assert measured < 20 * len(keys)
 
 
+def test_a_long_line_is_not_measured_again_when_short_ones_beside_it_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, within = 0, Widths.within
+
+    def counting(widths: Widths, line: str, at: int, column: int, edge: int) -> tuple[int, int]:
+        nonlocal measured
+        found = within(widths, line, at, column, edge)
+        measured += found[0] - at
+        return found
+
+    monkeypatch.setattr(Widths, "within", counting)
+    keys = b"vim x\rO" + "\u6f22\xe9".encode() * 1500
+    Terminal(Geometry(12, 40)).play(keys, [b"x = 1\n" * 8])
+    assert measured < 20 * len(keys)
+
+
 @pytest.mark.parametrize("unit", ["h\xe9llo ", "\u6f22\u5b57", "a\tb", "a\x01b", "\x7f\u6f22\t", "plain text "])
 def test_forgetting_how_lines_were_drawn_changes_nothing(monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
     keys = b"vim a\r" + edit(None, (unit * 200 + "\nshort\n" + unit * 30 + "\n").encode()) + b":w\r:q\r"
