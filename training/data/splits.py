@@ -8,7 +8,6 @@ from typing import NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 SPLITS = ("train", "validation", "test")
 Numbers = npt.NDArray[np.int64]
@@ -67,15 +66,16 @@ class Segments(Sequence[Segment]):
 
 
 def split_segments(
-    splits: Sequence[str | None] | pa.Array, lengths: Sequence[int] | Numbers, window: int
+    splits: Sequence[str | None] | pa.DictionaryArray, lengths: Sequence[int] | Numbers, window: int
 ) -> tuple[dict[str, Segments], str]:
     """Steps of each split, and in words how they were chosen. `lengths` may count steps or tokens.
 
     By family where the warehouse has both train and validation. Otherwise the last 10 % of each stream, behind a gap
     of one window, is validation.
     """
-    names = splits if isinstance(splits, pa.Array) else pa.array(splits, pa.string())
-    of_split = {name: pc.equal(names, name).fill_null(False).to_numpy(zero_copy_only=False) for name in SPLITS}
+    names = splits if isinstance(splits, pa.Array) else pa.array(splits, pa.string()).dictionary_encode()
+    numbers, used = names.indices.fill_null(-1).to_numpy(), names.dictionary.to_pylist()
+    of_split = {name: numbers == (used.index(name) if name in used else len(used)) for name in SPLITS}
     length = np.asarray(lengths, np.int64)
     whole = Segments(np.arange(len(length)), np.zeros_like(length), length)
     by_name = {name: whole.where(mask) for name, mask in of_split.items()}

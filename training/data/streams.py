@@ -27,9 +27,11 @@ PLAIN_LENGTH = 150
 SLICES = 64  # of a table, above which its columns are copied instead
 KEPT = 4096  # streams whose places in their files are remembered
 COLUMNS = ("repo_id", "split", "duplicate_of", "editor", "rows", "cols", "steps", "episodes")
+REPEATED = ("split", "editor")  # few values, read as numbers of them
+_WORD = pa.dictionary(pa.int32(), pa.string())
 KNOWN = pa.schema(
     [
-        *(pa.field(name, pa.string()) for name in COLUMNS[:4]),
+        *(pa.field(name, _WORD if name in REPEATED else pa.string()) for name in COLUMNS[:4]),
         *(pa.field(name, pa.int16()) for name in COLUMNS[4:6]),
         *(pa.field(name, pa.int64()) for name in COLUMNS[6:]),
     ]
@@ -109,9 +111,9 @@ class Streams(Sequence[Stream]):
         return self._known.column("repo_id").take(self._order).combine_chunks()
 
     @property
-    def splits(self) -> pa.Array:
+    def splits(self) -> pa.DictionaryArray:
         """The split of each."""
-        return self._known.column("split").take(self._order).combine_chunks()
+        return self._known.column("split").unify_dictionaries().take(self._order).combine_chunks()
 
     @property
     def geometries(self) -> dict[Geometry, str]:
@@ -157,7 +159,7 @@ def read_catalogue(
     None where an older gitreel wrote it. `open_file` opens a file of the warehouse by its name. Raises duckdb.Error,
     OSError, pyarrow's errors.
     """
-    names = ", ".join(columns)
+    names, repeated = ", ".join(columns), [name for name in columns if name in REPEATED]
     with duckdb.connect() as db:  # opened by its path, it could be the one that this process opened before a build
         path = database.replace("'", "''")
         db.execute(f"ATTACH '{path}' AS film (READ_ONLY)")
@@ -166,17 +168,23 @@ def read_catalogue(
             return None
         segments = [Segment(*row) for row in db.execute(f"FROM film.{INNER}.segments ORDER BY number").fetchall()]
         recent = f"film.{INNER if segments else 'main'}.{table}"
-        found = [db.sql(f"SELECT {names} FROM {recent}").to_arrow_table()]
+        found = [_with_words(db.sql(f"SELECT {names} FROM {recent}").to_arrow_table())]
         old: dict[int, list[str]] = {}
         for number, repo in db.execute(f"FROM film.{INNER}.superseded").fetchall():
             old.setdefault(number, []).append(repo)
     for segment in segments:
         with open_file(segment.path(table)) as source:
-            rows = pq.ParquetFile(source).read(columns=list(columns), use_threads=False)
+            rows = pq.ParquetFile(source, read_dictionary=repeated).read(columns=list(columns))
         if segment.number in old:
             rows = _without(rows, pc.is_in(rows.column("repo_id"), pa.array(old[segment.number])))
         found.append(rows.cast(found[0].schema))
     return pa.concat_tables(found)
+
+
+def _with_words(rows: pa.Table) -> pa.Table:
+    """Rows with the columns of few values as KNOWN has them."""
+    kinds = [pa.field(each.name, _WORD if each.name in REPEATED else each.type) for each in rows.schema]
+    return rows.cast(pa.schema(kinds))
 
 
 def _without(rows: pa.Table, gone: pa.ChunkedArray) -> pa.Table:
