@@ -119,10 +119,10 @@ def first_steps(segments: list[Segment], steps: int) -> list[Segment]:
 class _Batches:
     """The batch of every update: streams in their order, or windows at random."""
 
-    def __init__(self, config: CellConfig, seen: Film, learned: list[Segment], reset: float) -> None:
-        self._config, self._reader = config, seen.reader
+    def __init__(self, config: CellConfig, reader: FilmReader, learned: list[Segment], reset: float) -> None:
+        self._config, self._reader = config, reader
         if config.carried:
-            self._carried = CarriedBatches(seen.reader, learned, config.batch, config.window, config.seed, reset)
+            self._carried = CarriedBatches(reader, learned, config.batch, config.window, config.seed, reset)
         else:
             self._sampler = Sampler(learned, config.window, config.seed)
 
@@ -136,18 +136,12 @@ def _train(
     model: FrameModel, config: CellConfig, seen: Film, learned: list[Segment]
 ) -> tuple[dict[int, float], dict[int, float]]:
     """Train in place; nats and CPU seconds of training at POINTS updates, doubling."""
-    settings = FitConfig.model_validate(
-        {"preset": "small", "seed": config.seed, "carried": config.carried, "batch": config.batch,
-         "learning_rate": config.rate, "backbone_learning_rate": config.rate}
-    )  # fmt: skip
-    learner = Learner(model, settings, torch.device("cpu"))
-    batches = _Batches(config, seen, learned, settings.reset)
     marks = {max(1, config.updates >> halvings) for halvings in range(POINTS)}
     short = [_around_scored(part) for part in stretches(seen.test, STEPS)]
     curve: dict[int, float] = {}
     seconds: dict[int, float] = {}
     spent, began = 0.0, time.process_time()
-    for done in updated(learner, batches.batch, config.updates):
+    for done in _updates(model, config, seen.reader, learned):
         spent += time.process_time() - began
         if done in marks:
             curve[done] = _nats(model.eval(), seen.reader, short, config)
@@ -156,6 +150,25 @@ def _train(
         began = time.process_time()
     model.eval()
     return curve, seconds
+
+
+def trained(config: CellConfig, seen: Film) -> FrameModel:
+    """A cell's model after its updates, nothing measured on the way."""
+    torch.manual_seed(config.seed)
+    model = FrameModel(model_config(config, seen.reader))
+    for _ in _updates(model, config, seen.reader, first_steps(seen.train, 1000 * config.film)):
+        pass
+    return model.eval()
+
+
+def _updates(model: FrameModel, config: CellConfig, reader: FilmReader, learned: list[Segment]) -> Iterator[int]:
+    """Train in place; yields how many updates were made, after each."""
+    settings = FitConfig.model_validate(
+        {"preset": "small", "seed": config.seed, "carried": config.carried, "batch": config.batch,
+         "learning_rate": config.rate, "backbone_learning_rate": config.rate}
+    )  # fmt: skip
+    batches = _Batches(config, reader, learned, settings.reset)
+    return updated(Learner(model, settings, torch.device("cpu")), batches.batch, config.updates)
 
 
 def updated(learner: Learner, batch: Callable[[int], Batch], updates: int) -> Iterator[int]:

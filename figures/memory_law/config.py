@@ -17,7 +17,10 @@ REMEMBERED = tuple(4**k for k in range(8))
 CONTEXTS = tuple(4**k for k in range(5))
 ADAPTING = 4096
 
-Predictor = Literal["counts", "memory", "context", "adapting"]
+SEEDS = (0, 1, 2)
+TRAINED = tuple(4**k for k in range(3, 7))
+
+Predictor = Literal["counts", "memory", "context", "adapting", "trained"]
 
 
 class LawConfig(FrozenModel):
@@ -25,7 +28,7 @@ class LawConfig(FrozenModel):
 
     predictor: Predictor
     steps: int = Field(ge=0, description="T: steps of the stream that are known")
-    seed: int = Field(0, description="of the weights; there is one")
+    seed: int = Field(0, description="of the weights of `trained`; the committed ones are of one")
 
 
 class LawResult(FrozenModel):
@@ -57,19 +60,22 @@ KIND = Kind(
 )
 
 
-def cells(remembered: tuple[int, ...] = REMEMBERED, contexts: tuple[int, ...] = CONTEXTS) -> list[LawConfig]:
+def cells(
+    remembered: tuple[int, ...] = REMEMBERED, contexts: tuple[int, ...] = CONTEXTS, seeds: tuple[int, ...] = SEEDS
+) -> list[LawConfig]:
     """The cells, the cheap ones first."""
     named: list[tuple[Predictor, tuple[int, ...]]] = [
         ("counts", COUNTED), ("memory", remembered), ("context", contexts), ("adapting", (ADAPTING,)),
     ]  # fmt: skip
-    return [LawConfig(predictor=name, steps=steps) for name, many in named for steps in many]
+    found = [LawConfig(predictor=name, steps=steps) for name, many in named for steps in many]
+    return found + [LawConfig(predictor="trained", steps=steps, seed=seed) for seed in seeds for steps in TRAINED]
 
 
 FIGURE = Figure(
     name=NAME,
     cpu_hours=2.0,
     cells=cells,
-    quick_cells=lambda: cells((1, 64), (1, 64)),
+    quick_cells=lambda: cells((1, 64), (1, 64), ()),
     full_cells=lambda: cells((*REMEMBERED, 4**8), (*CONTEXTS, 4**5)),
     rate_cells=list,
     plot=plot,

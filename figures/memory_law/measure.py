@@ -4,6 +4,7 @@
     memory     the committed weights (training/start), their state carried, attending to their own last T steps
     context    the same weights from exactly T steps: their state and memory start anew before every key
     adapting   the same weights, which go on learning while they read; T steps of memory
+    trained    as memory, with weights of 1,500 updates with 512 steps of memory (figures.learning), one set a seed
 
 Every predictor is asked for the same keys: steps 16,384 to 80,000 of each stream; `context`, which costs T steps a key,
 for 512 of them a stream.
@@ -19,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from figures import learning
+from figures.cells import CellConfig
 from figures.corpus import Corpus, Split, further, read_corpus, warehouse_folder
 from figures.memory_law.config import LawConfig, LawResult
 from figures.rows import ROOT
@@ -30,6 +33,7 @@ from training.analysis.carried import Losses, Stretch, follow, stretches
 from training.analysis.cold import cold_losses
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
+from training.model.frame_model import FrameModel
 from training.model.key_counts import KeyCounts
 from training.model.weights import load_weights
 
@@ -37,14 +41,16 @@ GEOMETRY = Geometry(24, 80)
 START = ROOT.parent / "training" / "start" / f"memory-{GEOMETRY}.safetensors"
 MORE = Path(__file__).with_name("more.toml")
 ADAPT = AdaptConfig(every=64)  # half as many updates as `evaluate --adapt` makes by now
+MEMORY = 512  # steps, in the training of `trained`
 TARGETS = 512  # keys of each stream that `context` predicts
 
 
 class Film(NamedTuple):
-    """Readers with what is scored of their streams, and the counts of the training film."""
+    """Readers with what is scored of their streams, the counts of the training film, and that film."""
 
     tests: list[tuple[FilmReader, list[Stretch]]]
     counts: KeyCounts
+    corpus: learning.Film
 
 
 @functools.cache
@@ -62,7 +68,7 @@ def opened(corpus_root: Path, more_root: Path) -> Film:
     reader, other = FilmReader(Warehouse(str(corpus_root))), FilmReader(Warehouse(str(more_root)))
     learned, choosing = (whole(reader, _ids(corpus, split)) for split in ("train", "validation"))
     tests = [(each, stretches(whole(each, _ids(of, "test")))) for each, of in ((reader, corpus), (other, more))]
-    return Film(tests, count_film(reader, learned, choosing))
+    return Film(tests, count_film(reader, learned, choosing), learning.opened(corpus_root))
 
 
 def _ids(corpus: Corpus, split: Split) -> list[str]:
@@ -74,7 +80,7 @@ def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
     torch.set_num_threads(1)
     seen = seen or film()
     began = time.process_time()
-    losses = [loss_T for reader, parts in seen.tests for loss_T in _losses(config, seen.counts, reader, parts)]
+    losses = [loss_T for reader, parts in seen.tests for loss_T in _losses(config, seen, reader, parts)]
     repos = [reader.streams[part.stream].repo_id for reader, parts in seen.tests for part in parts]
     means = {repo: float(loss_T.mean(dtype=np.float64)) for repo, loss_T in zip(repos, losses, strict=True)}
     return LawResult(
@@ -85,11 +91,17 @@ def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
     )
 
 
-def _losses(config: LawConfig, counts: KeyCounts, reader: FilmReader, parts: list[Stretch]) -> Losses:
+@functools.lru_cache(maxsize=1)
+def trained(seed: int, corpus: learning.Film) -> FrameModel:
+    """Weights that every T of a seed reads with."""
+    return learning.trained(CellConfig(memory=MEMORY, seed=seed), corpus)
+
+
+def _losses(config: LawConfig, seen: Film, reader: FilmReader, parts: list[Stretch]) -> Losses:
     """Nats of every key asked for, an array a stream."""
     if config.predictor == "counts":
-        return counted_losses(counts, reader, parts, [config.steps])[config.steps]
-    model = load_weights(START)[0].eval()
+        return counted_losses(seen.counts, reader, parts, [config.steps])[config.steps]
+    model = trained(config.seed, seen.corpus) if config.predictor == "trained" else load_weights(START)[0].eval()
     model.memory_steps = max(1, config.steps)
     if config.predictor == "context":
         return [cold_losses(model, reader, targets(part, TARGETS), config.steps) for part in parts]

@@ -33,10 +33,18 @@ class Law(NamedTuple):
     r2: float
 
 
-def by_steps(rows: Sequence[Row], predictor: str) -> dict[int, Mapping[str, float]]:
+def by_steps(rows: Sequence[Row], predictor: str, seed: int = 0) -> dict[int, Mapping[str, float]]:
     """Nats by repository at each T, T growing."""
-    found = {row.config.steps: row.result.by_repo for row in rows if row.config.predictor == predictor}
-    return dict(sorted(found.items()))
+    asked = [row for row in rows if (row.config.predictor, row.config.seed) == (predictor, seed)]
+    return dict(sorted((row.config.steps, row.result.by_repo) for row in asked))
+
+
+def seed_laws(rows: Sequence[Row]) -> dict[int, Law]:
+    """The line of each seed's weights that were read with every T."""
+    seeds = sorted({row.config.seed for row in rows if row.config.predictor == "trained"})
+    points = {seed: by_steps(rows, "trained", seed) for seed in seeds}
+    most = max(map(len, points.values()), default=0)
+    return {seed: law(found, min(found), max(found)) for seed, found in points.items() if len(found) == most > 2}
 
 
 def law(points: Mapping[int, Mapping[str, float]], first: int, last: int) -> Law:
@@ -95,10 +103,13 @@ def verdict(rows: Sequence[Row]) -> str:
         for name, line in found.items()
     }
     adapting = [mean(row.result.by_repo) for row in rows if row.config.predictor == "adapting"]
+    others = seed_laws(rows)
+    exponents = " and ".join(f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}]" for line in others.values())
+    seeds = f" {len(others)} sets of weights with a shorter training: {exponents}." if others else ""
     return (
         f"Film rewards memory, by counting and by a model alike: nats a key fall as {parts['counts']} by the keys that "
         f"are counted, as {parts['memory']} by the steps that a model remembers; weights that go on learning as they "
-        f"read have {adapting[0]:.2f}."
+        f"read have {adapting[0]:.2f}.{seeds}"
     )
 
 
@@ -128,6 +139,10 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         axes.plot(
             list(points), [mean(found) for found in points.values()], "o-", color=colour, lw=1.6, ms=4, label=words
         )
+    for seed in seed_laws(rows):
+        points = by_steps(rows, "trained", seed)
+        label = "three seeds of a shorter training" if not seed else None
+        axes.plot(list(points), [mean(found) for found in points.values()], "--", color="#c1272d", lw=1.0, label=label)
     for row in rows:
         if row.config.predictor == "adapting":
             colour, words = ADAPTING
@@ -152,13 +167,15 @@ def table(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        values = row.result.by_repo.values()
+        values, name = row.result.by_repo.values(), row.config.predictor
+        name += f", seed {row.config.seed}" if name == "trained" else ""
         lines.append(
-            f"| {row.config.predictor} | {row.config.steps:,} | {mean(row.result.by_repo):.3f} | "
+            f"| {name} | {row.config.steps:,} | {mean(row.result.by_repo):.3f} | "
             f"{min(values):.3f} to {max(values):.3f} | {row.result.keys:,} | {row.result.cpu_seconds:.0f} |"
         )
     lines += ["", "| line | exponent | 95 % by repository | from T to T | R² |", "|---|---|---|---|---|"]
-    for name, found in laws(rows).items():
+    named = laws(rows) | {f"trained, seed {seed}": found for seed, found in seed_laws(rows).items()}
+    for name, found in named.items():
         lines.append(
             f"| {name} | {found.exponent:.3f} | {found.low:.3f} to {found.high:.3f} | "
             f"{found.first:,} to {found.last:,} | {found.r2:.3f} |"
