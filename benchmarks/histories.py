@@ -13,9 +13,8 @@ from statistics import median
 from benchmarks.oracle.machine import EDITORS
 from benchmarks.replay import profile, whole
 from benchmarks.report import finish, header, parser, table
-from pipeline.git.order import order
 from schema.config import ReplayConfig
-from schema.errors import clear_errors
+from schema.errors import ConfigError, clear_errors
 
 QUICK_COMMITS = 30
 
@@ -32,11 +31,16 @@ def main() -> int:
     config = ReplayConfig(editor=options.editor)
     commits = min(options.commits, QUICK_COMMITS) if options.quick else options.commits
     print(header("histories", ["pyarrow", "numpy", "rapidfuzz"], commits=commits, editor=options.editor), "\n", sep="")
+    whole(options.repositories[0], config, 1)  # what a process does for the first time is no history's
     found: list[tuple[float, int, Path]] = []
     for path in options.repositories:
-        there = min(commits, len(order(path)))
-        seconds, steps = whole(path, config, there)
-        found.append((steps / seconds, steps, path))
+        seconds, steps = whole(path, config, commits)
+        if steps:
+            found.append((steps / seconds, steps, path))
+        else:
+            print(f"{path}: no commit of it can be filmed")
+    if not found:
+        raise ConfigError("no history has anything to film: name other repositories")
     found.sort()
     middle = median(speed for speed, *_ in found)
     rows = [[path, steps, speed, speed / middle] for speed, steps, path in found]

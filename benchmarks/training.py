@@ -342,9 +342,7 @@ def learners(root: Path, quick: bool) -> dict[str, float]:
     }
 
     def fitted(settings: dict[str, object]) -> Callable[[], int]:
-        config = FitConfig.model_validate({"shards": str(root), "batch": 4 if quick else 32, **settings})
-        if config.preset == "published_small":
-            config = config.model_copy(update={"batch": FitConfig.model_fields["batch"].default})
+        config = FitConfig.model_validate({"shards": str(root), **({"batch": 4} if quick else {}), **settings})
         assert config.preset is not None
         data = open_data(config, ALONE)
         torch.manual_seed(0)
@@ -354,7 +352,9 @@ def learners(root: Path, quick: bool) -> dict[str, float]:
         updates = itertools.count()
 
         def work() -> int:
-            batch = data.batch(next(updates))
+            update = next(updates)
+            learner.freeze_head(update % 20 < round(20 * config.frozen_share))
+            batch = data.batch(update)
             learner.update(batch, 1.0)
             return batch.actions_BT.numel()
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from figures.memory_law.plot import plot, table, verdict
+from figures.memory_law.plot import TRAINED, plot, table, verdict
 from figures.rows import Kind
 from figures.sweep import Figure
 from schema.config import FrozenModel
@@ -18,7 +18,6 @@ CONTEXTS = tuple(4**k for k in range(5))
 ADAPTING = 4096
 
 SEEDS = (0, 1, 2)
-TRAINED = tuple(4**k for k in range(3, 7))
 
 Predictor = Literal["counts", "memory", "context", "adapting", "trained"]
 

@@ -4,7 +4,8 @@
     memory     the committed weights (training/start), their state carried, attending to their own last T steps
     context    the same weights from exactly T steps: their state and memory start anew before every key
     adapting   the same weights, which go on learning while they read; T steps of memory
-    trained    as memory, with weights of 1,500 updates with 512 steps of memory (figures.learning), one set a seed
+    trained    as memory, with weights of 1,500 updates with 512 steps of memory (figures.learning), one set a seed; the
+               first T of a seed trains them, in its CPU seconds too
 
 Every predictor is asked for the same keys: steps 16,384 to 80,000 of each stream; `context`, which costs T steps a key,
 for 512 of them a stream.
@@ -46,11 +47,11 @@ TARGETS = 512  # keys of each stream that `context` predicts
 
 
 class Film(NamedTuple):
-    """Readers with what is scored of their streams, the counts of the training film, and that film."""
+    """Readers with what is scored of their streams, the counts of the training film, and where that lies."""
 
     tests: list[tuple[FilmReader, list[Stretch]]]
     counts: KeyCounts
-    corpus: learning.Film
+    corpus: Path
 
 
 @functools.cache
@@ -68,7 +69,7 @@ def opened(corpus_root: Path, more_root: Path) -> Film:
     reader, other = FilmReader(Warehouse(str(corpus_root))), FilmReader(Warehouse(str(more_root)))
     learned, choosing = (whole(reader, _ids(corpus, split)) for split in ("train", "validation"))
     tests = [(each, stretches(whole(each, _ids(of, "test")))) for each, of in ((reader, corpus), (other, more))]
-    return Film(tests, count_film(reader, learned, choosing), learning.opened(corpus_root))
+    return Film(tests, count_film(reader, learned, choosing), corpus_root)
 
 
 def _ids(corpus: Corpus, split: Split) -> list[str]:
@@ -92,9 +93,9 @@ def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
 
 
 @functools.lru_cache(maxsize=1)
-def trained(seed: int, corpus: learning.Film) -> FrameModel:
+def trained(seed: int, corpus: Path) -> FrameModel:
     """Weights that every T of a seed reads with."""
-    return learning.trained(CellConfig(memory=MEMORY, seed=seed), corpus)
+    return learning.trained(CellConfig(memory=MEMORY, seed=seed), learning.opened(corpus))
 
 
 def _losses(config: LawConfig, seen: Film, reader: FilmReader, parts: list[Stretch]) -> Losses:

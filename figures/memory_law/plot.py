@@ -20,6 +20,7 @@ LINES = {  # predictor -> colour, words
 }
 ADAPTING = ("#2e8540", "adapting as it reads")
 DRAWS = 1_000
+TRAINED = tuple(4**k for k in range(3, 7))  # T of the predictor `trained`
 
 
 class Law(NamedTuple):
@@ -36,15 +37,14 @@ class Law(NamedTuple):
 def by_steps(rows: Sequence[Row], predictor: str, seed: int = 0) -> dict[int, Mapping[str, float]]:
     """Nats by repository at each T, T growing."""
     asked = [row for row in rows if (row.config.predictor, row.config.seed) == (predictor, seed)]
-    return dict(sorted((row.config.steps, row.result.by_repo) for row in asked))
+    return dict(sorted({row.config.steps: row.result.by_repo for row in asked}.items()))
 
 
 def seed_laws(rows: Sequence[Row]) -> dict[int, Law]:
-    """The line of each seed's weights that were read with every T."""
+    """The line of each seed's weights that were read with every T of TRAINED."""
     seeds = sorted({row.config.seed for row in rows if row.config.predictor == "trained"})
     points = {seed: by_steps(rows, "trained", seed) for seed in seeds}
-    most = max(map(len, points.values()), default=0)
-    return {seed: law(found, min(found), max(found)) for seed, found in points.items() if len(found) == most > 2}
+    return {seed: law(found, min(found), max(found)) for seed, found in points.items() if len(found) == len(TRAINED)}
 
 
 def law(points: Mapping[int, Mapping[str, float]], first: int, last: int) -> Law:
@@ -139,9 +139,10 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         axes.plot(
             list(points), [mean(found) for found in points.values()], "o-", color=colour, lw=1.6, ms=4, label=words
         )
-    for seed in seed_laws(rows):
+    others = seed_laws(rows)
+    for seed in others:
         points = by_steps(rows, "trained", seed)
-        label = "three seeds of a shorter training" if not seed else None
+        label = f"{len(others)} seeds of a shorter training" if seed == min(others) else None
         axes.plot(list(points), [mean(found) for found in points.values()], "--", color="#c1272d", lw=1.0, label=label)
     for row in rows:
         if row.config.predictor == "adapting":

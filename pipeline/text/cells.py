@@ -18,7 +18,7 @@ from schema.screen import Runs
 from schema.widths import CLASS, COMPOSING
 
 TAB_STOP = 8
-LONG = 4096  # units of a line above which it costs less to draw it again than to remember it
+LONG = 4096  # units above which no more of a line is looked at, for a key or a comparison, than must be
 BOLD = int(Style.BOLD)
 
 # Valid UTF-8 to vim, not to Unicode: overlong forms, surrogates, beyond U+10FFFF.
@@ -125,7 +125,7 @@ class Simple:
         return self._answer
 
     def note(self, line: str, answer: bool) -> str:
-        """Whether a line is simple; returns the line."""
+        """Note whether a line is simple; returns the line."""
         self._line, self._answer = line, answer
         return line
 
@@ -200,7 +200,10 @@ class Ruler:
         return self._back(shared_start(line, self._head, min(len(line), len(self._head))))
 
     def _back(self, end: int) -> int:
-        """Forget what is measured behind the first `end` units; return how many are measured still, `end` or none."""
+        """Forget what is measured behind the first `end` units; return how many are measured still: `end`, or none.
+
+        None where a tab is among what is forgotten: how wide it was is not known any more.
+        """
         behind = self._head[end:]
         if len(behind) > end or "\t" in behind:
             self._head, self._column = "", 0

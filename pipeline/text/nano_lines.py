@@ -12,13 +12,12 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pipeline.text.cells import Ruler, Widths, display_column, expanded, is_simple
+from pipeline.text.cells import TAB_STOP, Ruler, Widths, display_column, expanded, is_simple
 from schema.errors import UnsupportedKeyError
 from schema.geometry import Style
 from schema.screen import Runs
 from schema.widths import CLASS, COMPOSING, SHELL_SAFE
 
-TAB_STOP = 8
 REPLACEMENT = "\ufffd"  # what a byte that is not UTF-8 is shown as
 DRAWN_MARKS = 4  # combining marks that ncurses keeps in a cell
 _REVERSE = int(Style.REVERSE)

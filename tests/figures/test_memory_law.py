@@ -1,11 +1,17 @@
 """memory_law: its lines, its sentence, and what its cells measure."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from figures.cells import CellConfig
+from figures.memory_law import measure
 from figures.memory_law.config import FIGURE, LawConfig, LawResult
-from figures.memory_law.plot import law, laws, title
+from figures.memory_law.plot import TRAINED, law, laws, seed_laws, title
 from figures.rows import Row, read_rows
+from training.analysis.carried import Stretch
 
 
 def test_a_straight_line_in_log_log_is_found_again() -> None:
@@ -39,6 +45,43 @@ def test_means_over_keys_and_over_repositories_agree_where_all_have_as_many_keys
     for row in read_rows(FIGURE.results, FIGURE.kind):
         assert row.result.nats == pytest.approx(np.mean(list(row.result.by_repo.values())), abs=2e-3)
         assert len(row.result.by_repo) == 8
+
+
+def test_weights_are_trained_once_a_seed_and_read_with_every_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainings, read_with = [], []
+
+    def train(cell: CellConfig, seen: object) -> SimpleNamespace:
+        trainings.append((cell.seed, cell.memory, seen))
+        return SimpleNamespace()
+
+    def follow(model: SimpleNamespace, *_: object) -> list[SimpleNamespace]:
+        read_with.append(model.memory_steps)
+        return [SimpleNamespace(losses_T=np.full(4, 1 / model.memory_steps))]
+
+    monkeypatch.setattr(measure.learning, "trained", train)
+    monkeypatch.setattr(measure.learning, "opened", lambda root: root)
+    monkeypatch.setattr(measure, "follow", follow)
+    reader = SimpleNamespace(streams=[SimpleNamespace(repo_id="o/r")])
+    seen = measure.Film([(reader, [Stretch(0, 0, 0, 4)])], None, Path("film"))
+    measure.trained.cache_clear()
+    asked = [LawConfig(predictor="trained", steps=steps, seed=seed) for seed in (0, 1) for steps in (64, 256)]
+    assert [measure.measure(each, seen).by_repo["o/r"] for each in asked] == [1 / 64, 1 / 256, 1 / 64, 1 / 256]
+    measure.trained.cache_clear()
+    assert trainings == [(0, 512, Path("film")), (1, 512, Path("film"))]
+    assert read_with == [64, 256, 64, 256]
+
+
+def test_a_seed_counts_once_it_was_read_with_every_length() -> None:
+    def rows(seed: int, lengths: tuple[int, ...]) -> list[Row]:
+        results = [
+            LawResult(nats=1, by_repo={"a": t**-0.05, "b": 2 * t**-0.05}, keys=1, cpu_seconds=0) for t in lengths
+        ]
+        configs = [LawConfig(predictor="trained", steps=t, seed=seed) for t in lengths]
+        return [Row(config, result, FIGURE.kind) for config, result in zip(configs, results, strict=True)]
+
+    found = seed_laws([*rows(1, TRAINED), *rows(2, TRAINED[:-1])])
+    assert found.keys() == {1}
+    assert found[1].exponent == pytest.approx(0.05)
 
 
 def test_a_cell_has_a_name_of_its_own() -> None:

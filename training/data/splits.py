@@ -73,7 +73,7 @@ def split_segments(
     By family where the warehouse has both train and validation. Otherwise the last 10 % of each stream, behind a gap
     of one window, is validation.
     """
-    names = splits if isinstance(splits, pa.Array) else pa.array(splits, pa.string()).dictionary_encode()
+    names = splits if isinstance(splits, pa.DictionaryArray) else pa.array(splits, pa.string()).dictionary_encode()
     numbers, used = names.indices.fill_null(-1).to_numpy(), names.dictionary.to_pylist()
     of_split = {name: numbers == (used.index(name) if name in used else len(used)) for name in SPLITS}
     length = np.asarray(lengths, np.int64)

@@ -174,9 +174,9 @@ def read_catalogue(
             old.setdefault(number, []).append(repo)
     for segment in segments:
         with open_file(segment.path(table)) as source:
-            rows = pq.ParquetFile(source, read_dictionary=repeated).read(columns=list(columns))
+            rows = pq.ParquetFile(source, read_dictionary=repeated).read(columns=list(columns))  # side by side
         if segment.number in old:
-            rows = _without(rows, pc.is_in(rows.column("repo_id"), pa.array(old[segment.number])))
+            rows = without(rows, pc.is_in(rows.column("repo_id"), pa.array(old[segment.number])))
         found.append(rows.cast(found[0].schema))
     return pa.concat_tables(found)
 
@@ -187,11 +187,11 @@ def _with_words(rows: pa.Table) -> pa.Table:
     return rows.cast(pa.schema(kinds))
 
 
-def _without(rows: pa.Table, gone: pa.ChunkedArray) -> pa.Table:
+def without(rows: pa.Table, gone: pa.ChunkedArray) -> pa.Table:
     """Rows but for those that are gone; where these are few, the rest is not copied."""
-    if pc.sum(gone).as_py() > SLICES:
-        return rows.filter(pc.invert(gone))
     places = pc.indices_nonzero(gone).to_pylist()
+    if len(places) > SLICES:
+        return rows.filter(pc.invert(gone))
     parts = zip([0, *(place + 1 for place in places)], [*places, len(rows)], strict=True)
     return pa.concat_tables([rows.slice(start, stop - start) for start, stop in parts])
 

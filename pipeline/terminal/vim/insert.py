@@ -172,7 +172,7 @@ class InsertMode(Window):
         Returns how many units that are, all or none.
         """
         count, cols, x = len(part), self.cols, self.rec.x
-        at, cell = self._cover(head)
+        at, cell = self._cover(head, self._edge)
         shown, rest = head[at:], tail[: cols - x]
         if not (is_simple(shown) and rest.isascii() and rest.isprintable()):
             return 0

@@ -82,7 +82,8 @@ class Window:
         """RowTable number of one buffer line in the window."""
         number = self._drawn.get(text)
         if number is None:
-            number = self.rec.table.intern(*self._cells(text))
+            ruler = self._edge if text is self.lines[self.line] else Ruler()  # which knows the cursor's line alone
+            number = self.rec.table.intern(*draw(text, self.left, self.cols, self._cover(text, ruler)))
             self._remember(text, number)
         return number
 
@@ -91,13 +92,13 @@ class Window:
         self.rec.remember(self._drawn, text, number, self._drawn_at.values())
 
     def _cells(self, text: str) -> tuple[str, Runs]:
-        """(text, style runs) of one buffer line in the window."""
-        return draw(text, self.left, self.cols, self._cover(text))
+        """(text, style runs) of the cursor's line, or of its start, in the window."""
+        return draw(text, self.left, self.cols, self._cover(text, self._edge))
 
-    def _cover(self, text: str) -> tuple[int, int]:
+    def _cover(self, text: str, ruler: Ruler) -> tuple[int, int]:
         """Index and first cell of the unit at the window's left edge, or of one before it where that costs little."""
         near = text[: self.left + self.cols] if self.left else ""
-        return (0, 0) if len(near) <= LONG and is_simple(near) else self._edge.cover(text, self.left)
+        return (0, 0) if len(near) <= LONG and is_simple(near) else ruler.cover(text, self.left)
 
     def _numbers(self, first: int, count: int) -> list[int]:
         """RowTable numbers of `count` screen rows from buffer line `first` on, `~` past the end."""
@@ -120,7 +121,7 @@ class Window:
     def _draw_line(self) -> None:
         """The cursor's line, just changed. It is not remembered: each key of a long line would add a copy of it."""
         text = self.lines[self.line]
-        if self.left and not text.isascii() and is_shifted(text, self.left, self._cover(text)):
+        if self.left and not text.isascii() and is_shifted(text, self.left, self._cover(text, self._edge)):
             raise UnsupportedKeyError("vim: wide text behind a control character cut at the left edge is not drawn")
         self.rec.put(self.line - self.top, self.rec.table.intern(*self._cells(text)))
 

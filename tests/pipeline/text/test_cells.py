@@ -147,7 +147,10 @@ def test_a_long_line_is_not_measured_again_when_the_cursor_goes_back(
     assert measured < 20 * len(keys)
 
 
-def test_a_long_line_is_not_measured_again_when_short_ones_beside_it_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("beside", ["x = 1\n", "\xe9 = 1\n", "\x01\n"])
+def test_a_long_line_is_not_measured_again_when_short_ones_beside_it_are_drawn(
+    monkeypatch: pytest.MonkeyPatch, beside: str
+) -> None:
     measured, within = 0, Widths.within
 
     def counting(widths: Widths, line: str, at: int, column: int, edge: int) -> tuple[int, int]:
@@ -158,7 +161,7 @@ def test_a_long_line_is_not_measured_again_when_short_ones_beside_it_are_drawn(m
 
     monkeypatch.setattr(Widths, "within", counting)
     keys = b"vim x\rO" + "\u6f22\xe9".encode() * 1500
-    Terminal(Geometry(12, 40)).play(keys, [b"x = 1\n" * 8])
+    Terminal(Geometry(12, 40)).play(keys, [beside.encode() * 8])
     assert measured < 20 * len(keys)
 
 

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pipeline.warehouse import catalogue, listing
@@ -62,6 +64,11 @@ def test_rows_of_streams_that_changed_are_left_out_however_many_they_are(
     assert sorted(stream.repo_id for stream in found) == sorted(NAMES)
     (steps,) = (stream.steps for stream in found if stream.repo_id == "o/b")
     assert steps == FilmReader(Warehouse(root, ["o/b"])).lengths[0] > max(found.lengths[found.lengths < steps])
+
+
+def test_a_segment_may_have_no_row_of_a_table() -> None:
+    none = pa.table({"repo_id": pa.array([], pa.string())})
+    assert streams.without(none, pc.is_in(none.column("repo_id"), pa.array(["a"]))).num_rows == 0
 
 
 def test_film_in_shared_row_groups_is_each_streams_own(root: Path, tmp_path: Path) -> None:
