@@ -174,7 +174,7 @@ def read_catalogue(
             old.setdefault(number, []).append(repo)
     for segment in segments:
         with open_file(segment.path(table)) as source:
-            rows = pq.ParquetFile(source, read_dictionary=repeated).read(columns=list(columns))  # side by side
+            rows = pq.ParquetFile(source, read_dictionary=repeated).read(columns=list(columns), use_threads=False)
         if segment.number in old:
             rows = without(rows, pc.is_in(rows.column("repo_id"), pa.array(old[segment.number])))
         found.append(rows.cast(found[0].schema))
