@@ -28,16 +28,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from benchmarks import report
+from benchmarks.updates import PUBLISHED, learners, side_by_side
 from flows.server import free_port
 from schema.errors import clear_errors
 from training.data.batches import Sampler, collate, make_batch
 from training.data.warehouse import Warehouse
 from training.data.windows import FilmReader
 from training.loop.checkpoint import checkpoints
-from training.loop.config import FitConfig
-from training.loop.data import open_data
-from training.loop.distributed import Process
-from training.loop.learner import Learner
 from training.loop.plan import free_memory, keep_freed_memory
 from training.loop.report import read_log
 from training.model.backbones import BACKBONES
@@ -51,8 +48,6 @@ from training.model.weights import load_weights
 USUAL = {"OMP_NUM_THREADS": "1"}
 WORKER = USUAL | {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_TRIM_THRESHOLD_": "16384"}  # what is freed is given back
 AS_FITTED = "reuse, full, 4 windows of 64 (training.fit's)"
-PUBLISHED = "published_small, 4 windows of 64"
-ALONE = Process(torch.device("cpu"), 0, 1)
 STATEFUL = [name for name in BACKBONES if name != "frame_only"]
 
 
@@ -231,20 +226,6 @@ def per_second(work: Callable[[], int], seconds: float) -> float:
     return frames / (time.process_time() - start)
 
 
-def side_by_side(works: dict[str, Callable[[], int]], seconds: float, rounds: int = 8) -> dict[str, float]:
-    """Frames a processor second of each, by turns: a shared machine's better and worse moments meet them alike."""
-    frames, spent = dict.fromkeys(works, 0), dict.fromkeys(works, 0.0)
-    for work in works.values():
-        work()
-    for _ in range(rounds):
-        for name, work in works.items():
-            start = time.process_time()
-            while (taken := time.process_time() - start) < seconds / rounds:
-                frames[name] += work()
-            spent[name] += taken
-    return {name: frames[name] / spent[name] for name in works}
-
-
 def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float], list[list[object]]]:
     """Training frames a second on real film, `small` preset, same weights and batch; the loader's beside it.
 
@@ -324,43 +305,6 @@ def speed(root: Path, quick: bool) -> tuple[list[list[object]], dict[str, float]
         percentiles = [float(np.percentile(values, q)) for q in (5, 50, 95)]
         spread.append([level, *percentiles, float(values.mean()), timed[level]])
     return table, rates, spread
-
-
-def learners(root: Path, quick: bool) -> dict[str, float]:
-    """Frames a processor second of whole updates, the loader and the optimizer included, as training.fit makes them.
-
-    The preset `small` beside the one that it took the place of, and with the published head in its own head's place.
-    """
-    head = {
-        "head": "published", "downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1,
-    }  # fmt: skip
-    ways: dict[str, dict[str, object]] = {
-        "small": {"preset": "small"},
-        "small, no memory": {"preset": "small", "model": {"memory": 0}},
-        "small, no memory, the published head": {"preset": "small", "model": {"memory": 0, **head}},
-        PUBLISHED: {"preset": "published_small"},
-    }
-
-    def fitted(settings: dict[str, object]) -> Callable[[], int]:
-        config = FitConfig.model_validate({"shards": str(root), **({"batch": 4} if quick else {}), **settings})
-        assert config.preset is not None
-        data = open_data(config, ALONE)
-        torch.manual_seed(0)
-        learner = Learner(
-            FrameModel(preset(config.preset, *data.reader.geometry, **config.model)), config, ALONE.device
-        )
-        updates = itertools.count()
-
-        def work() -> int:
-            update = next(updates)
-            learner.freeze_head(update % 20 < round(20 * config.frozen_share))
-            batch = data.batch(update)
-            learner.update(batch, 1.0)
-            return batch.actions_BT.numel()
-
-        return work
-
-    return side_by_side({name: fitted(way) for name, way in ways.items()}, 3.0 if quick else 60.0, 1 if quick else 4)
 
 
 def fit_flags(root: Path, run: Path, steps: int) -> list[str]:

@@ -27,7 +27,7 @@ from training.data.windows import FilmReader
 from training.loop.config import FitConfig
 from training.loop.learner import Learner
 from training.loop.optim import rate
-from training.model.config import ModelConfig, preset
+from training.model.config import READER, ModelConfig, preset
 from training.model.counts import parameter_counts
 from training.model.frame_model import FrameModel
 
@@ -105,7 +105,7 @@ def model_config(config: CellConfig, reader: FilmReader) -> ModelConfig:
         for name in ("width", "head", "guesses", "screen_attention", "previous_key", "memory", "chrono")
     }
     if config.head == "published":
-        changes |= {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
+        changes |= READER
     return preset("small", *reader.geometry, backbone=config.backbone, backbone_layers=config.layers, **changes)
 
 

@@ -86,7 +86,7 @@ class ModelConfig(FrozenModel):
 
 # Sizes by name. `paper` is the published run's, `published_*` the same architecture for processors; the others read at
 # the cursor, copy and remember (training.model.frame_model).
-_READER = {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
+READER = {"downsample": "geglu", "reduce": "last_pos", "cursor_heads": 2, "downsample_blocks": 1}
 
 _LEARNER = {"head": "cursor", "guesses": 3, "previous_key": True, "skip": True}
 
@@ -94,8 +94,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"width": 128, "memory": 256, **_LEARNER},
     "small": {"width": 256, "memory": 512, **_LEARNER},
     "medium": {"width": 512, "memory": 1024, **_LEARNER},
-    "published_tiny": {"width": 48, "attention_layers": 1, "heads": 4, **_READER},
-    "published_small": {"width": 64, "attention_layers": 1, "heads": 4, **_READER},
+    "published_tiny": {"width": 48, "attention_layers": 1, "heads": 4, **READER},
+    "published_small": {"width": 64, "attention_layers": 1, "heads": 4, **READER},
     "paper": {
         "width": 1024, "attention_layers": 3, "heads": 8, "downsample_blocks": 2, "reduce": "last_pos",
     },
