@@ -17,6 +17,7 @@ from figures.rows import Kind, Row
 from schema.config import FrozenModel
 
 FRAMES = 1024  # an update of the base
+FURTHER = 11_074  # thousands of steps: the corpus's film to learn from, its longer histories
 CONTEXTS = (1, 4, 16, 64, 256)  # steps, exactly so many of them known
 
 
@@ -35,7 +36,7 @@ class CellConfig(FrozenModel):
     window: int = Field(32, ge=1, description="T, steps that are backpropagated through")
     batch: int = Field(32, ge=1, description="windows an update")
     carried: bool = Field(True, description="the state is carried from window to window; else windows lie at random")
-    film: int = Field(0, ge=0, description="thousands of steps of film to learn from; 0: all")
+    film: int = Field(0, ge=0, description="thousands of steps to learn from; 0: the corpus's; above FURTHER: more")
     updates: int = Field(1500, ge=1)
     rate: float = Field(3e-3, gt=0)
     seed: int = Field(0, ge=0)

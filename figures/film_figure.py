@@ -21,8 +21,9 @@ def film_figure(
     cells: Callable[[], list[CellConfig]],
     plot: Callable[[Sequence[Row], Path], None],
     verdict: Callable[[Sequence[Row]], str],
+    first: Callable[[Sequence[Row]], str] | None = None,
 ) -> Figure:
-    """A figure over some cells of the learner."""
+    """A figure over some cells of the learner; `first`: a table of its own that stands before that of its cells."""
 
     def times(factor: float, configs: Sequence[CellConfig]) -> list[CellConfig]:
         return [each.model_copy(update={"updates": max(1, round(factor * each.updates))}) for each in configs]
@@ -40,7 +41,7 @@ def film_figure(
         rate_cells=list,
         plot=lambda rows, png: plot(own(rows), png),
         kind=CELLS,
-        table=lambda rows: table(rows, cells()),
+        table=lambda rows: "\n\n".join([*([first(rows)] if first else []), table(rows, cells())]),
         verdict=lambda rows: verdict(own(rows)),
         source="" if name == SHARED else SHARED,
     )

@@ -1,6 +1,7 @@
 """Train and measure one cell of the figures on film: figures.cells says what is asked.
 
-The corpus's film at its own screen size, the training repositories' longer histories; made where it is missing.
+The corpus's film at its own screen size, the training repositories' longer histories; made where it is missing. A cell
+that asks for more steps than those have learns from the repositories of more_film/more.toml too.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from figures.cells import CONTEXTS, CellConfig, CellResult
-from figures.corpus import further, own_geometry, read_corpus, warehouse_folder
+from figures.cells import CONTEXTS, FURTHER, CellConfig, CellResult
+from figures.corpus import Corpus, further, own_geometry, read_corpus, warehouse_folder
+from figures.rows import ROOT
 from figures.streams import film_missing, spread, targets, whole
 from training.analysis.carried import STEPS, Stretch, follow, scores, stretches, truths
 from training.analysis.cold import cold_losses
@@ -31,6 +33,7 @@ from training.model.config import READER, ModelConfig, preset
 from training.model.counts import parameter_counts
 from training.model.frame_model import FrameModel
 
+MORE = ROOT / "more_film" / "more.toml"  # what a cell that asks for more film than the corpus's learns from too
 TARGETS = 256  # keys of each test stream that are predicted from exactly T steps
 POINTS = 8  # of the curve
 WARM, SHORT = 2048, 2048  # steps read and then scored of each test stream, a point of the curve
@@ -48,21 +51,29 @@ class Film(NamedTuple):
     test: list[Segment]
 
 
+def corpus(more: bool = False) -> Corpus:
+    """The pinned corpus with its longer histories, and with more repositories to learn from. Raises ConfigError."""
+    own = further(read_corpus())
+    others = read_corpus(MORE).repository if more else ()
+    return own.model_copy(update={"repository": (*own.repository, *others)})
+
+
 @functools.cache
-def film(mirrors: Path | None = None) -> Film:
+def film(more: bool = False, mirrors: Path | None = None) -> Film:
     """The corpus's film, made where it is missing. Raises GitreelError."""
-    corpus = read_corpus()
-    geometry = own_geometry(corpus)
-    root = warehouse_folder(geometry, longer=True)
-    film_missing(further(corpus), geometry, root, mirrors)
-    return opened(root)
+    asked = corpus(more)
+    root = warehouse_folder(own_geometry(asked), longer=True)
+    if more:
+        root = root.with_name(f"{root.name}-more")
+    film_missing(asked, own_geometry(asked), root, mirrors)
+    return opened(root, more)
 
 
-def opened(root: Path) -> Film:
+def opened(root: Path, more: bool = False) -> Film:
     """The corpus's film where it lies. Raises WarehouseError, ConfigError."""
-    reader, corpus = FilmReader(Warehouse(str(root)), cache_bytes=2 << 30), read_corpus()
+    reader, asked = FilmReader(Warehouse(str(root)), cache_bytes=2 << 30), corpus(more)
     train, choosing, test = (
-        whole(reader, [repository.repo_id for repository in corpus.of(split)])
+        whole(reader, [repository.repo_id for repository in asked.of(split)])
         for split in ("train", "validation", "test")
     )
     return Film(reader, train, choosing, test)
@@ -72,7 +83,7 @@ def measure(config: CellConfig, seen: Film | None = None) -> CellResult:
     """Train one cell and measure it, on one thread. Raises GitreelError."""
     torch.set_num_threads(1)
     began = time.process_time()
-    seen = seen or film()
+    seen = seen or film(config.film > FURTHER)
     learned = first_steps(seen.train, 1000 * config.film)
     torch.manual_seed(config.seed)
     model = FrameModel(model_config(config, seen.reader))
@@ -152,11 +163,17 @@ def _train(
     return curve, seconds
 
 
-def trained(config: CellConfig, seen: Film) -> FrameModel:
-    """A cell's model after its updates, nothing measured on the way."""
+def begun(config: CellConfig, seen: Film) -> tuple[FrameModel, Iterator[int]]:
+    """A cell's model before its first update, and its updates, each made when asked for: how many so far."""
     torch.manual_seed(config.seed)
     model = FrameModel(model_config(config, seen.reader))
-    for _ in _updates(model, config, seen.reader, first_steps(seen.train, 1000 * config.film)):
+    return model, _updates(model, config, seen.reader, first_steps(seen.train, 1000 * config.film))
+
+
+def trained(config: CellConfig, seen: Film) -> FrameModel:
+    """A cell's model after its updates, nothing measured on the way."""
+    model, updates = begun(config, seen)
+    for _ in updates:
         pass
     return model.eval()
 

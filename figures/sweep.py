@@ -61,10 +61,11 @@ class Figure(BaseModel):
 
 
 def run_cells(cells: Iterable[Any], path: Path, cpu_hours: float, kind: Kind = TASK) -> None:
-    """Run the cells that ``path`` lacks, seed by seed, until done or over the CPU budget."""
+    """Run the cells that ``path`` lacks, seed by seed, until done or over the CPU budget of these cells."""
+    asked = sorted(cells, key=lambda cell: cell.seed)
     done = {row.key: row.result.cpu_seconds for row in read_rows(path, kind)}
-    spent = sum(done.values())
-    for config in sorted(cells, key=lambda cell: cell.seed):
+    spent = sum(done.get(kind.key(config), 0.0) for config in asked)
+    for config in asked:
         key = kind.key(config)
         if key in done:
             continue

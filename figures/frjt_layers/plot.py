@@ -44,13 +44,13 @@ def plot(rows: Sequence[Row], png: Path) -> None:
             shortcut = frjt.mixed_window_accuracy(depth, 1, SAMPLES)
             reference_line(axes, [layers[0], layers[-1]], [shortcut] * 2, f"last block, {depth}")
         power_axis(axes, layers, "layers")
-        axes.set_title(NAMES[model])
+        axes.set_title(f"{NAMES[model]}: more layers reach further, less far than one of an LSTM", fontsize=9)
     panels[0][0].set(ylabel="accuracy, mean over the depth mix", ylim=(0.5, 1.02))
     panels[0][0].legend(loc="lower center", ncol=5, columnspacing=1)
     canvas.text(
         0.01, -0.05, "Dotted: one-layer LSTM (frjt_lstm) at the same depth. Dashed: best accuracy "
-        "from the last block alone. Band: range over seeds. Hollow: loss still falling when the "
-        "rate began to decay.", fontsize=7, color="#555555",
+        "from the last block alone. Band: range over seeds. Hollow: in half the seeds or more the loss was still "
+        "falling when the rate began to decay.", fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=4)
     save(canvas, png)
@@ -69,5 +69,6 @@ def verdict(rows: Sequence[Row], size: int = 8) -> str:
     undertrained = sum(row.result.undertrained for row in rows)
     return (
         f"More layers reach further, as in the paper: on depths to {size}, {'; '.join(parts)}. {undertrained} of "
-        f"{len(rows)} runs were still learning when they ended: this shows budgets as much as architectures."
+        f"{len(rows)} runs were still learning when their rates began to fall: this shows budgets as much as "
+        "architectures."
     )

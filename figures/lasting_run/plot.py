@@ -15,6 +15,7 @@ from figures.style import save
 
 KILLED = ("worker", "flow run", "worker and flow runs")  # in turn
 BIN_SECONDS = 60.0
+PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}  # under words that lines would cross
 MANY = 0.05  # of all visits
 COLOURS = {"film": "#2e8540", "flow": "#0b6fa4", "server": "#d98200", "worker": "#8d6bb8"}
 WORDS = {"film": "processes that film", "flow": "flow runs", "server": "Prefect's server", "worker": "workers"}
@@ -42,6 +43,7 @@ def plot(rows: Sequence[Sample], png: Path) -> None:
         rate.annotate(
             f"killed: {KILLED[place % len(KILLED)]}", (moment / 60, 1.0), xycoords=("data", "axes fraction"),
             xytext=(2, -2), textcoords="offset points", rotation=90, va="top", fontsize=6.5, color="#c1272d",
+            bbox=PAPER, zorder=5,
         )  # fmt: skip
     if (moment := filmed(rows)) is not None:
         for axes in (rate, memory, faults):
@@ -66,8 +68,9 @@ def _rate(axes: Axes, rows: Sequence[Sample]) -> None:
         axes.plot([first, last], [mean, mean], color="#222222", lw=1.6, label="" if place else "each third")
         words = f"{mean:.2f} a second, {cost:.2f} s of\nprocessor each, load {load:.1f}"
         axes.annotate(
-            words, ((first + last) / 2, 0), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7
-        )
+            words, ((first + last) / 2, 0), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7,
+            bbox=PAPER, zorder=5,
+        )  # fmt: skip
     axes.set_ylabel("repositories\nvisited a second")
     axes.set_title(title(rows), loc="left")
     axes.set_ylim(top=1.3 * max(each.max(), 0.1))
@@ -89,7 +92,7 @@ def _memory(axes: Axes, rows: Sequence[Sample]) -> None:
         axes.plot([end / 60 for end in ends], line, color="#222222", lw=1.0, ls=":", label=f"{grows:+.0f} MB an hour")
     axes.set_ylabel("resident memory, MB")
     axes.set_ylim(top=1.45 * max(row.memory_mb for row in rows))
-    axes.legend(fontsize=7, ncols=3, loc="upper left")
+    axes.legend(fontsize=7, ncols=3, loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def _faults(axes: Axes, rows: Sequence[Sample]) -> None:

@@ -47,7 +47,7 @@ def verdict(rows: Sequence[Row]) -> str:
     listed = ", ".join(f"{text} {nats:+.3f}" for nats, text in moved)
     return (
         f"After {base.frames / 1e6:.1f} million frames, {minutes:.0f} minutes of one core, the learner has "
-        f"{base.nats:.3f} nats a key. One part changed at a time: {listed}."
+        f"{base.nats:.3f} nats a key. One part changed, or those named: {listed}."
     )
 
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from figures.cells import FRAMES, CellConfig, CellResult, results
+from figures.cells import CONTEXTS, FRAMES, CellConfig, CellResult, results
 from figures.memory_law.plot import Law, law
 from figures.rows import Row
 from figures.style import power_axis, save
@@ -24,11 +24,24 @@ def _windows(length: int, batch: int, updates: int = UPDATES) -> CellConfig:
     return CellConfig(carried=False, window=length, batch=batch, updates=updates)
 
 
-EQUAL_FRAMES = [_windows(length, FRAMES // length) for length in (4, 16, 32, 64, 256, 1024)] + [
-    _windows(4096, 1, UPDATES // 4)
-]
+EQUAL_FRAMES = [_windows(length, FRAMES // length) for length in (4, 16, 32, 64, 256, 1024)]
+FEWER = _windows(4096, 1, UPDATES // 4)  # as many frames in a quarter of the updates: a window is more than an update's
 EQUAL_WINDOWS = [_windows(length, WINDOWS) for length in (4, 16, 64, 256)]
 CARRIED = [CellConfig(window=length, batch=FRAMES // length) for length in (8, 32, 128, 512)]
+MOVES = {  # what might make a state hold more of the past
+    "nothing: the base, its state carried": CellConfig(),
+    "4 times the training": CellConfig(updates=4 * UPDATES),
+    "4 times the training, in windows of 256 steps": _windows(256, FRAMES // 256, 4 * UPDATES),
+    "30 million steps of film": CellConfig(film=30_000),
+    "30 million steps of film, 4 times the training": CellConfig(film=30_000, updates=4 * UPDATES),
+    "width 512": CellConfig(width=512),
+    "backpropagation through 512 steps": CellConfig(window=512, batch=2),
+    "forget gates for 256 steps": CellConfig(chrono=256),
+    "forget gates for 4,096 steps": CellConfig(chrono=4096),
+    "minGRU in the LSTM's place": CellConfig(backbone="mingru", layers=2),
+    "Mamba-2 in the LSTM's place": CellConfig(backbone="mamba2", layers=2),
+    "attention to the screen in the copy's place": CellConfig(guesses=0, screen_attention=32),
+}
 ARMS = {
     "as many frames for every T": (EQUAL_FRAMES, "#c1272d", "o"),
     f"{WINDOWS} windows an update, as in the paper": (EQUAL_WINDOWS, "#d98200", "s"),
@@ -52,21 +65,46 @@ def enough(result: CellResult) -> int:
     return min(known, default=max(result.context))
 
 
+def _range(steps: Sequence[int]) -> str:
+    low, high = min(steps), max(steps)
+    return f"{low} to {high}" if high > low else str(low)
+
+
 def verdict(rows: Sequence[Row]) -> str:
     """The figure in a sentence or two."""
     equal, windows = by_length(rows, EQUAL_FRAMES), by_length(rows, EQUAL_WINDOWS)
     best = min(equal, key=lambda length: equal[length].nats)
-    longest = max(equal)
+    longest, fewer = max(equal), by_length(rows, [FEWER]).get(FEWER.window)
     paper = line(windows)
-    held = sorted({enough(result) for result in equal.values()})
-    steps = f"{held[0]} to {held[-1]}" if len(held) > 1 else str(held[0])
+    steps = _range([enough(result) for result in [*equal.values(), *([fewer] if fewer else [])]])
+    quarter = f" (T = {FEWER.window:,}, which has a quarter of the updates, {fewer.nats:.3f})" if fewer else ""
+    tried = [enough(result) for _, result in results(rows, list(MOVES.values())[1:])]
+    beyond = f" {len(tried)} changes that might move that leave it at {_range(tried)}." if tried else ""
     return (
         f"With as many frames for every length, long training windows buy nothing on film: T = {best} is best "
-        f"({equal[best].nats:.3f} nats a key), T = {longest:,} has {equal[longest].nats:.3f}. With {WINDOWS} windows "
-        f"an update, as in the paper, nats fall as T^-{paper.exponent:.3f} [{paper.low:.3f}, {paper.high:.3f}] from "
-        f"T = {paper.first} to {paper.last}, because longer windows are more film. Whatever T it was trained with, "
-        f"a frozen LSTM knows from its last {steps} steps all that it will, within {CLOSE} nats."
+        f"({equal[best].nats:.3f} nats a key), T = {longest:,} has {equal[longest].nats:.3f}{quarter}. With {WINDOWS} "
+        f"windows an update, as in the paper, nats fall as T^-{paper.exponent:.3f} [{paper.low:.3f}, {paper.high:.3f}] "
+        f"from T = {paper.first} to {paper.last}, because longer windows are more film. Whatever T it was trained "
+        f"with, for so long, a frozen LSTM knows from its last {steps} steps all that it will, within {CLOSE} nats."
+        f"{beyond}"
     )
+
+
+def moved(rows: Sequence[Row]) -> str:
+    """What each of MOVES does to the steps that a state holds, as Markdown."""
+    known = CONTEXTS[1:]
+    titles = [
+        "tried",
+        "nats a key",
+        *(f"{steps} known, nats more than all" for steps in known),
+        f"steps within {CLOSE}",
+    ]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for words, config in MOVES.items():
+        for _, result in results(rows, [config]):
+            more = [f"{result.context[steps] - result.context_carried:+.3f}" for steps in known]
+            lines.append(f"| {words} | {result.nats:.3f} | {' | '.join(more)} | {enough(result)} |")
+    return "\n".join(lines)
 
 
 def lengths_panel(axes: Axes, rows: Sequence[Row]) -> None:
@@ -80,6 +118,9 @@ def lengths_panel(axes: Axes, rows: Sequence[Row]) -> None:
         axes.plot(
             list(found), [each.nats for each in found.values()], f"{marker}-", color=colour, lw=1.5, ms=4.5, label=words
         )
+    for length, result in by_length(rows, [FEWER]).items():
+        words = "T = 4,096 with a quarter of the updates"
+        axes.plot(length, result.nats, "o", color=ARMS["as many frames for every T"][1], mfc="white", ms=5, label=words)
     power_axis(axes, [4, 16, 64, 256, 1024, 4096], "T, steps of a training window")
     axes.set(ylabel="nats a key, four test repositories")
     axes.set_title("Longer windows buy nothing that more film does not", loc="left")
@@ -88,7 +129,7 @@ def lengths_panel(axes: Axes, rows: Sequence[Row]) -> None:
 
 def contexts_panel(axes: Axes, rows: Sequence[Row]) -> None:
     """Right: against the steps that a model knows, a line a length trained on."""
-    found = by_length(rows, EQUAL_FRAMES)
+    found = by_length(rows, [*EQUAL_FRAMES, FEWER])
     shades = mpl.colormaps["viridis_r"]
     for number, (length, result) in enumerate(found.items()):
         colour = shades(0.08 + 0.92 * number / max(1, len(found) - 1))
@@ -99,7 +140,7 @@ def contexts_panel(axes: Axes, rows: Sequence[Row]) -> None:
         )  # fmt: skip
     power_axis(axes, [1, 4, 16, 64, 256, 1024], "steps known")
     axes.set_xticks([1, 4, 16, 64, 256, 1024], ["1", "4", "16", "64", "256", "all"])
-    axes.set_title("A frozen LSTM knows what its last 16 steps told", loc="left")
+    axes.set_title("After so short a training a frozen LSTM knows 16 steps", loc="left")
     axes.legend(loc="upper right")
 
 

@@ -91,7 +91,7 @@ def verdict(rows: Sequence[Row]) -> str:
     return (
         f"Only the LSTM keeps its place, and in the small maze alone: {'; '.join(parts)}, at about equal CPU time. "
         f"{undertrained} of {len(rows)} "
-        f"runs were still learning when they ended: this shows budgets as much as architectures."
+        f"runs were still learning when their rates began to fall: this shows budgets as much as architectures."
     )
 
 

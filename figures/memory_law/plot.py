@@ -47,23 +47,28 @@ def seed_laws(rows: Sequence[Row]) -> dict[int, Law]:
     return {seed: law(found, min(found), max(found)) for seed, found in points.items() if len(found) == len(TRAINED)}
 
 
+def fitted(points: Mapping[int, Mapping[str, float]], repos: Sequence[int]) -> tuple[float, float]:
+    """Exponent and R² of the line through the mean over some repositories, by their places; points at each T."""
+    x = np.log(list(points))
+    y = np.log([np.take(list(by_repo.values()), repos).mean() for by_repo in points.values()])
+    slope, offset = np.polyfit(x, y, 1)
+    rest = ((y - offset - slope * x) ** 2).sum() / max(1e-12, ((y - y.mean()) ** 2).sum())
+    return float(-slope), float(1 - rest)
+
+
+def picked(repos: int) -> list[list[int]]:
+    """DRAWS samples of the repositories' places, each as many as there are, the same for every line."""
+    picks: list[list[int]] = np.random.default_rng(0).integers(0, repos, (DRAWS, repos)).tolist()
+    return picks
+
+
 def law(points: Mapping[int, Mapping[str, float]], first: int, last: int) -> Law:
     """The line through the mean over repositories from T = first to last."""
-    steps = [t for t in points if first <= t <= last]
-    x = np.log(steps)
-    nats_TR = np.array([list(points[t].values()) for t in steps])
-
-    def fitted(chosen: Sequence[int]) -> tuple[float, float]:
-        y = np.log(nats_TR[:, chosen].mean(1))
-        slope, offset = np.polyfit(x, y, 1)
-        rest = ((y - offset - slope * x) ** 2).sum() / max(1e-12, ((y - y.mean()) ** 2).sum())
-        return float(-slope), float(1 - rest)
-
-    repos = nats_TR.shape[1]
-    picks = np.random.default_rng(0).integers(0, repos, (DRAWS, repos))
-    low, high = np.quantile([fitted(pick.tolist())[0] for pick in picks], [0.025, 0.975])
-    exponent, r2 = fitted(range(repos))
-    return Law(exponent, float(low), float(high), steps[0], steps[-1], r2)
+    within = {t: by_repo for t, by_repo in points.items() if first <= t <= last}
+    repos = len(next(iter(within.values())))
+    low, high = np.quantile([fitted(within, pick)[0] for pick in picked(repos)], [0.025, 0.975])
+    exponent, r2 = fitted(within, range(repos))
+    return Law(exponent, float(low), float(high), min(within), max(within), r2)
 
 
 def mean(by_repo: Mapping[str, float]) -> float:
@@ -151,12 +156,12 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         if row.config.predictor == "counts" and row.config.steps == 0:
             axes.axhline(mean(row.result.by_repo), color="#999999", lw=0.9, ls=(0, (4, 3)), zorder=0)
             axes.text(
-                4**8, 0.985 * mean(row.result.by_repo), "counts of the training film alone",
-                ha="right", va="top", fontsize=7, color="#777777",
+                4**8, 1.01 * mean(row.result.by_repo), "counts of the training film alone",
+                ha="right", va="bottom", fontsize=7, color="#777777",
             )  # fmt: skip
     law_axes(axes)
     axes.set_title(title(rows), loc="left")
-    axes.legend()
+    axes.legend(loc="lower left", fontsize=7.5, frameon=True, framealpha=0.9, edgecolor="none")
     save(canvas, png)
     plt.close(canvas)
 

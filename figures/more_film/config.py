@@ -1,4 +1,4 @@
-"""Every cell of more_film: the same updates, from a hundred thousand to eleven million steps to learn from."""
+"""Every cell of more_film: the same updates, from a hundred thousand to thirty million steps to learn from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from figures.more_film.plot import AMOUNTS, LONGER, plot, verdict
 
 
 def cells() -> list[CellConfig]:
-    """The amounts, the smallest first; then two of them with four times the updates."""
+    """The amounts, the smallest first; then some of them with four times the updates."""
     return [*AMOUNTS, *LONGER]
 
 

@@ -11,8 +11,8 @@ from figures.cells import CellConfig, CellResult, results
 from figures.rows import Row
 from figures.style import log_axis, save
 
-AMOUNTS = [CellConfig(film=thousands) for thousands in (100, 300, 1000, 3000, 0)]
-LONGER = [CellConfig(film=thousands, updates=6000) for thousands in (1000, 0)]
+AMOUNTS = [CellConfig(film=thousands) for thousands in (100, 300, 1000, 3000, 0, 30_000)]
+LONGER = [CellConfig(film=thousands, updates=6000) for thousands in (1000, 0, 30_000)]
 LOOKS = (("#c1272d", "o"), ("#0b6fa4", "s"))
 
 

@@ -1,4 +1,4 @@
-"""Every cell of true_depth: each backbone by layers and feedback, traced at five lengths.
+"""Every cell of true_depth: each backbone by layers and feedback, traced at seven lengths.
 
     python -m figures.true_depth [plot | --quick | --full | --cell KEY --check]
 
@@ -22,7 +22,7 @@ from training.model.backbones import Backbone, make_backbone
 NAME = "true_depth"
 CPU_HOURS = 0.1
 WIDTH = 32
-LENGTHS = (8, 16, 32, 64, 128)
+LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 RESULTS = ROOT / NAME / "results.csv"
 PNG = ROOT / NAME / f"{NAME}.png"
 
@@ -108,6 +108,13 @@ def run(cells: Sequence[DepthCell], path: Path, lengths: Sequence[int] = LENGTHS
         print(f"{cell.key}: {rows[-1].verdict}", flush=True)
 
 
+def said(kind: str) -> str:
+    """The figure in a few sentences ('verdict'), or its rows and the critical lengths ('table'), as Markdown."""
+    from figures.true_depth.plot import table, verdict
+
+    return table(read_rows()) if kind == "table" else verdict(read_rows())
+
+
 def redraw() -> Path:
     """Draw the PNG from the committed results; returns its path."""
     from figures.true_depth.plot import plot
@@ -146,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quick:
             run([cell for cell in CELLS if cell.layers == 1], path, LENGTHS[:3])
         else:
-            run(CELLS, path, (*LENGTHS, 512) if options.full else LENGTHS)
+            run(CELLS, path, (*LENGTHS, 2048) if options.full else LENGTHS)
     plot(read_rows(path), png)
     print(f"drew {png}")
     return 0

@@ -1,13 +1,15 @@
-"""The length up to which a trained model holds: fitted to accuracy against length.
+"""The length up to which a trained model holds: where its measured accuracy first falls below a threshold.
 
-The paper's input aggregation criticality, made a number. Accuracy against length n is fitted by
-``floor + (1 - floor) / (1 + (n / n0)^s)``, least squares over a grid; the critical length is where
-the fit crosses the threshold. It extrapolates, so it is cut at four times the longest length seen.
+The paper's input aggregation criticality, made a number: accuracy between two measured lengths is read from the
+straight line through them in the logarithm of length. Nothing is extrapolated: a model that holds at every length
+measured has the longest of them, and one that never does has the shortest, each marked as an end that was not seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from figures.rows import Row
 
 THRESHOLD = 0.9
+Beyond = Literal["", "<", ">="]
 
 
 class Critical(BaseModel):
@@ -29,46 +32,42 @@ class Critical(BaseModel):
     mean: float
     low: float
     high: float
-    censored: bool  # beyond what was measured, for most seeds
+    beyond: Beyond  # what was measured, for most seeds
 
 
-def critical_length(curve: Mapping[int, float], floor: float, threshold: float) -> float:
-    """Length at which the fitted accuracy falls below ``threshold``."""
-    lengths = np.array(sorted(curve), dtype=float)
-    accuracy = np.array([curve[int(length)] for length in lengths])
-    middles = np.geomspace(lengths[0] / 4, lengths[-1] * 64, 200)[:, None, None]
-    slopes = np.linspace(0.3, 6, 60)[None, :, None]
-    fits = floor + (1 - floor) / (1 + (lengths / middles) ** slopes)
-    errors = ((fits - accuracy) ** 2).sum(-1)
-    best_middle, best_slope = np.unravel_index(errors.argmin(), errors.shape)
-    middle, slope = middles[best_middle, 0, 0], slopes[0, best_slope, 0]
-    held = (threshold - floor) / (1 - floor)
-    length = middle * (1 / held - 1) ** (1 / slope)
-    return float(np.clip(length, lengths[0] / 2, 4 * lengths[-1]))
+def critical_length(curve: Mapping[int, float], threshold: float = THRESHOLD) -> tuple[float, Beyond]:
+    """Length at which accuracy first falls below ``threshold``, and whether that is before or beyond those measured."""
+    points = sorted(curve.items())
+    if points[0][1] < threshold:
+        return float(points[0][0]), "<"
+    for (shorter, before), (longer, after) in pairwise(points):
+        if after < threshold:
+            share = (before - threshold) / (before - after)
+            return float(shorter * (longer / shorter) ** share), ""
+    return float(points[-1][0]), ">="
+
+
+def _most(sides: Sequence[Beyond]) -> Beyond:
+    """The side that more than half of the seeds are on."""
+    named: tuple[Beyond, ...] = ("<", ">=")
+    return next((side for side in named if 2 * sides.count(side) > len(sides)), "")
 
 
 def summarise(rows: Sequence[Row], threshold: float = THRESHOLD) -> list[Critical]:
-    """Critical length of each (task, model, layers, size): mean and range over seeds."""
+    """Critical length of each (task, model, layers, size): geometric mean and range over seeds."""
     groups: dict[tuple[str, str, int, int], list[Row]] = {}
     for row in rows:
         config = row.config
-        key = (config.task, config.model, config.layers, config.size)
-        groups.setdefault(key, []).append(row)
+        groups.setdefault((config.task, config.model, config.layers, config.size), []).append(row)
     table = []
     for (task, model, layers, size), group in sorted(groups.items()):
-        floor = 0.5 if task == "frjt" else 1 / size**2
-        lengths = [critical_length(row.result.curve, floor, threshold) for row in group]
-        longest = max(group[0].result.curve)
+        found = [critical_length(row.result.curve, threshold) for row in group]
+        lengths = [length for length, _ in found]
         table.append(
             Critical(
-                task=task,
-                model=model,
-                layers=layers,
-                size=size,
-                mean=float(np.exp(np.mean(np.log(lengths)))),
-                low=min(lengths),
-                high=max(lengths),
-                censored=bool(np.mean([length > longest for length in lengths]) > 0.5),
+                task=task, model=model, layers=layers, size=size,
+                mean=float(np.exp(np.mean(np.log(lengths)))), low=min(lengths), high=max(lengths),
+                beyond=_most([side for _, side in found]),
             )
-        )
+        )  # fmt: skip
     return table

@@ -138,5 +138,18 @@ def test_a_committed_row_is_measured_again() -> None:
 def test_critical_length_finds_where_a_known_curve_falls() -> None:
     curve = {n: 0.5 + 0.5 / (1 + (n / 20) ** 2) for n in range(1, 65)}
     # accuracy .9 where (n / 20)^2 = 1 / .8 - 1 = .25
-    assert critical_length(curve, 0.5, 0.9) == pytest.approx(10, rel=0.05)
-    assert critical_length(dict.fromkeys(range(1, 17), 1.0), 0.5, 0.9) == 64
+    length, beyond = critical_length(curve, 0.9)
+    assert (length, beyond) == (pytest.approx(10, rel=0.01), "")
+    assert critical_length({1: 1.0, 4: 0.8}, 0.9) == (pytest.approx(2), "")  # half way in log length
+    assert critical_length({1: 0.95, 2: 0.85, 4: 0.95}, 0.9)[0] == pytest.approx(2**0.5)  # the first fall counts
+    assert critical_length(dict.fromkeys(range(1, 17), 1.0), 0.9) == (16, ">=")
+    assert critical_length({2: 0.8, 4: 0.7}, 0.9) == (2, "<")
+
+
+def test_no_critical_length_contradicts_what_was_measured() -> None:
+    rows = [row for name in ("frjt_lstm", "frjt_layers", "maze") for row in read_rows(ROOT / name / "results.csv")]
+    for row in rows:
+        length, beyond = critical_length(row.result.curve)
+        below = [n for n in row.result.curve if n < length]
+        assert all(row.result.curve[n] >= 0.9 for n in below)
+        assert beyond == ">=" or min(row.result.curve[n] for n in row.result.curve if n >= length) < 0.9

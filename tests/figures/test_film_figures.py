@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from figures.cells import CELLS, CONTEXTS, CellConfig, CellResult, cell_key, change
+from figures.cells import CELLS, CONTEXTS, FURTHER, CellConfig, CellResult, cell_key, change
+from figures.corpus import further, read_corpus
 from figures.film_rows import FILM, interval
 from figures.known_law.plot import ideal_recall
-from figures.learning import Film, first_steps, measure
-from figures.length_law.plot import EQUAL_FRAMES, EQUAL_WINDOWS, enough, line, verdict
-from figures.rows import Row, append_row, read_rows
+from figures.learning import Film, corpus, first_steps, measure
+from figures.length_law.plot import EQUAL_FRAMES, EQUAL_WINDOWS, MOVES, enough, line, moved, verdict
+from figures.rows import ROOT, Row, append_row, read_rows
 from figures.wall_time.plot import at_seconds
+from pipeline.crawl.licence import PERMISSIVE
 from pipeline.example import make_example
 from pipeline.harvester import HarvestConfig, harvest_repository
 from schema.config import ReplayConfig
@@ -86,6 +88,28 @@ def test_a_law_of_windows_is_found_and_said() -> None:
 def test_enough_steps_are_the_fewest_that_are_as_good_as_all() -> None:
     assert enough(result(context={1: 2.0, 4: 1.52, 16: 1.505, 64: 1.5, 256: 1.5})) == 16
     assert enough(result(context=dict.fromkeys(CONTEXTS, 2.0))) == 256
+
+
+def test_what_was_tried_to_move_the_state_stands_in_the_verdict_and_in_a_table() -> None:
+    rows = [Row(config, result(), CELLS) for config in dict.fromkeys([*EQUAL_FRAMES, *EQUAL_WINDOWS])]
+    assert "might move" not in verdict(rows)
+    near = {1: 2.0, 4: 1.505, 16: 1.5, 64: 1.5, 256: 1.5}
+    rows += [Row(CellConfig(), result(), CELLS), Row(MOVES["width 512"], result(context=near), CELLS)]
+    assert verdict(rows).endswith(" 1 changes that might move that leave it at 4.")
+    assert "| width 512 | 1.500 | +0.005 | +0.000 | +0.000 | +0.000 | 4 |" in moved(rows)
+
+
+def test_more_film_is_of_other_repositories_to_learn_from_alone() -> None:
+    own, more = further(read_corpus()), corpus(more=True)
+    assert corpus() == own
+    assert more.of("train")[:7] == own.of("train")
+    assert (more.of("validation"), more.of("test")) == (own.of("validation"), own.of("test"))
+    assert len({repository.name for repository in more.repository}) == len(more.repository)
+    assert {repository.licence for repository in more.repository} <= set(PERMISSIVE)
+    base = next(row for row in read_rows(ROOT / "learner" / "results.csv", CELLS) if row.key == "base-s0")
+    others = sum(repository.steps or 0 for repository in more.of("train")[7:])
+    assert base.result.film_steps // 1000 == FURTHER
+    assert others + base.result.film_steps > 30_000_000
 
 
 def test_a_curve_is_read_between_its_points() -> None:

@@ -103,6 +103,14 @@ def test_a_spent_budget_stops_the_sweep(figure: sweep.Figure, capsys: pytest.Cap
     assert len(read_rows(figure.folder / "results.csv")) == 1
 
 
+def test_a_budget_is_of_the_cells_asked_for_alone(figure: sweep.Figure, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep.main(figure, [])
+    poor = figure.model_copy(update={"cpu_hours": 1e-9, "cells": lambda: [cell(7)]})  # others' rows in the same file
+    sweep.main(poor, [])
+    assert "stopping" not in capsys.readouterr().out
+    assert len(read_rows(figure.folder / "results.csv")) == 3
+
+
 def test_a_damaged_file_is_named(figure: sweep.Figure, capsys: pytest.CaptureFixture[str]) -> None:
     sweep.main(figure, ["--seeds", "1"])
     with (figure.folder / "results.csv").open("a") as lines:
