@@ -64,14 +64,15 @@ def seeds_line(
     for place, mean, open_marker in zip(x, means, hollow, strict=True):
         face = "white" if open_marker else colour
         axes.plot(place, mean, marker, color=colour, markerfacecolor=face, markersize=5.5)
-    axes.plot([], [], marker=marker, color=colour, label=label)
+    face = "white" if all(hollow) else colour
+    axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, label=label)
 
 
-def reference_line(axes: Axes, x: Sequence[float], y: Sequence[float], label: str) -> None:
-    """A control line that no model drew: dashed grey with its name at the right end."""
+def reference_line(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, raised: float = 0.0) -> None:
+    """A control line that no model drew: dashed grey with its name at the right end, `raised` points above it."""
     axes.plot(x, y, color="#555555", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
-        label, (x[-1], y[-1]), xytext=(3, 0), textcoords="offset points", va="center",
+        label, (x[-1], y[-1]), xytext=(3, raised), textcoords="offset points", va="center",
         fontsize=7, color="#555555", annotation_clip=False,
     )  # fmt: skip
 

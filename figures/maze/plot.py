@@ -14,6 +14,7 @@ from figures.style import COLOURS, NAMES, power_axis, reference_line, save, seed
 from training.tasks import maze
 
 WINDOWS = (4, 16, 64)
+RAISED = {4: -4.0, 16: 0.0, 64: 4.0}  # points, of their names
 
 
 def draw_maze(axes: Axes, side: int) -> None:
@@ -60,11 +61,11 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         for window in WINDOWS:
             line = maze.window_accuracy(maze.make_maze(side), window, samples=300)
             beyond = [place for place in places if place > window]
-            reference_line(axes, beyond, [line] * len(beyond), f"last {window}")
+            reference_line(axes, beyond, [line] * len(beyond), f"last {window}", RAISED[window])
         axes.axvline(moves, color="#bbbbbb", linewidth=1)
-        axes.text(moves, 1.03, "trained to here", fontsize=7, color="#777777", ha="center")
+        axes.text(moves * 1.06, 1.03, "trained to here", fontsize=7, color="#777777", ha="left")
         power_axis(axes, places, "moves since the start was told")
-        axes.set(ylim=(0, 1.08), title=f"{side} x {side} cells", ylabel="accuracy after that move")
+        axes.set(ylim=(0, 1.08), title=title(here, side), ylabel="accuracy after that move")
         axes.legend(loc="lower left")
     canvas.text(
         0.01, -0.05, "Dashed: best accuracy from the last 4, 16 or 64 moves without the start. "
@@ -74,6 +75,17 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     canvas.tight_layout(w_pad=2)
     save(canvas, png)
     plt.close(canvas)
+
+
+def title(rows: Sequence[Row], side: int) -> str:
+    """One maze's message: the two best after as many moves as were trained."""
+    means = {
+        NAMES[model]: float(np.mean([row.result.accuracy_longest for row in rows if own_cell(row, model, side)]))
+        for model in {row.config.model for row in rows}
+    }
+    first, second, *_ = [*sorted(means, key=lambda name: -means[name]), ""]
+    words = f"{side} x {side}: {first} {means[first]:.2f} after {rows[0].config.moves} moves"
+    return f"{words}, {second} {means[second]:.2f}" if second else words
 
 
 def verdict(rows: Sequence[Row]) -> str:
