@@ -11,6 +11,8 @@ Each demo writes into a folder of its own and says which; an earlier demo's stay
 
 import argparse
 import json
+import math
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,13 +22,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeline.crawl.source import parse_source
 from pipeline.example import make_example
 from pipeline.git.repository import open_repository
 from pipeline.pool import interruption
 from pipeline.watch.recording import RecordedStep, screens
 from pipeline.watch.stored import find_recording
 from schema.actions import action_name
-from schema.errors import SourceError, clear_errors
+from schema.errors import ConfigError, SourceError, clear_errors
 from schema.folders import make_dated_folder
 from schema.screen import safe
 
@@ -117,6 +120,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--warehouse", default="warehouse", help="folder to film into (default: warehouse)")
     parser.add_argument("--minutes", type=float, default=2.0, help="training time, minutes of CPU (default 2)")
     options = parser.parse_args(arguments)
+    if not 0 < options.minutes < math.inf:
+        raise ConfigError(f"--minutes {options.minutes:g}: a number above 0")
+    if "://" not in options.repo:
+        parse_source(options.repo)  # before anything is made
     started = time.monotonic()
     try:
         run = make_dated_folder(RUNS, PREFIX)
@@ -150,13 +157,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{time.monotonic() - started:.0f} s in all. {run}/loss.png, {run}/demo.json:")
     print(json.dumps(summary, indent=2))
     print(verdict(summary))
+    of_it = "" if options.warehouse == "warehouse" else f" --warehouse {shlex.quote(options.warehouse)}"
     print(
         "\nFive things to try next:\n"
-        f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5        # watch the film\n"
+        f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5{of_it}        # watch the film\n"
         f"  .venv/bin/python -m training.report {run}                       # what the model expects, as a page\n"
         f"  .venv/bin/python -m training.evaluate {run}\n"
         "  make demo REPO=https://github.com/pallets/itsdangerous          # another history\n"
-        f"  .venv/bin/python -m training.fit --shards {warehouse}/           # train longer"
+        f"  .venv/bin/python -m training.fit --shards {shlex.quote(f'{warehouse}/')}           # train longer"
     )
     return 0
 

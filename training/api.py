@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -57,12 +57,14 @@ def windows(
     stream's end is not given, and the last batch may hold fewer windows. `repos`: these repositories alone; `editor`:
     film in this editor alone.
 
-    Raises ConfigError (no film, no stream of that length), WarehouseError (no such folder), CorruptError,
-    SchemaVersionError.
+    Raises ConfigError (no film, no stream of that length, no such split), WarehouseError (no such folder),
+    CorruptError, SchemaVersionError.
     """
     for name, number in (("length", length), ("batch", batch), ("limit", limit)):
         if number is not None and number < 1:
             raise ConfigError(f"{name} {number}: at least 1")
+    if split not in get_args(Split):
+        raise ConfigError(f"split {split!r}: there are {', '.join(get_args(Split))}")
     reader = FilmReader(Warehouse(shards, repos, editor), max_code_point)
     places = consecutive_places(reader, split, length)
     return islice(_batches(reader, places, length, batch), limit)

@@ -60,3 +60,10 @@ def test_a_cost_that_was_not_measured_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nothing of d77-s0; run python -m figures\.costs"):
         costs.timed(CellConfig(width=77), result)
     assert costs.costs(tmp_path / "nothing.csv") == {}
+
+
+def test_help_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        costs.main(["--help"])
+    assert exit_status.value.code == 0
+    assert "learner/costs.csv" in capsys.readouterr().out

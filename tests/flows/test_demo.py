@@ -56,6 +56,7 @@ def played(
     monkeypatch.setattr("flows.demo.run_program", run)
     assert main(arguments) == 0
     said = capsys.readouterr().out
+    assert ("--episodes 5 --warehouse film " in said) == ("film" in arguments)  # what to try next can be tried as it is
     return Path(said.split("this demo's folder: ")[1].splitlines()[0]), started
 
 
@@ -86,6 +87,23 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(
     (tmp_path / "runs").write_text("")
     assert main([]) == 2
     assert capsys.readouterr().err == "gitreel: runs: Not a directory; run the demo where you may write\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--repo", "nowhere"], "gitreel: repository 'nowhere': no such folder"),
+        (["--minutes", "-1"], "gitreel: --minutes -1: a number above 0"),
+        (["--minutes", "nan"], "gitreel: --minutes nan: a number above 0"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(flags) == 2
+    assert capsys.readouterr().err.startswith(words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_that_is_better_than_every_baseline_is_said_to_be() -> None:

@@ -47,6 +47,7 @@ def test_windows_come_in_batches_up_to_a_limit(
         ({"limit": 0}, "limit 0: at least 1"),
         ({"length": 5000}, "window of 5000 steps, but the longest stream"),
         ({"split": "test"}, "no test film .*; use another split, or harvest more"),
+        ({"split": "nope"}, "split 'nope': there are train, validation, test"),
         ({"repos": ["no/such"]}, "no film of no/such"),
     ],
     ids=str,

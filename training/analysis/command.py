@@ -78,7 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--steps", type=int, default=STEPS, help=f"read of each held-out stream [{STEPS}]; 0: windows alone"
     )
     parser.add_argument(
-        "--scored-from", type=int, default=SCORED_FROM, help=f"the first step that counts [{SCORED_FROM}]"
+        "--scored-from",
+        type=int,
+        default=SCORED_FROM,
+        help=f"the first step of each stream that counts, a quarter of what is read of it at most [{SCORED_FROM}]",
     )
     parser.add_argument("--memory", type=int, action="append", default=[], help="steps of memory; repeatable")
     parser.add_argument(
@@ -91,9 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     models, settings = load_runs(options.runs)
     editor = options.editor or settings.get("editor")
     reader = open_film(models, options.shards or settings["shards"], settings["repo"], editor)
-    window = options.window or settings["window"]
+    window = settings["window"] if options.window is None else options.window
     if window < 1 or options.windows < 1:
         raise ConfigError("--window and --windows: at least 1")
+    if not options.steps and (options.memory or options.adapt):
+        raise ConfigError("--memory and --adapt are of whole streams, of which --steps 0 reads nothing: leave one out")
     if options.steps < 0 or options.scored_from < 0 or any(s < 1 for s in [*options.memory, *options.context]):
         raise ConfigError("--steps and --scored-from: at least 0; --memory and --context: at least 1")
     result = evaluate(models, reader, options.split, window, options.windows, settings["window"])

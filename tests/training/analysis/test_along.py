@@ -96,6 +96,11 @@ def test_the_command_line_reads_streams_with_every_memory_and_adapting(
     assert main([str(tmp_path / "run"), "--memory", "0"]) == 2
     words = "gitreel: --steps and --scored-from: at least 0; --memory and --context: at least 1"
     assert capsys.readouterr().err.startswith(words)
+    assert main([str(tmp_path / "run"), "--window", "0"]) == 2
+    assert capsys.readouterr().err.startswith("gitreel: --window and --windows: at least 1")
+    for flags in (["--adapt"], ["--memory", "40"]):
+        assert main([str(tmp_path / "run"), "--steps", "0", *flags]) == 2
+        assert "of which --steps 0 reads nothing" in capsys.readouterr().err
 
 
 def test_streams_of_a_lone_repository_are_read_from_where_its_held_out_part_begins(tmp_path: Path) -> None:
