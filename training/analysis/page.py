@@ -189,7 +189,9 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found = json.loads(path.read_text())
+        if not isinstance(found, dict):
+            raise ValueError("it holds no settings")
         return found
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); train the run again: python -m training.fit") from error

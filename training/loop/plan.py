@@ -157,8 +157,9 @@ def check_time(learners: dict[str, Learner], some: Batch, config: FitConfig, win
         taken = time.perf_counter() - start
     update = taken * config.batch / world * window / some.actions_BT.shape[1]
     if update > 60 * config.minutes:
+        minutes = f"{update / 60:,.0f}" if update > 600 else f"{update / 60:.2g}"
         raise ConfigError(
-            f"an update of {config.batch} x {window} steps takes up to {update / 60:,.0f} minutes here, of "
+            f"an update of {config.batch} x {window} steps takes up to {minutes} minutes here, of "
             f"{config.minutes:g} for the run; use --batch 4 --window 64, --preset small, or say how many updates "
             "to make however long they take: --steps 10"
         )

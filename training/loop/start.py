@@ -26,6 +26,8 @@ def read_start(named: str) -> FrameModel:
     """
     path = Path(named)
     if path.suffix != ".safetensors":
+        if path.is_file():
+            raise ConfigError(f"--init {named}: not a .safetensors file, nor a run's folder")
         path = real_folder(path) / BEST
         if not path.exists():
             raise ConfigError(f"--init {named}: no {BEST} in it; give a run's folder or a .safetensors file")

@@ -118,6 +118,9 @@ def test_a_run_without_settings_is_told_of(runs: list[Path], tmp_path: Path) -> 
     try:
         with pytest.raises(ConfigError, match=r"config\.json"):
             write_run_page(runs[1:], tmp_path / "page.html", windows=2)
+        (runs[1] / "config.json").write_text("[1]")
+        with pytest.raises(ConfigError, match=r"config\.json: cannot be read \(it holds no settings\)"):
+            write_run_page(runs[1:], tmp_path / "page.html", windows=2)
     finally:
         (tmp_path / "kept").rename(runs[1] / "config.json")
     assert json.loads((runs[1] / "config.json").read_text())["seed"] == 5

@@ -91,6 +91,7 @@ def test_what_does_not_fit_is_refused_before_a_folder_is_made(root: Path, tmp_pa
     for init, changes, words in (
         (tmp_path / "nothing", {}, "no best.safetensors in it; give a run's folder or a .safetensors file"),
         (tmp_path / "no.safetensors", {}, "no such file"),
+        (Path(__file__), {}, "not a .safetensors file, nor a run's folder"),
         (tmp_path / "gru.safetensors", {}, "its backbone is mingru; add --backbone mingru"),
         (mine, {"tokens": 300}, "it reads keys; leave --tokens out"),
         (mine, {"model": {"width": 32}}, "tensor|is .* this model's is"),
