@@ -160,9 +160,8 @@ def validated(kind: type[Model], values: dict[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise ConfigError(
-            f"{name}: {first['msg'].removeprefix('Value error, ')}; see: python -m flows.harvest --help"
-        ) from None
+        words = f"{name}: {first['msg'].removeprefix('Value error, ')}; see: python -m flows.harvest --help"
+    raise ConfigError(words)  # not from pydantic's, which would keep modules alive that complain at the end
 
 
 def named_repositories(options: argparse.Namespace) -> list[str]:

@@ -198,6 +198,13 @@ def test_no_module_of_prefect_is_imported_without_a_server(repository, tmp_path)
     assert (done.stdout.splitlines()[-1], done.stderr) == ("0 False", "")
 
 
+def test_settings_that_do_not_go_together_end_in_one_line_and_nothing_behind_it(repository, tmp_path):
+    command = [sys.executable, "-m", "flows.harvest", "--repo", "film", "--motion", "arrows"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr  # some modules complain at exit if an error keeps them alive
+
+
 def test_a_named_server_that_is_down_is_said_and_done_without(repository, tmp_path):
     environment = dict(os.environ)
     environment |= {"PREFECT_API_URL": "http://127.0.0.1:1/api"}
