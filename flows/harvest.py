@@ -51,6 +51,8 @@ class NameOfLast(argparse.Action):
         """Give the name to the last repository named so far."""
         if not options.repo:
             parser.error(f"{flag} {value}: name the repository before it: --repo PATH_OR_URL {flag} {value}")
+        if (first := (options.name or {}).get(options.repo[-1], value)) != value:
+            parser.error(f"{flag} {value}: --repo {options.repo[-1]} has a name already: {first}")
         options.name = {**(options.name or {}), options.repo[-1]: str(value)}
 
 
@@ -117,6 +119,8 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
         raise ConfigError(f"--report {options.report}: no file can be made there; name one in a folder that exists")
     if options.html and options.html.suffix != ".html":
         raise ConfigError(f"--html {options.html}: a page's name ends in .html, for example harvest.html")
+    if options.dask_address and options.runner != "dask":
+        raise ConfigError(f"--dask-address {options.dask_address}: only --runner dask asks it; add that")
     geometry = Geometry.parse(options.geometry)
     replay: dict[str, Any] = {"rows": geometry.rows, "cols": geometry.cols}
     replay |= {"editor": options.editor, "motion": options.motion}

@@ -46,6 +46,19 @@ def test_the_editor_and_its_motion_are_flags():
         configured(flags("--motion", "arrows"))
 
 
+def test_an_address_that_nothing_would_ask_is_refused():
+    assert configured(flags("--runner", "dask", "--dask-address", "tcp://x:1"))
+    with pytest.raises(ConfigError, match="only --runner dask asks it"):
+        configured(flags("--dask-address", "tcp://x:1"))
+
+
+def test_a_repository_has_one_name(capsys):
+    assert flags("--repo", "a/app", "--name", "a", "--name", "a").name == {"a/app": "a"}
+    with pytest.raises(SystemExit):
+        flags("--repo", "a/app", "--name", "a", "--name", "b")
+    assert "--name b: --repo a/app has a name already: a" in capsys.readouterr().err
+
+
 def test_names_belong_to_the_repository_before_them():
     given = (
         "--repo",
