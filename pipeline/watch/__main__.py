@@ -245,7 +245,7 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
             raise ConfigError(f"--step {step}: the commit has screens 0 to {len(film)}")
         size = picture.write_png(shown(film.step(step).screen), recording.geometry.cols, target, chosen)
         return f"screen {step} of {len(film)}, {size:,} bytes"
-    films, pace = _paced(recording, options)
+    films, pace = _paced(recording, options, picture.FRAME_MS / 1000)
     found = list(films)
     _need(found)
     keys = sum(map(len, found))
@@ -261,16 +261,21 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
     return f"{drawn.seconds:.1f} s, {drawn.pictures} pictures, {drawn.bytes:,} bytes"
 
 
-def _paced(recording: Recording, options: argparse.Namespace) -> tuple[Iterable[ChapterFilm], Pace]:
-    """The films and how fast they are shown. What has no known length yet is filmed first, once, where that decides."""
+def _paced(
+    recording: Recording, options: argparse.Namespace, picture: float = 0.0
+) -> tuple[Iterable[ChapterFilm], Pace]:
+    """The films and how fast they are shown, in pictures of so many seconds, where they become a GIF.
+
+    What has no known length yet is filmed first, once, where that decides.
+    """
     films = _reported(recording, options)
     if not options.seconds:
         return films, Pace(options.rate)
     if recording.steps is not None:
-        return films, fitting(options.seconds, recording.steps, len(recording.chapters))
+        return films, fitting(options.seconds, recording.steps, len(recording.chapters), picture=picture)
     found = list(films)
     _need(found)
-    return found, fitting(options.seconds, sum(map(len, found)), len(found))
+    return found, fitting(options.seconds, sum(map(len, found)), len(found), picture=picture)
 
 
 def _refuse_length(keys: int) -> None:
