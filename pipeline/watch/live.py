@@ -23,13 +23,14 @@ from schema.errors import ConfigError, SourceError
 from schema.geometry import Geometry
 from schema.screen import Screen
 
+_NOTHING = ("0" * 40, "0" * 64)  # how git writes that there is no commit
 _FILTERS = ("author", "after", "before")  # fields that are options of git, too
 
 
 class Selection(NamedTuple):
     """Which commits of a repository: as `git log` would understand each field; empty ones select nothing."""
 
-    commit: str = ""  # one, or a range A..B: those of B's history that are not of A's
+    commit: str = ""  # one, or a range A..B: those of B's history that are not of A's; all of B's if A is zeros alone
     author: str = ""
     after: str = ""
     before: str = ""
@@ -50,6 +51,8 @@ def select(repository: LocalRepository, selection: Selection) -> list[str]:
     since, dots, tip = selection.commit.rpartition("..")
     if dots and (since.endswith(".") or not since):
         raise SourceError(f"--commit {printable(selection.commit)}: write one commit, or A..B: those of B that A lacks")
+    if since in _NOTHING:  # what a push of a new branch calls the commit before it
+        since = ""
     last = repository.commit(tip or None)
     if selection.commit and not selection.narrows():
         return [last]

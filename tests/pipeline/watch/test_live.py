@@ -81,6 +81,8 @@ def test_one_commit_is_filmed_from_its_parents_tree(opened: Opener) -> None:
         ({"commit": "HEAD"}, ["Fourth"]),
         ({"commit": "HEAD~2..HEAD"}, ["Third", "Fourth"]),
         ({"commit": "HEAD~2.."}, ["Third", "Fourth"]),
+        ({"commit": f"{'0' * 40}..HEAD"}, ["First", "Second", "Side", "Third", "Fourth"]),
+        ({"commit": f"{'0' * 64}..HEAD~1"}, ["First", "Second", "Side", "Third"]),
         ({"author": "Other"}, ["Side", "Fourth"]),
         ({"path": "b"}, ["Side", "Fourth"]),
         ({"path": "a.txt", "commit": "HEAD~1"}, ["First", "Second", "Third"]),
