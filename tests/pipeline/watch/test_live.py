@@ -194,6 +194,13 @@ def test_nothing_is_stored_beside_the_file(story: Repository, tmp_path: Path, mo
     assert sorted(story.path.rglob("*")) == before
 
 
+def test_an_episode_and_a_repository_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["story:0", "--repo", ".", "--html", "a.html"]) == 2
+    assert "only one of them may be named" in capsys.readouterr().err
+    assert main(["--html", "a.html"]) == 2
+    assert "name an episode of the warehouse, REPO_ID:ORDINAL, or a repository" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

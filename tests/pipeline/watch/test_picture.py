@@ -89,6 +89,11 @@ def test_every_theme_can_be_used() -> None:
         theme("nosuch")
 
 
+def test_themes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--theme", "help"]) == 0
+    assert capsys.readouterr().out.splitlines() == theme_names()
+
+
 def test_a_picture_has_the_cursor_in_its_cell_and_differs_where_cells_do() -> None:
     painter = Painter(80)
     one = BLANK._replace(texts=("abc漢d", *BLANK.texts[1:]), cursor_row=3, cursor_col=5)
