@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline.example import make_example
 from pipeline.git.repository import open_repository
+from pipeline.messages import pasteable
 from pipeline.pool import interruption
 from pipeline.watch.recording import RecordedStep, screens
 from pipeline.watch.stored import find_recording
@@ -152,11 +153,11 @@ def main(arguments: list[str] | None = None) -> int:
     print(verdict(summary))
     print(
         "\nFive things to try next:\n"
-        f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5        # watch the film\n"
+        f"  .venv/bin/python -m pipeline.watch {pasteable(repo_id)} --episodes 5        # watch the film\n"
         f"  .venv/bin/python -m training.report {run}                       # what the model expects, as a page\n"
         f"  .venv/bin/python -m training.evaluate {run}\n"
         "  make demo REPO=https://github.com/pallets/itsdangerous          # another history\n"
-        f"  .venv/bin/python -m training.fit --shards {warehouse}/           # train longer"
+        f"  .venv/bin/python -m training.fit --shards {pasteable(f'{warehouse}/')}           # train longer"
     )
     return 0
 
