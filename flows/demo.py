@@ -12,7 +12,6 @@ Each demo writes into a folder of its own and says which; an earlier demo's stay
 import argparse
 import json
 import math
-import shlex
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 from pipeline.crawl.source import parse_source
 from pipeline.example import make_example
 from pipeline.git.repository import open_repository
+from pipeline.messages import pasteable
 from pipeline.pool import interruption
 from pipeline.watch.recording import RecordedStep, screens
 from pipeline.watch.stored import find_recording
@@ -157,14 +157,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{time.monotonic() - started:.0f} s in all. {run}/loss.png, {run}/demo.json:")
     print(json.dumps(summary, indent=2))
     print(verdict(summary))
-    of_it = "" if options.warehouse == "warehouse" else f" --warehouse {shlex.quote(options.warehouse)}"
+    of_it = "" if options.warehouse == "warehouse" else f" --warehouse {pasteable(options.warehouse)}"
     print(
         "\nFive things to try next:\n"
-        f"  .venv/bin/python -m pipeline.watch {repo_id} --episodes 5{of_it}        # watch the film\n"
+        f"  .venv/bin/python -m pipeline.watch {pasteable(repo_id)} --episodes 5{of_it}        # watch the film\n"
         f"  .venv/bin/python -m training.report {run}                       # what the model expects, as a page\n"
         f"  .venv/bin/python -m training.evaluate {run}\n"
         "  make demo REPO=https://github.com/pallets/itsdangerous          # another history\n"
-        f"  .venv/bin/python -m training.fit --shards {shlex.quote(f'{warehouse}/')}           # train longer"
+        f"  .venv/bin/python -m training.fit --shards {pasteable(f'{warehouse}/')}           # train longer"
     )
     return 0
 

@@ -26,7 +26,7 @@ from pipeline.git.checkout_rules import MISSING
 from pipeline.git.environment import need_git
 from pipeline.git.order import continued, order, root
 from pipeline.growth import Present
-from pipeline.messages import printable
+from pipeline.messages import pasteable, printable
 from pipeline.replay import replay
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
@@ -199,8 +199,16 @@ def _writer(present: Present, config: HarvestConfig, licence: str | None) -> Str
         source=clone.shown,
         family=present.commits[0],  # the root of the first-parent chain: forks share it
         licence=licence,
+        named=_named(present, config),
         outdated=outdated,
     )
+
+
+def _named(present: Present, config: HarvestConfig) -> str:
+    """The words by which a harvest names the repository, to be pasted; a URL comes without its credentials."""
+    clone, name = present.clone, config.names.get(present.named)
+    place = f"--repo {pasteable(present.named if clone.local else clone.shown)}"
+    return place if name is None else f"{place} --name {pasteable(name)}"
 
 
 def finished(named: Sequence[str], config: HarvestConfig) -> list[Outcome] | None:

@@ -48,6 +48,13 @@ class Reader(NamedTuple):
             process_group=0,  # a terminal's Ctrl-C is for us: a git that it ended would look like a broken repository
         )
 
+    def complaint(self, *arguments: str) -> str:
+        """What git says against a reading command that ends at once; '' where it takes it."""
+        process = self.start(*arguments, stderr=subprocess.PIPE)
+        _, errors = process.communicate()
+        said = errors.decode(errors="replace").splitlines() or [f"exit code {process.returncode}"]
+        return printable(said[0])[1:-1] if process.returncode else ""
+
     @contextmanager
     def stream(
         self, *arguments: str, stdin: IO[bytes] | None = None, memory: int = resource.RLIM_INFINITY

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+from pipeline.messages import pasteable
 from pipeline.shards.store import Store
 from schema.catalogue import CHANGED
 from schema.errors import CorruptError
@@ -78,7 +79,7 @@ def unreadable(store: Store, path: str, error: Exception) -> CorruptError:
     """The error for a file of film, or of its records, that is missing or cannot be read."""
     missing = isinstance(error, FileNotFoundError) or not str(error)
     reason = "missing" if missing else str(error).splitlines()[0]
-    see = f"see what else: python -m pipeline.warehouse verify --warehouse {store}"
+    see = f"see what else: python -m pipeline.warehouse verify --warehouse {pasteable(str(store))}"
     return CorruptError(f"{store}/{path} cannot be read ({reason}); {see}; then {remedy(path)}")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from pipeline.messages import pasteable
 from pipeline.temporary import TemporaryFolder
 from schema.errors import LockedError, WarehouseError
 
@@ -72,7 +73,8 @@ class Store:
             kind = self.fs.get_file_info(self.path("")).type
         if kind == pafs.FileType.NotFound:
             raise WarehouseError(
-                f"warehouse {self}: no such folder; make one: python -m flows.harvest --repo PATH --warehouse {self}"
+                f"warehouse {self}: no such folder; make one: "
+                f"python -m flows.harvest --repo PATH --warehouse {pasteable(self.url)}"
             )
         if kind != pafs.FileType.Directory:
             raise WarehouseError(f"warehouse {self}: not a folder; name the folder that holds actions.db and shards")

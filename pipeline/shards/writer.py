@@ -20,10 +20,11 @@ import pyarrow as pa
 from pipeline.film.frames import Film, RowTable
 from pipeline.shards.manifest import check, load, publish, same_place
 from pipeline.shards.reader import tables_of
+from pipeline.shards.settings import other_settings
 from pipeline.shards.shard_file import ShardFile
 from pipeline.shards.store import TEMPORARY, Store, errno_of
 from schema.config import ReplayConfig
-from schema.errors import ConfigError, CorruptError, WarehouseError
+from schema.errors import CorruptError, WarehouseError
 from schema.manifest import (
     MANIFEST,
     PENDING,
@@ -64,6 +65,7 @@ class StreamWriter:
     the stream (`in_place`), and then about an unfinished replacement of it. A stream that cannot be gone on with is
     replaced: a new generation starts from nothing and takes its place at `close`, at once; until then readers see the
     old one. Work on a replacement also resumes after a kill. `why` is what `outdated` said of the replaced stream.
+    `named`: the words by which a harvest names the repository, for the command that an error gives.
 
     Raises WarehouseError (locked, read-only, full, or the folder is another stream's), ConfigError (the stream was
     written with other settings), CorruptError, SchemaVersionError, and what `outdated` raises.
@@ -78,10 +80,11 @@ class StreamWriter:
         source: str = "",
         family: str | None = None,
         licence: str | None = None,
+        named: str = "--repo PATH",
         outdated: Outdated = lambda stream, in_place: "",
     ) -> None:
         self.store = warehouse if isinstance(warehouse, Store) else Store(warehouse)
-        self.repo_id, self.config = repo_id, config
+        self.repo_id, self.config, self._named = repo_id, config, named
         self.folder = stream_folder(repo_id)
         self._facts: dict[str, Any] = {"source": source, "family": family, "licence": licence}
         self._shard: ShardFile | None = None
@@ -119,11 +122,7 @@ class StreamWriter:
             )
         why = outdated(current, True) if current.resume else ""
         if current.config != self.config and current.shards:
-            raise ConfigError(
-                f"{self.store}/{self.folder}: {self.repo_id} was filmed with settings {current.config.digest}, "
-                f"not {self.config.digest}; use the same settings, or a new folder: "
-                f"python -m flows.harvest --repo {self.repo_id} --warehouse NEW_FOLDER"
-            )
+            raise other_settings(self.store, current, self.config, self._named)
         if current.config == self.config and not why:
             return current, ""
         if not current.shards:

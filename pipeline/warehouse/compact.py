@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.messages import pasteable
 from pipeline.shards.manifest import load, manifests, publish_all
 from pipeline.shards.reader import SharedGroups, tables_of
 from pipeline.shards.shard_file import GROUP_BLOB_BYTES, GROUP_RECORDS, GROUP_STEPS, TableFile
@@ -175,7 +176,7 @@ class _UnreadableError(Exception):
         reason = "missing" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
         super().__init__(
             f"{store}/{path} cannot be read ({reason}); its streams are not packed; see what else: "
-            f"python -m pipeline.warehouse verify --warehouse {store}"
+            f"python -m pipeline.warehouse verify --warehouse {pasteable(str(store))}"
         )
         self.path = path
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.messages import pasteable
 from pipeline.shards.store import Store
 from pipeline.temporary import TemporaryFolder
 from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT
@@ -54,15 +55,20 @@ def _must_exist(store: Store) -> None:
     if not any(name.endswith(f"/{MANIFEST}") for name in store.names("shards", recursive=True)):
         raise WarehouseError(
             f"warehouse {store}: holds no film; film a repository: python -m flows.harvest --repo PATH "
-            f"--warehouse {store}"
+            f"--warehouse {pasteable(str(store))}"
         )
-    raise WarehouseError(f"{store}/{DATABASE} is missing; run: python -m pipeline.warehouse build --warehouse {store}")
+    raise WarehouseError(f"{store}/{DATABASE} is missing; {_build(store)}")
+
+
+def _build(store: Store) -> str:
+    """The command that makes the database."""
+    return f"run: python -m pipeline.warehouse build --warehouse {pasteable(str(store))}"
 
 
 @contextmanager
 def _connected(store: Store, path: Path, moved: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the database file. Raises _Moved unless that is allowed, CorruptError, SchemaVersionError."""
-    remedy = f"run: python -m pipeline.warehouse build --warehouse {store}"
+    remedy = _build(store)
     try:
         with duckdb.connect() as db:  # opened by its path, it could be the one that this process opened before a build
             db.execute(f"ATTACH {quoted(str(path))} AS film (READ_ONLY)")

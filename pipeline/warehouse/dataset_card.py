@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from pipeline.messages import pasteable
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.catalogue import sql_type
@@ -187,7 +188,7 @@ def _loading(store: Store) -> str:
         "and `steps/duplicates`, and likewise `episodes`, `blobs` and `drops`; `repositories` has the licences. From "
         "the folder that holds the warehouse:\n\n"
         + LOADING.format(folder=f"{name}/{FOLDER}")
-        + f"\n\nor with SQL: `duckdb {name}/{DATABASE}`, then `FROM steps LIMIT 3;`."
+        + f"\n\nor with SQL: `duckdb {pasteable(f'{name}/{DATABASE}')}`, then `FROM steps LIMIT 3;`."
     )
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.messages import pasteable
 from pipeline.shards.manifest import check, load, manifests, publish
 from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import TableFile
@@ -80,7 +81,7 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
 
 def _stats(store: Store) -> str:
     """The command that says what is there."""
-    return f"python -m pipeline.warehouse stats --warehouse {store}"
+    return f"python -m pipeline.warehouse stats --warehouse {pasteable(str(store))}"
 
 
 def _list_name(stream: Manifest) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.film.arrow import Piece, piece_of
 from pipeline.film.frames import Film, RowTable
+from pipeline.messages import pasteable
 from pipeline.replay import TABLE_ROWS, FilmedCommit
 from pipeline.shards.manifest import load
 from pipeline.shards.reader import StreamReader
@@ -30,7 +31,8 @@ def open_stream(store: Store, repo_id: str) -> Manifest:
     manifest = load(store, f"{stream_folder(repo_id)}/{MANIFEST}")
     if manifest is None:
         raise SourceError(
-            f"{repo_id}: not in warehouse {store}; see what is: python -m pipeline.warehouse stats --warehouse {store}"
+            f"{repo_id}: not in warehouse {store}; see what is: "
+            f"python -m pipeline.warehouse stats --warehouse {pasteable(str(store))}"
         )
     return manifest
 
@@ -147,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError("redraw: --geometry and --into go together, for example: --geometry 48x160 --into big")
         made = refilm(reader, Geometry.parse(options.geometry), Store(options.into))
         print(f"{options.into}: {one_line(options.repo)} filmed at {options.geometry}, {made.steps:,} steps")
-        print(f"next: python -m pipeline.warehouse build --warehouse {options.into}")
+        print(f"next: python -m pipeline.warehouse build --warehouse {pasteable(options.into)}")
         return 0
     for ordinal in options.episode or ():
         if not 0 <= ordinal < reader.manifest.episodes:

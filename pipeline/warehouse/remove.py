@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from pipeline.crawl.opt_out import OPT_OUT, RULE, opt_out_list, opted_out
+from pipeline.messages import pasteable
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import refuse
@@ -56,7 +57,7 @@ def _slip(store: Store, name: str, present: Sequence[str]) -> ConfigError:
     meant = f"did you mean {' or '.join(alike)}? " if alike else ""
     return ConfigError(
         f"{name}: {store} holds no film of it, nothing was removed; {meant}to keep it out of later harvests all the "
-        f"same: python -m pipeline.warehouse remove {name} --future --warehouse {store}"
+        f"same: python -m pipeline.warehouse remove {pasteable(name)} --future --warehouse {pasteable(str(store))}"
     )
 
 

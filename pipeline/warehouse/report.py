@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from pipeline.messages import pasteable
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.stats import QUESTIONS
@@ -76,7 +77,7 @@ def _screens(db: duckdb.DuckDBPyConnection, store: Store) -> Any:
         runs = runs_by_row((StyleRun(**run) for run in style), len(frame))
         yield {
             "title": f"{safe(repo_id)}: {safe(subject)} ({steps:,} keys)",
-            "play": f"python -m pipeline.watch {safe(repo_id)}:{episode} --warehouse {safe(str(store))}",
+            "play": f"python -m pipeline.watch {pasteable(f'{repo_id}:{episode}')} --warehouse {pasteable(str(store))}",
             "rows": rows,
             "cols": cols,
             "screens": screens_data([Screen(tuple(frame), runs, row, col)]),

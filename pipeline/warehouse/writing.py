@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 import duckdb
 
+from pipeline.messages import pasteable
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.catalogue import (
@@ -164,7 +165,7 @@ def _attempt(store: Store, target: Path, fill: Fill) -> str:
     except duckdb.Error as error:
         raise CorruptError(
             f"{store}: its catalogue cannot be read ({str(error).splitlines()[0]}); "
-            f"run: python -m pipeline.warehouse build --warehouse {store}"
+            f"run: python -m pipeline.warehouse build --warehouse {pasteable(str(store))}"
         ) from error
     return ""
 
@@ -208,7 +209,7 @@ def _create_film(db: duckdb.DuckDBPyConnection, store: Store) -> None:
         except duckdb.Error as error:
             raise CorruptError(
                 f"{store}: a file of {name} cannot be read ({str(error).splitlines()[0]}); it is named by "
-                f"python -m pipeline.warehouse verify --warehouse {store}"
+                f"python -m pipeline.warehouse verify --warehouse {pasteable(str(store))}"
             ) from error
     for macro in macros(steps):
         db.execute(macro)

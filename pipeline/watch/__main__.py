@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from pipeline.watch.colours import CONSOLE, Theme, theme, view
+from pipeline.watch.colours import CONSOLE, Theme, theme, theme_names, view
 from pipeline.watch.pace import MAX_RATE, MIN_RATE, Pace, fitting
 from pipeline.watch.player import Player, raw_terminal
 from pipeline.watch.recording import ChapterFilm, Recording
@@ -41,6 +41,9 @@ LIVE_ONLY = ("name", "commit", "author", "after", "before", "path", "random", "g
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error."""
     options = _parser().parse_args(arguments)
+    if options.theme == "help":
+        print("\n".join(theme_names()))
+        return 0
     _check(options)
     try:
         with _opened(options) as recording:
@@ -107,7 +110,11 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--rate {options.rate:g}: write keys a second, from {MIN_RATE:g} to {MAX_RATE:,.0f}")
     if options.seconds is not None and not 1 <= options.seconds <= 86_400:
         raise ConfigError(f"--seconds {options.seconds:g}: write seconds, from 1 to 86,400")
-    if bool(options.episode) == bool(options.repo):
+    if options.episode and options.repo:
+        raise ConfigError(
+            "an episode of the warehouse and --repo: only one of them may be named; of a repository choose by --commit"
+        )
+    if not options.episode and not options.repo:
         raise ConfigError("name an episode of the warehouse, REPO_ID:ORDINAL, or a repository: --repo PATH")
     if options.repo and (given := [f"--{name}" for name in STORED_ONLY if getattr(options, name) is not None]):
         raise ConfigError(f"{given[0]}: is for film of a warehouse; of a repository choose by --commit A..B or --after")
@@ -245,7 +252,7 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
             raise ConfigError(f"--step {step}: the commit has screens 0 to {len(film)}")
         size = picture.write_png(shown(film.step(step).screen), recording.geometry.cols, target, chosen)
         return f"screen {step} of {len(film)}, {size:,} bytes"
-    films, pace = _paced(recording, options)
+    films, pace = _paced(recording, options, picture.FRAME_MS / 1000)
     found = list(films)
     _need(found)
     keys = sum(map(len, found))
@@ -261,16 +268,21 @@ def _write_picture(kind: str, recording: Recording, options: argparse.Namespace)
     return f"{drawn.seconds:.1f} s, {drawn.pictures} pictures, {drawn.bytes:,} bytes"
 
 
-def _paced(recording: Recording, options: argparse.Namespace) -> tuple[Iterable[ChapterFilm], Pace]:
-    """The films and how fast they are shown. What has no known length yet is filmed first, once, where that decides."""
+def _paced(
+    recording: Recording, options: argparse.Namespace, picture: float = 0.0
+) -> tuple[Iterable[ChapterFilm], Pace]:
+    """The films and how fast they are shown, in pictures of so many seconds, where they become a GIF.
+
+    What has no known length yet is filmed first, once, where that decides.
+    """
     films = _reported(recording, options)
     if not options.seconds:
         return films, Pace(options.rate)
     if recording.steps is not None:
-        return films, fitting(options.seconds, recording.steps, len(recording.chapters))
+        return films, fitting(options.seconds, recording.steps, len(recording.chapters), picture=picture)
     found = list(films)
     _need(found)
-    return found, fitting(options.seconds, sum(map(len, found)), len(found))
+    return found, fitting(options.seconds, sum(map(len, found)), len(found), picture=picture)
 
 
 def _refuse_length(keys: int) -> None:

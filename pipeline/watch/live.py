@@ -1,13 +1,17 @@
 """A recording straight from a repository: each commit is filmed when it is asked for, and nothing is stored."""
 
+import os
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.crawl.source import LocalSource, parse_source
 from pipeline.git import order
+from pipeline.git.dates import names_date
 from pipeline.git.history import listed
 from pipeline.git.objects import Blobs
+from pipeline.git.reader import reading
 from pipeline.git.repository import LocalRepository, open_repository
 from pipeline.messages import printable
 from pipeline.replay import play_commit
@@ -15,17 +19,18 @@ from pipeline.script.commit import SkippedCommit, Workspace
 from pipeline.terminal.terminal import Terminal
 from pipeline.watch.recording import Chapter, ChapterFilm
 from schema.config import ReplayConfig
-from schema.errors import SourceError
+from schema.errors import ConfigError, SourceError
 from schema.geometry import Geometry
 from schema.screen import Screen
 
+_NOTHING = ("0" * 40, "0" * 64)  # how git writes that there is no commit
 _FILTERS = ("author", "after", "before")  # fields that are options of git, too
 
 
 class Selection(NamedTuple):
     """Which commits of a repository: as `git log` would understand each field; empty ones select nothing."""
 
-    commit: str = ""  # one, or a range A..B: those of B's history that are not of A's
+    commit: str = ""  # one, or a range A..B: those of B's history that are not of A's; all of B's if A is zeros alone
     author: str = ""
     after: str = ""
     before: str = ""
@@ -41,17 +46,20 @@ class Selection(NamedTuple):
 def select(repository: LocalRepository, selection: Selection) -> list[str]:
     """Ids of the selected commits, in the film's order or in a random one.
 
-    Raises SourceError: no such commit, or none selected.
+    Raises SourceError (no such commit, or none selected) and ConfigError (a field that git cannot understand).
     """
     since, dots, tip = selection.commit.rpartition("..")
     if dots and (since.endswith(".") or not since):
         raise SourceError(f"--commit {printable(selection.commit)}: write one commit, or A..B: those of B that A lacks")
+    if since in _NOTHING:  # what a push of a new branch calls the commit before it
+        since = ""
     last = repository.commit(tip or None)
     if selection.commit and not selection.narrows():
         return [last]
     if not selection.narrows():
         return order.order(repository, last)
     filters = [f"--{name}={value}" for name, value in selection._asdict().items() if name in _FILTERS and value]
+    _check(repository, selection, last)
     first = repository.commit(since) if since else None
     found = order.chosen(repository, last, since=first, filters=filters, path=selection.path)
     if not found:
@@ -59,6 +67,43 @@ def select(repository: LocalRepository, selection: Selection) -> list[str]:
     if selection.random:
         random.Random(selection.seed).shuffle(found)
     return found
+
+
+def _check(repository: LocalRepository, selection: Selection, tip: str) -> None:
+    """Raise ConfigError for a date or a pattern that is none: git reads unknown words as the present moment."""
+    for name in ("after", "before"):
+        if (text := getattr(selection, name)) and not names_date(text):
+            raise ConfigError(
+                f"--{name} {printable(text)}: names no date; write one such as 2024-01-31, '2 weeks ago' or @1700000000"
+            )
+    if not selection.author:
+        return
+    with reading(repository) as reader:
+        nothing = ("rev-list", "--max-count=0", tip)
+        said = reader.complaint(*nothing, f"--author={selection.author}")
+        damaged = said and reader.complaint(*nothing)  # that is told when the history is read
+    if said and not damaged:
+        raise ConfigError(
+            f"--author {printable(selection.author)}: git takes no such pattern ({said.removeprefix('fatal: ')}); "
+            r"write a regular expression, with \ before a sign that stands for itself"
+        )
+
+
+def _inside(root: Path, text: str) -> str:
+    """A path as git knows it: from the repository's folder on. Raises ConfigError for one outside of it."""
+    path = os.path.normpath(text)
+    if not os.path.isabs(path):
+        found = path
+    elif Path(path).is_relative_to(root):
+        found = os.path.relpath(path, root)
+    else:  # one of the two may be named by a link
+        found = os.path.relpath(Path(text).parent.resolve() / Path(path).name, root.resolve())
+    if found.split(os.sep)[0] == os.pardir:
+        raise ConfigError(
+            f"--path {printable(text)}: is not inside of {printable(str(root))}; "
+            "name a file or folder as from there: --path src/main.py"
+        )
+    return "" if found == os.curdir else found
 
 
 def _log(repository: LocalRepository) -> str:
@@ -124,9 +169,14 @@ class LiveRecording:
 
 
 def open_live(path: str, selection: Selection, config: ReplayConfig) -> LiveRecording:
-    """The selected commits of the repository in a folder; the caller closes the recording. Raises SourceError."""
+    """The selected commits of the repository in a folder; the caller closes the recording.
+
+    Raises SourceError, and ConfigError for a selection that cannot be meant.
+    """
     source = parse_source(path)
     if not isinstance(source, LocalSource):
         raise SourceError(f"{printable(path)}: is not on this machine; clone it, then name the clone's folder")
     repository = open_repository(source.path, shown=path)
+    if selection.path:
+        selection = selection._replace(path=_inside(source.path, selection.path))
     return LiveRecording(source.repo_id, repository, select(repository, selection), config)

@@ -6,6 +6,7 @@ character that the font has not is drawn as the font's box.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,6 @@ from schema.pages.files import whole_file
 from schema.screen import Runs, Screen, row_cells, safe
 
 FRAME_MS = 100  # a GIF counts hundredths of a second; browsers slow down what is faster than 20 ms
-LAST_MS = 2_000  # the last picture stays, before it starts anew
 CURSOR = "#5fd75f"
 _SIZE = 13  # pixels; cells of 8 x 16
 _CELL = (8, 16)
@@ -141,7 +141,7 @@ def write_gif(
             pictures.append(picture)
             durations.append(FRAME_MS)
         report(number + 1)
-    durations[-1] += LAST_MS
+    durations[-1] += round(pace.last * 1000)
     with whole_file(target) as part:
         pictures[0].save(
             part, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
@@ -151,7 +151,7 @@ def write_gif(
 
 def pictures_of(keys: int, commits: int, pace: Pace) -> int:
     """How many pictures a film of so many keys becomes."""
-    return int(pace.duration(keys, commits) * 1000 / FRAME_MS) + 1
+    return ceil(pace.duration(keys, commits) * 1000 / FRAME_MS) + 1
 
 
 def _places(films: Sequence[ChapterFilm], pace: Pace) -> list[tuple[ChapterFilm, int]]:

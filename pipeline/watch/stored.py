@@ -8,6 +8,7 @@ from typing import NamedTuple
 import duckdb
 
 from pipeline.film.arrow import piece_of
+from pipeline.messages import pasteable
 from pipeline.shards.store import Store
 from pipeline.warehouse.database import open_database
 from pipeline.watch.recording import Chapter, ChapterFilm
@@ -62,7 +63,7 @@ def find_recording(warehouse: Path | str, which: str, count: int = 1) -> StoredR
 
 
 def _listing(warehouse: Path | str) -> str:
-    return f"duckdb {warehouse}/actions.db 'SELECT repo_id, episode, commit, subject FROM episodes'"
+    return f"duckdb {pasteable(f'{warehouse}/actions.db')} 'SELECT repo_id, episode, commit, subject FROM episodes'"
 
 
 def _start(db: duckdb.DuckDBPyConnection, which: str, warehouse: Path | str) -> tuple[str, int]:

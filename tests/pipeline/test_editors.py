@@ -142,7 +142,7 @@ def test_a_stream_that_grew_is_the_stream_filmed_at_once(tmp_path: Path, motion:
 
 
 def test_one_editor_moves_in_one_way_in_one_warehouse(both: Path) -> None:
-    with pytest.raises(ConfigError, match="story@nano was filmed with settings"):
+    with pytest.raises(ConfigError, match="story@nano was filmed with motion=jumps, not motion=arrows; "):
         film(both / "story", both / "warehouse", "nano", "arrows")
 
 

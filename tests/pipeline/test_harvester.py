@@ -1,6 +1,7 @@
 """One repository into the warehouse: nothing twice, growth appends, rewritten history replaces, bad input refused."""
 
 import hashlib
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import duckdb
 import pytest
 
 from benchmarks.github_server import GitHubServer
+from flows.harvest import main
 from pipeline import harvester
 from pipeline.crawl.clone import Stopped
 from pipeline.crawl.opt_out import opted_out
@@ -57,6 +59,23 @@ def test_a_second_run_does_nothing(repository, config):
     assert (first.status, first.new_episodes) == ("complete", 2)
     assert (second.episodes, second.steps, second.new_steps) == (2, first.steps, 0)
     assert sums(config) == before
+
+
+def test_other_settings_are_told_apart_by_name_and_the_command_given_films_with_them(tmp_path, config):
+    made = Repository(tmp_path / "a folder")
+    made.commit("Root", {"a.py": b"one\n"})
+    named = {str(made.path): "small"}
+    config = config.model_copy(update={"names": named})
+    harvest_repository(str(made.path), config)
+    replay = ReplayConfig(rows=30, skip_bots=False)
+    with pytest.raises(ConfigError) as refused:
+        harvest_repository(str(made.path), config.model_copy(update={"replay": replay}))
+    said = str(refused.value)
+    assert "small was filmed with rows=24, skip_bots=true, not rows=30, skip_bots=false; " in said
+    command = shlex.split(said.partition("new folder: ")[2].replace("NEW_FOLDER", str(tmp_path / "new")))
+    assert command[:3] == ["python", "-m", "flows.harvest"]
+    assert main(command[3:]) == 0
+    assert load(Store(tmp_path / "new"), f"{stream_folder('small')}/{MANIFEST}").config == replay
 
 
 def test_growth_gives_the_bytes_of_harvesting_at_once(repository, config, tmp_path):

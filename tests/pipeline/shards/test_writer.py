@@ -259,7 +259,7 @@ def test_two_writers_of_one_stream_are_refused(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     write(tmp_path, make_takes(3))
-    with pytest.raises(ConfigError, match="NEW_FOLDER"):
+    with pytest.raises(ConfigError, match="--repo PATH --geometry 6x30 --warehouse NEW_FOLDER"):
         StreamWriter(tmp_path, REPO, ReplayConfig(rows=6, cols=30))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,16 +18,35 @@ from pipeline.shards.writer import StreamWriter, refuse
 from pipeline.warehouse import splits as families
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
+from pipeline.watch.stored import find_recording
 from schema.actions import VOCABULARY, Phase, action_name
 from schema.columns import TABLES
 from schema.config import ReplayConfig
-from schema.errors import CorruptError, SchemaVersionError
+from schema.errors import CorruptError, SchemaVersionError, WarehouseError
 from schema.manifest import MANIFEST, stream_folder
 from tests.disk import small_disk
 from tests.pipeline.warehouse.films import CONFIG, REPO, ask, damaged, film
 from tests.takes import make_takes
 
 ROOT = Path(__file__).parents[3]
+
+
+def test_commands_that_errors_give_name_a_folder_with_a_blank_as_one_word(tmp_path: Path) -> None:
+    folder = tmp_path / "wh ouse"
+    with pytest.raises(WarehouseError, match="no such folder") as refused:
+        find_recording(folder, "a/b")
+    assert shlex.split(str(refused.value).partition("make one: ")[2])[-2:] == ["--warehouse", str(folder)]
+    with StreamWriter(folder, REPO, CONFIG) as writer:
+        for take in make_takes(1):
+            writer.append(take)
+    with pytest.raises(WarehouseError, match="is missing") as refused:
+        find_recording(folder, REPO)
+    command = shlex.split(str(refused.value).partition("run: ")[2])
+    assert command[:3] == ["python", "-m", "pipeline.warehouse"]
+    assert main(command[3:]) == 0
+    with pytest.raises(WarehouseError, match="neither") as refused:
+        find_recording(folder, "none")
+    assert shlex.split(str(refused.value).partition("list them: ")[2])[:2] == ["duckdb", f"{folder}/actions.db"]
 
 
 def test_tables_have_the_schema(filmed: Path) -> None:

@@ -81,6 +81,8 @@ def test_one_commit_is_filmed_from_its_parents_tree(opened: Opener) -> None:
         ({"commit": "HEAD"}, ["Fourth"]),
         ({"commit": "HEAD~2..HEAD"}, ["Third", "Fourth"]),
         ({"commit": "HEAD~2.."}, ["Third", "Fourth"]),
+        ({"commit": f"{'0' * 40}..HEAD"}, ["First", "Second", "Side", "Third", "Fourth"]),
+        ({"commit": f"{'0' * 64}..HEAD~1"}, ["First", "Second", "Side", "Third"]),
         ({"author": "Other"}, ["Side", "Fourth"]),
         ({"path": "b"}, ["Side", "Fourth"]),
         ({"path": "a.txt", "commit": "HEAD~1"}, ["First", "Second", "Third"]),
@@ -106,6 +108,42 @@ def test_commits_are_chosen_as_git_chooses_them(
     assert [subject for subject in ("First", "Second", "Third", "Fourth") if subject in found] == [
         subject for subject in found if subject != "Side"
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--author", "["], "--author '[': git takes no such pattern (header, '[': "),
+        (["--before", "nonsense"], "--before 'nonsense': names no date; "),
+        (["--after", "2024-02-30"], "--after '2024-02-30': names no date; "),
+        (["--path", "../a.txt"], "--path '../a.txt': is not inside of "),
+        (["--path", "/etc/passwd"], "--path '/etc/passwd': is not inside of "),
+    ],
+)
+def test_a_selection_that_git_cannot_understand_names_its_option(
+    story: Repository, arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--repo", str(story.path), *arguments, "--html", str(tmp_path / "film.html")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"gitreel: {said}")
+    assert "fsck" not in error
+    assert error.count("\n") == 1
+
+
+def test_a_path_may_be_absolute_dotted_or_behind_a_link(story: Repository, opened: Opener, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(story.path.parent)
+    wanted = subjects(opened(path="b"))
+    for path in ("./b/", story.path / "b", story.path / "x" / ".." / "b" / "c.txt", tmp_path / "link" / "story" / "b"):
+        assert subjects(opened(path=str(path))) == wanted
+    assert len(subjects(opened(path=str(story.path)))) == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["2 weeks ago", "yesterday", "1.week.ago", "last friday", "two days ago", "Thu, 7 Apr 2005 22:14:13 +0200"]
+)
+def test_the_usual_dates_are_taken(opened: Opener, text: str) -> None:
+    with contextlib.suppress(SourceError):
+        assert subjects(opened(before=text))
 
 
 def test_dates_narrow_the_history(story: Repository, opened: Opener) -> None:
@@ -154,6 +192,13 @@ def test_nothing_is_stored_beside_the_file(story: Repository, tmp_path: Path, mo
     assert main(["--repo", str(story.path), "--html", "film.html"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["film.html"]
     assert sorted(story.path.rglob("*")) == before
+
+
+def test_an_episode_and_a_repository_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["story:0", "--repo", ".", "--html", "a.html"]) == 2
+    assert "only one of them may be named" in capsys.readouterr().err
+    assert main(["--html", "a.html"]) == 2
+    assert "name an episode of the warehouse, REPO_ID:ORDINAL, or a repository" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
