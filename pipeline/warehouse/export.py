@@ -11,8 +11,9 @@ Files are copied byte for byte, so that the checksums of the manifests hold on b
 and imported has the manifest that it had, to the byte. Rows of packed streams are copied out of their packs.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from pipeline.shards.manifest import check, load, manifests, publish
 from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import TableFile
 from pipeline.shards.store import Store
-from pipeline.warehouse.compact import is_packed
+from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
 from pipeline.warehouse.markdown import markdown_table, yaml_list
@@ -33,6 +34,7 @@ from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, parse_manifest, 
 
 REPOSITORIES = "data/repositories/repositories.parquet"
 LISTS = "manifests"
+AGAIN = "copy the folder again from where it was exported to, then import it again"
 
 
 class Moved(NamedTuple):
@@ -183,37 +185,72 @@ def _has(stream: Manifest, kind: str) -> bool:
 def import_folder(source: Store, store: Store) -> Moved:
     """Take every stream of an exported folder into a warehouse, checked; those that it has already stay as they are.
 
-    Splits are those that they had. Raises ConfigError (no such folder; other film of that name), CorruptError,
-    WarehouseError.
+    The whole folder is checked before anything is written. Splits are those that they had: they are written first, so
+    that a build finds them wherever this is stopped. The same call then goes on.
+    Raises ConfigError (no such folder), CorruptError, WarehouseError (other film of that name, or another split).
     """
     names = [name for name in source.names(LISTS) if name.endswith(".json")]
     if not names:
         raise ConfigError(f"{source}: holds no {LISTS}/; name a folder that python -m pipeline.warehouse export wrote")
-    splits, streams, steps, files, size = dict[str, str](), 0, 0, 0, 0
-    for name in names:
-        split, stream, copies = _read_list(source, name)
-        folder = stream_folder(stream.repo_id)
-        with store.lock(f"{folder}/.lock"):
-            present = load(store, f"{folder}/{MANIFEST}")
-            if present is not None and not _same_film(present, stream):
-                raise WarehouseError(
-                    f"{store}/{folder}: other film of {stream.repo_id} is there; import into another --warehouse"
-                )
+    lists = [_read_list(source, name) for name in names]
+    splits = {stream.repo_id: split for split, stream, _ in lists}
+    _same_splits(source, store, splits)
+    for _, stream, copies in lists:
+        _present(source, store, stream)
+        for copy, ref in zip(copies, stream.files(), strict=True):
+            check(source, ref.model_copy(update={"path": copy}), advice=AGAIN)
+    with store.lock(BUILD_LOCK, wait=BUILD_WAIT):  # a build reads these lists and writes them
+        _same_splits(source, store, splits)
+        write_registry(store, splits)
+    for _, stream, copies in lists:
+        with store.lock(f"{stream_folder(stream.repo_id)}/.lock"):
+            present = _present(source, store, stream)
             for copy, ref in zip(copies, stream.files(), strict=True):
-                check(source, ref.model_copy(update={"path": copy}))
                 if present is None:
-                    store.write(ref.path, source.read(copy))
+                    store.write(ref.path, _bytes(source, copy, ref))
             publish(store, present or stream)  # last: what it names is there
-        splits[stream.repo_id] = split
-        streams, steps = streams + 1, steps + stream.steps
-        files, size = files + len(copies), size + sum(ref.bytes for ref in stream.files())
-    write_registry(store, {**splits, **assigned(store, splits)})
-    return Moved(streams, steps, files, size)
+    refs = [ref for _, stream, _ in lists for ref in stream.files()]
+    return Moved(len(lists), sum(stream.steps for _, stream, _ in lists), len(refs), sum(ref.bytes for ref in refs))
+
+
+def _same_splits(source: Store, store: Store, splits: Mapping[str, str]) -> None:
+    """Raise WarehouseError where the warehouse has given one of these streams another split."""
+    for repo, split in sorted(assigned(store, splits).items()):
+        if split != splits[repo]:
+            raise WarehouseError(
+                f"{store}: {repo} is in split {split} there and in split {splits[repo]} in {source}, and a split never "
+                f"changes; nothing was taken in; {_elsewhere(source)}"
+            )
+
+
+def _present(source: Store, store: Store, stream: Manifest) -> Manifest | None:
+    """The stream where the warehouse has it already. Raises WarehouseError where it has other film of that name."""
+    folder = stream_folder(stream.repo_id)
+    present = load(store, f"{folder}/{MANIFEST}")
+    if present is not None and not _same_film(present, stream):
+        raise WarehouseError(f"{store}/{folder}: other film of {stream.repo_id} is there; {_elsewhere(source)}")
+    return present
+
+
+def _elsewhere(source: Store) -> str:
+    """What to do with streams that this warehouse cannot hold."""
+    return f"import into another --warehouse: python -m pipeline.warehouse import {source} --warehouse OTHER"
+
+
+def _bytes(source: Store, copy: str, ref: FileRef) -> bytes:
+    """What a file of the folder holds. Raises CorruptError where that is no longer what was checked."""
+    try:
+        data = source.read(copy)
+    except FileNotFoundError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != ref.sha256:
+        raise CorruptError(f"{source}/{copy} changed while it was taken in; {AGAIN}")
+    return data
 
 
 def _read_list(source: Store, name: str) -> tuple[str, Manifest, list[str]]:
     """A stream's split, its manifest, and the names of its files' copies. Raises CorruptError."""
-    wrong = CorruptError(f"{source}/{name}: not the list of a stream's files; copy the folder again")
+    wrong = CorruptError(f"{source}/{name}: not the list of a stream's files; {AGAIN}")
     try:
         listed = json.loads(source.read(name))
         split, copies = listed["split"], list(map(str, listed["files"]))
