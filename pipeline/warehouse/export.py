@@ -28,6 +28,7 @@ from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
 from pipeline.warehouse.markdown import markdown_table, yaml_list
 from pipeline.warehouse.splits import SPLITS, assigned, write_registry
+from schema.catalogue import DATABASE
 from schema.columns import arrow_schema
 from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, parse_manifest, slug, stream_folder
@@ -38,26 +39,34 @@ AGAIN = "copy the folder again from where it was exported to, then import it aga
 
 
 class Moved(NamedTuple):
-    """What was exported or imported."""
+    """What was exported or imported. `copies`: streams that stayed out because another one's film is theirs, too."""
 
     streams: int
     steps: int
     files: int
     bytes: int
+    copies: int = 0
 
 
 def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str] = ()) -> Moved:
     """Write the streams of a split, or of these repositories, or all, as a dataset folder; copies of others stay out.
 
-    Raises ConfigError (nothing to export, a folder that is in use), WarehouseError, CorruptError.
+    Raises ConfigError (nothing to export, a copy or another split's that is named, a folder that is in use),
+    WarehouseError, CorruptError.
     """
     if target.names("", recursive=True):
         raise ConfigError(f"{target}: is not empty; export into a new folder")
     with open_database(store) as db:
         table = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
     place = places(table)
-    if unknown := [repo for repo in repos if repo not in place]:
-        raise ConfigError(f"--repo {unknown[0]}: there is none of that name; see: {_stats(store)}")
+    columns = (table.column(name).to_pylist() for name in ("repo_id", "split", "duplicate_of"))
+    copies = {repo: (part, other) for repo, part, other in zip(*columns, strict=True) if other}
+    for repo in repos:
+        if repo not in place:
+            raise ConfigError(f"--repo {repo}: there is none of that name; {names_listed(store)}")
+        if repo in copies:
+            other = copies[repo][1]
+            raise ConfigError(f"--repo {repo}: is a copy of {other}, and copies stay out; export that: --repo {other}")
     known = [name for name, _ in SPLITS]
     streams = [
         stream
@@ -65,8 +74,11 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
         if stream.steps and place.get(stream.repo_id) in ([split] if split else known)
         and (not repos or stream.repo_id in repos)
     ]  # fmt: skip
+    if missing := [repo for repo in repos if repo not in {stream.repo_id for stream in streams}]:
+        where = f"in split {split}" if split else "in any split"
+        raise ConfigError(f"--repo {missing[0]}: has no film {where}; {names_listed(store)}")
     if not streams:
-        raise ConfigError(f"{store}: no such film to export; see: {_stats(store)}")
+        raise ConfigError(f"{store}: no such film to export; {names_listed(store)}")
     files = size = 0
     for stream in streams:
         stored, names = _exported(store, target, stream, place[stream.repo_id])
@@ -77,12 +89,13 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
     _write_repositories(target, table, {stream.repo_id for stream in streams})
     target.write("LICENCES.md", _licences(streams).encode())
     target.write("README.md", _card(streams, place).encode())
-    return Moved(len(streams), sum(stream.steps for stream in streams), files, size)
+    left_out = sum(split in ("", part) for part, _ in copies.values()) if not repos else 0
+    return Moved(len(streams), sum(stream.steps for stream in streams), files, size, left_out)
 
 
-def _stats(store: Store) -> str:
-    """The command that says what is there."""
-    return f"python -m pipeline.warehouse stats --warehouse {store}"
+def names_listed(store: Store) -> str:
+    """What lists every stream that is there."""
+    return f'list them: duckdb {store}/{DATABASE} "SELECT repo_id, split, steps, duplicate_of FROM repositories"'
 
 
 def _list_name(stream: Manifest) -> str:

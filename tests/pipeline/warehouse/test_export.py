@@ -19,6 +19,7 @@ from pipeline.warehouse.compact import compact
 from pipeline.watch.recording import RecordedStep, screens
 from pipeline.watch.stored import find_recording
 from schema.manifest import Manifest
+from tests.pipeline.warehouse.films import write
 from tests.repositories import make_repository
 
 REPOS = ("one", "two", "three", "four")
@@ -44,8 +45,12 @@ def lists(warehouse: Path) -> dict[str, bytes]:
 
 
 def split_of(warehouse: Path) -> dict[str, str]:
+    return dict(duckdb_rows(warehouse, "SELECT repo_id, split"))
+
+
+def duckdb_rows(warehouse: Path, select: str) -> list[tuple[str, ...]]:
     with duckdb.connect(str(warehouse / "actions.db"), read_only=True) as db:
-        return dict(db.execute("SELECT repo_id, split FROM repositories").fetchall())
+        return db.execute(f"{select} FROM repositories").fetchall()
 
 
 def film(warehouse: Path, repo: str) -> list[RecordedStep]:
@@ -103,6 +108,33 @@ def test_a_part_is_chosen_by_split_and_by_repository(warehouse: Path, tmp_path: 
     assert found == {repo for repo, split in splits.items() if split == "test"}
     assert run("export", tmp_path / "b", "--repo", "two", "--repo", "four", "--warehouse", warehouse) == 0
     assert {path.stem for path in (tmp_path / "b/manifests").iterdir()} == {"two", "four"}
+
+
+def test_copies_that_stay_out_are_counted_and_lead_to_what_they_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, family in (("big", "f"), ("small", "f"), ("other", "g")):
+        write(tmp_path / "w", name, 2, family)
+    build(tmp_path / "w")
+    table = {row[0]: row[1:] for row in duckdb_rows(tmp_path / "w", "SELECT repo_id, duplicate_of, split")}
+    assert [table[name][0] for name in ("big", "small", "other")] == [None, "big", None]
+    capsys.readouterr()
+    assert run("export", tmp_path / "all", "--warehouse", tmp_path / "w") == 0
+    said = capsys.readouterr().out
+    assert "2 streams" in said
+    assert "copies of other streams that stayed out: 1; list them" in said
+    assert f"duckdb {tmp_path}/w/actions.db" in said
+    assert run("export", tmp_path / "part", "--split", table["other"][1], "--warehouse", tmp_path / "w") == 0
+    assert "stayed out" not in capsys.readouterr().out
+    refused = {
+        ("--repo", "small"): "--repo small: is a copy of big, and copies stay out; export that: --repo big",
+        ("--repo", "none"): '"SELECT repo_id, split, steps, duplicate_of FROM repositories"',
+        ("--repo", "other", "--repo", "big", "--split", table["big"][1]): "--repo other: has no film in split",
+    }
+    for arguments, error in refused.items():
+        assert run("export", tmp_path / "new", *arguments, "--warehouse", tmp_path / "w") == 2
+        assert error in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
 
 
 def test_packed_film_travels_out_of_its_packs(warehouse: Path, tmp_path: Path) -> None:
