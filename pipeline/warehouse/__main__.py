@@ -22,6 +22,7 @@ from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import SHARD_STEPS
 from pipeline.warehouse.build import build
+from pipeline.warehouse.checks import need_warehouse
 from pipeline.warehouse.compact import compact
 from pipeline.warehouse.export import Moved, export, import_folder, names_listed
 from pipeline.warehouse.remove import remove
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "import":
         moved = import_folder(Store(options.place), store)
         print(f"{options.place}: {_moved(moved)} checked and taken in")
+    if options.command in ("build", "compact", "remove"):
+        need_warehouse(store)
     store.need()
     if options.command == "export":
         moved = export(store, Store(options.place), split=options.split, repos=options.repo)
