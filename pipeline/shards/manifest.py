@@ -59,8 +59,11 @@ def mark_changed(store: Store, repo_id: str) -> None:
         store.write(name, b"")
 
 
-def check(store: Store, ref: FileRef) -> None:
-    """Raise CorruptError unless the file is there with the size and checksum that its manifest names."""
+def check(store: Store, ref: FileRef, *, advice: str = "") -> None:
+    """Raise CorruptError unless the file is there with the size and checksum that its manifest names.
+
+    `advice` is what the error says to do; without it, what helps a warehouse.
+    """
     digest = hashlib.sha256()
     try:
         with store.open(ref.path) as file:
@@ -72,7 +75,7 @@ def check(store: Store, ref: FileRef) -> None:
         if digest.hexdigest() == ref.sha256:
             return
         found = f"has sha256 {digest.hexdigest()[:12]}, its manifest says {ref.sha256[:12]}"
-    raise CorruptError(f"{store}/{ref.path} {found}; {remedy(ref.path)}")
+    raise CorruptError(f"{store}/{ref.path} {found}; {advice or remedy(ref.path)}")
 
 
 def unreadable(store: Store, path: str, error: Exception) -> CorruptError:

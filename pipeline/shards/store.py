@@ -87,6 +87,12 @@ class Store:
         start = len(self.root) + 1
         return sorted(f.path[start:] for f in found if f.type == pafs.FileType.File)
 
+    def entries(self) -> set[str]:
+        """Names of the files and folders at the top; none when there is no such warehouse."""
+        with self._refusals(""):
+            found = self.fs.get_file_info(pafs.FileSelector(self.path(""), allow_not_found=True))
+        return {f.base_name for f in found}
+
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when it is missing."""
         with self._refusals(name):

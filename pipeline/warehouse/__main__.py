@@ -22,8 +22,9 @@ from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.shards.writer import SHARD_STEPS
 from pipeline.warehouse.build import build
+from pipeline.warehouse.checks import need_warehouse
 from pipeline.warehouse.compact import compact
-from pipeline.warehouse.export import Moved, export, import_folder
+from pipeline.warehouse.export import Moved, export, import_folder, names_listed
 from pipeline.warehouse.remove import remove
 from pipeline.warehouse.report import write_report
 from pipeline.warehouse.splits import SPLITS
@@ -80,10 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "import":
         moved = import_folder(Store(options.place), store)
         print(f"{options.place}: {_moved(moved)} checked and taken in")
+    if options.command in ("build", "compact", "remove"):
+        need_warehouse(store)
     store.need()
     if options.command == "export":
         moved = export(store, Store(options.place), split=options.split, repos=options.repo)
         print(f"{options.place}: {_moved(moved)} written; take it in with: python -m pipeline.warehouse import FOLDER")
+        if moved.copies:
+            print(f"copies of other streams that stayed out: {moved.copies}; {names_listed(store)}")
         return 0
     if options.command == "verify":
         return _verify(store, options.sample, options.seed)

@@ -26,6 +26,7 @@ from pipeline.warehouse.writing import About, attach, local_file, write_database
 from schema.catalogue import DATABASE, LAYOUT
 from schema.catalogue import FOLDER as CATALOGUE
 from schema.columns import arrow_schema
+from schema.errors import CorruptError
 from schema.manifest import MANIFEST, PACKS, Manifest, stream_folder
 from schema.version import SCHEMA_VERSION
 
@@ -141,8 +142,12 @@ class _Build:
             self._wanted: dict[str, Part] = {}
             return
         self._wanted = dataset.parts(registration.shown("now", everything=everything), rows_of)
-        if not everything:
+        if everything:
+            return
+        try:
             self._unwanted = set(dataset.parts(registration.shown("was"), rows_of))
+        except CorruptError:  # a pack is lost whose streams were removed: what it was shown as is told by what stays
+            self._wanted = dataset.parts(registration.shown("now", everything=True), rows_of)
 
     def _due(self, db: duckdb.DuckDBPyConnection) -> list[Manifest]:
         """Streams that are to be packed now."""

@@ -3,12 +3,32 @@
 import os
 from collections.abc import Iterable
 
+from pipeline.crawl.opt_out import OPT_OUT
 from pipeline.shards.manifest import unreadable
 from pipeline.shards.store import Store
+from pipeline.warehouse.compact import BUILD_LOCK
 from pipeline.warehouse.database import open_database
+from pipeline.warehouse.splits import REGISTRY
 from pipeline.warehouse.views import VIEWS
 from schema.catalogue import CHANGED, DATABASE
-from schema.manifest import MANIFEST, Manifest, slug
+from schema.errors import WarehouseError
+from schema.manifest import MANIFEST, PACKS, Manifest, slug
+
+OURS = {DATABASE, "shards", PACKS, CHANGED, REGISTRY, OPT_OUT, BUILD_LOCK}  # one of them is in every warehouse
+
+
+def need_warehouse(store: Store) -> None:
+    """Raise WarehouseError where there is no such folder, or one that holds other things and nothing of a warehouse.
+
+    An empty folder may become a warehouse.
+    """
+    store.need()
+    entries = store.entries()
+    if entries and not entries & OURS:
+        raise WarehouseError(
+            f"warehouse {store}: holds other things and no film, so nothing is written there; name the folder that "
+            f"holds shards and {DATABASE}, or a new one for film: python -m flows.harvest --repo PATH --warehouse NEW"
+        )
 
 
 def check_by_hand(store: Store) -> None:

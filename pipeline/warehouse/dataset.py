@@ -200,7 +200,8 @@ def _present(store: Store) -> dict[str, str]:
 def _is_there(store: Store, part: Part, path: str | None) -> bool:
     if path is None or part.rows:  # a copy's name says what it holds
         return path is not None
-    return os.path.samefile(path, store.path(part.source)) if os.path.exists(path) else False
+    source = store.path(part.source)
+    return os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source)
 
 
 def _rewritten(changed: Iterable[str], present: Collection[str]) -> set[str]:

@@ -11,8 +11,9 @@ Files are copied byte for byte, so that the checksums of the manifests hold on b
 and imported has the manifest that it had, to the byte. Rows of packed streams are copied out of their packs.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -23,40 +24,50 @@ from pipeline.shards.manifest import check, load, manifests, publish
 from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import TableFile
 from pipeline.shards.store import Store
-from pipeline.warehouse.compact import is_packed
+from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
 from pipeline.warehouse.markdown import markdown_table, yaml_list
 from pipeline.warehouse.splits import SPLITS, assigned, write_registry
+from schema.catalogue import DATABASE
 from schema.columns import arrow_schema
 from schema.errors import ConfigError, CorruptError, WarehouseError
 from schema.manifest import KINDS, MANIFEST, FileRef, Manifest, parse_manifest, slug, stream_folder
 
 REPOSITORIES = "data/repositories/repositories.parquet"
 LISTS = "manifests"
+AGAIN = "copy the folder again from where it was exported to, then import it again"
 
 
 class Moved(NamedTuple):
-    """What was exported or imported."""
+    """What was exported or imported. `copies`: streams that stayed out because another one's film is theirs, too."""
 
     streams: int
     steps: int
     files: int
     bytes: int
+    copies: int = 0
 
 
 def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str] = ()) -> Moved:
     """Write the streams of a split, or of these repositories, or all, as a dataset folder; copies of others stay out.
 
-    Raises ConfigError (nothing to export, a folder that is in use), WarehouseError, CorruptError.
+    Raises ConfigError (nothing to export, a copy or another split's that is named, a folder that is in use),
+    WarehouseError, CorruptError.
     """
     if target.names("", recursive=True):
         raise ConfigError(f"{target}: is not empty; export into a new folder")
     with open_database(store) as db:
         table = db.sql("FROM repositories ORDER BY repo_id").to_arrow_table()
     place = places(table)
-    if unknown := [repo for repo in repos if repo not in place]:
-        raise ConfigError(f"--repo {unknown[0]}: there is none of that name; see: {_stats(store)}")
+    columns = (table.column(name).to_pylist() for name in ("repo_id", "split", "duplicate_of"))
+    copies = {repo: (part, other) for repo, part, other in zip(*columns, strict=True) if other}
+    for repo in repos:
+        if repo not in place:
+            raise ConfigError(f"--repo {repo}: there is none of that name; {names_listed(store)}")
+        if repo in copies:
+            other = copies[repo][1]
+            raise ConfigError(f"--repo {repo}: is a copy of {other}, and copies stay out; export that: --repo {other}")
     known = [name for name, _ in SPLITS]
     streams = [
         stream
@@ -64,8 +75,11 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
         if stream.steps and place.get(stream.repo_id) in ([split] if split else known)
         and (not repos or stream.repo_id in repos)
     ]  # fmt: skip
+    if missing := [repo for repo in repos if repo not in {stream.repo_id for stream in streams}]:
+        where = f"in split {split}" if split else "in any split"
+        raise ConfigError(f"--repo {missing[0]}: has no film {where}; {names_listed(store)}")
     if not streams:
-        raise ConfigError(f"{store}: no such film to export; see: {_stats(store)}")
+        raise ConfigError(f"{store}: no such film to export; {names_listed(store)}")
     files = size = 0
     for stream in streams:
         stored, names = _exported(store, target, stream, place[stream.repo_id])
@@ -76,12 +90,14 @@ def export(store: Store, target: Store, *, split: str = "", repos: Sequence[str]
     _write_repositories(target, table, {stream.repo_id for stream in streams})
     target.write("LICENCES.md", _licences(streams).encode())
     target.write("README.md", _card(streams, place).encode())
-    return Moved(len(streams), sum(stream.steps for stream in streams), files, size)
+    left_out = sum(split in ("", part) for part, _ in copies.values()) if not repos else 0
+    return Moved(len(streams), sum(stream.steps for stream in streams), files, size, left_out)
 
 
-def _stats(store: Store) -> str:
-    """The command that says what is there."""
-    return f"python -m pipeline.warehouse stats --warehouse {pasteable(str(store))}"
+def names_listed(store: Store) -> str:
+    """What lists every stream that is there."""
+    database = pasteable(f"{store}/{DATABASE}")
+    return f'list them: duckdb {database} "SELECT repo_id, split, steps, duplicate_of FROM repositories"'
 
 
 def _list_name(stream: Manifest) -> str:
@@ -184,37 +200,72 @@ def _has(stream: Manifest, kind: str) -> bool:
 def import_folder(source: Store, store: Store) -> Moved:
     """Take every stream of an exported folder into a warehouse, checked; those that it has already stay as they are.
 
-    Splits are those that they had. Raises ConfigError (no such folder; other film of that name), CorruptError,
-    WarehouseError.
+    The whole folder is checked before anything is written. Splits are those that they had: they are written first, so
+    that a build finds them wherever this is stopped. The same call then goes on.
+    Raises ConfigError (no such folder), CorruptError, WarehouseError (other film of that name, or another split).
     """
     names = [name for name in source.names(LISTS) if name.endswith(".json")]
     if not names:
         raise ConfigError(f"{source}: holds no {LISTS}/; name a folder that python -m pipeline.warehouse export wrote")
-    splits, streams, steps, files, size = dict[str, str](), 0, 0, 0, 0
-    for name in names:
-        split, stream, copies = _read_list(source, name)
-        folder = stream_folder(stream.repo_id)
-        with store.lock(f"{folder}/.lock"):
-            present = load(store, f"{folder}/{MANIFEST}")
-            if present is not None and not _same_film(present, stream):
-                raise WarehouseError(
-                    f"{store}/{folder}: other film of {stream.repo_id} is there; import into another --warehouse"
-                )
+    lists = [_read_list(source, name) for name in names]
+    splits = {stream.repo_id: split for split, stream, _ in lists}
+    _same_splits(source, store, splits)
+    for _, stream, copies in lists:
+        _present(source, store, stream)
+        for copy, ref in zip(copies, stream.files(), strict=True):
+            check(source, ref.model_copy(update={"path": copy}), advice=AGAIN)
+    with store.lock(BUILD_LOCK, wait=BUILD_WAIT):  # a build reads these lists and writes them
+        _same_splits(source, store, splits)
+        write_registry(store, splits)
+    for _, stream, copies in lists:
+        with store.lock(f"{stream_folder(stream.repo_id)}/.lock"):
+            present = _present(source, store, stream)
             for copy, ref in zip(copies, stream.files(), strict=True):
-                check(source, ref.model_copy(update={"path": copy}))
                 if present is None:
-                    store.write(ref.path, source.read(copy))
+                    store.write(ref.path, _bytes(source, copy, ref))
             publish(store, present or stream)  # last: what it names is there
-        splits[stream.repo_id] = split
-        streams, steps = streams + 1, steps + stream.steps
-        files, size = files + len(copies), size + sum(ref.bytes for ref in stream.files())
-    write_registry(store, {**splits, **assigned(store, splits)})
-    return Moved(streams, steps, files, size)
+    refs = [ref for _, stream, _ in lists for ref in stream.files()]
+    return Moved(len(lists), sum(stream.steps for _, stream, _ in lists), len(refs), sum(ref.bytes for ref in refs))
+
+
+def _same_splits(source: Store, store: Store, splits: Mapping[str, str]) -> None:
+    """Raise WarehouseError where the warehouse has given one of these streams another split."""
+    for repo, split in sorted(assigned(store, splits).items()):
+        if split != splits[repo]:
+            raise WarehouseError(
+                f"{store}: {repo} is in split {split} there and in split {splits[repo]} in {source}, and a split never "
+                f"changes; nothing was taken in; {_elsewhere(source)}"
+            )
+
+
+def _present(source: Store, store: Store, stream: Manifest) -> Manifest | None:
+    """The stream where the warehouse has it already. Raises WarehouseError where it has other film of that name."""
+    folder = stream_folder(stream.repo_id)
+    present = load(store, f"{folder}/{MANIFEST}")
+    if present is not None and not _same_film(present, stream):
+        raise WarehouseError(f"{store}/{folder}: other film of {stream.repo_id} is there; {_elsewhere(source)}")
+    return present
+
+
+def _elsewhere(source: Store) -> str:
+    """What to do with streams that this warehouse cannot hold."""
+    return f"import into another --warehouse: python -m pipeline.warehouse import {source} --warehouse OTHER"
+
+
+def _bytes(source: Store, copy: str, ref: FileRef) -> bytes:
+    """What a file of the folder holds. Raises CorruptError where that is no longer what was checked."""
+    try:
+        data = source.read(copy)
+    except FileNotFoundError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != ref.sha256:
+        raise CorruptError(f"{source}/{copy} changed while it was taken in; {AGAIN}")
+    return data
 
 
 def _read_list(source: Store, name: str) -> tuple[str, Manifest, list[str]]:
     """A stream's split, its manifest, and the names of its files' copies. Raises CorruptError."""
-    wrong = CorruptError(f"{source}/{name}: not the list of a stream's files; copy the folder again")
+    wrong = CorruptError(f"{source}/{name}: not the list of a stream's files; {AGAIN}")
     try:
         listed = json.loads(source.read(name))
         split, copies = listed["split"], list(map(str, listed["files"]))

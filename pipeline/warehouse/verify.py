@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +12,13 @@ from pipeline.shards.manifest import check
 from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.warehouse import dataset
+from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import FilePlace
 from pipeline.warehouse.redraw import compare
 from schema.catalogue import DATABASE
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
-from schema.manifest import FileRef, Manifest
+from schema.manifest import FileRef, Manifest, stream_folder
 
 
 class Verified(NamedTuple):
@@ -35,20 +36,26 @@ class Verified(NamedTuple):
 
 
 def verify(store: Store, streams: Sequence[Manifest], sample: int = 3, seed: int = 0) -> Verified:
-    """Check every file and row of `streams`; redraw `sample` episodes of each (0: all of them)."""
+    """Check every file and row of `streams`; redraw `sample` episodes of each (0: all of them).
+
+    What is wrong is in the result, and stops nothing. Raises WarehouseError where files are there and cannot be read.
+    """
     wrong: list[str] = []
     files = size = episodes = steps = contents = redrawn = redrawn_steps = 0
+    packed = _packed(streams)
     checked: dict[str, str | None] = {}  # packed files are shared
     for stream in streams:
-        bad = []
+        bad = {}
         for ref in stream.files():
             if ref.path not in checked:
                 files, size = files + 1, size + ref.bytes
-                checked[ref.path] = _checksum(store, ref)
+                checked[ref.path] = _checksum(store, ref, packed.get(ref.path, []))
             if problem := checked[ref.path]:
-                bad.append(problem)
+                bad[ref.path] = problem
         if bad:
-            wrong += bad
+            wrong += bad.values()
+            if any(map(is_packed, bad)):
+                wrong.append(_again(store, stream))
             continue  # its rows cannot be trusted
         reader = StreamReader(store, stream)
         try:
@@ -63,16 +70,42 @@ def verify(store: Store, streams: Sequence[Manifest], sample: int = 3, seed: int
                     )
         except (CorruptError, UnsupportedKeyError) as error:
             wrong.append(f"{stream.repo_id}: {error}")
-    wrong = list(dict.fromkeys(wrong)) + list(_database(store, streams))
+    wrong = list(dict.fromkeys(wrong)) + list(_database(store, streams, damaged=any(checked.values())))
     return Verified(len(streams), files, size, episodes, steps, contents, redrawn, redrawn_steps, wrong)
 
 
-def _checksum(store: Store, ref: FileRef) -> str | None:
+def _packed(streams: Iterable[Manifest]) -> dict[str, list[str]]:
+    """Pack -> the streams that have rows in it."""
+    found: dict[str, list[str]] = {}
+    for stream in streams:
+        for path in {ref.path for ref in stream.files() if is_packed(ref.path)}:
+            found.setdefault(path, []).append(stream.repo_id)
+    return found
+
+
+def _checksum(store: Store, ref: FileRef, repos: Sequence[str]) -> str | None:
+    """What is wrong with a file, None for nothing; `repos` are the streams of a pack."""
+    advice = ""
+    if repos:
+        advice = (
+            f"in it is film of {', '.join(repos)}: remove their folders, which are named below, then run: "
+            f"python -m pipeline.warehouse build --warehouse {store}, then harvest them again"
+        )
     try:
-        check(store, ref)
+        check(store, ref, advice=advice)
     except CorruptError as error:
         return str(error)
     return None
+
+
+def _again(store: Store, stream: Manifest) -> str:
+    """How to film a stream of a damaged pack again."""
+    source = stream.source if "://" in stream.source else "PATH"  # of a folder only its name is known
+    folder = f"{store}/{stream_folder(stream.repo_id)}"
+    return (
+        f"{stream.repo_id}: remove the folder {folder}; when those of its whole pack are removed and "
+        f" the warehouse is built: python -m flows.harvest --repo {source} --warehouse {store}"
+    )
 
 
 def _sample(reader: StreamReader, count: int, seed: str) -> list[int] | None:
@@ -139,8 +172,11 @@ def _places(streams: Sequence[Manifest], repositories: pa.Table) -> Iterator[Fil
                 )
 
 
-def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
-    """`actions.db` lists exactly these streams and files, and the folder of plain Parquet shows them."""
+def _database(store: Store, streams: Sequence[Manifest], *, damaged: bool) -> Iterator[str]:
+    """`actions.db` lists exactly these streams and files, and the folder of plain Parquet shows them.
+
+    That folder is links to the files: where some are `damaged` it is not looked at, for no build can mend it.
+    """
     try:
         with open_database(store) as db:
             listed = set(db.execute("SELECT path, sha256 FROM files").fetchall())
@@ -153,5 +189,11 @@ def _database(store: Store, streams: Sequence[Manifest]) -> Iterator[str]:
         (s.repo_id, s.steps) for s in streams
     }:
         yield f"{store}/{DATABASE} is older than the streams; run: python -m pipeline.warehouse build"
-    elif dataset.out_of_date(store, dataset.parts(_places(streams, repositories), dataset.rows_in(store))):
-        yield f"{store}/{dataset.FOLDER} is older than the streams; run: python -m pipeline.warehouse build"
+    elif not damaged:
+        try:
+            old = dataset.out_of_date(store, dataset.parts(_places(streams, repositories), dataset.rows_in(store)))
+        except GitreelError as error:
+            yield str(error)
+            return
+        if old:
+            yield f"{store}/{dataset.FOLDER} is older than the streams; run: python -m pipeline.warehouse build"

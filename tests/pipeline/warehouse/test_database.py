@@ -26,6 +26,7 @@ from schema.errors import CorruptError, SchemaVersionError, WarehouseError
 from schema.manifest import MANIFEST, stream_folder
 from tests.disk import small_disk
 from tests.pipeline.warehouse.films import CONFIG, REPO, ask, damaged, film
+from tests.repositories import make_repository
 from tests.takes import make_takes
 
 ROOT = Path(__file__).parents[3]
@@ -224,6 +225,31 @@ def test_a_missing_path_is_one_line(tmp_path: Path, command: str, capsys: pytest
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "flows.harvest" in error
+
+
+@pytest.mark.parametrize("command", [["build"], ["compact"], ["remove", "owner", "--future"]])
+@pytest.mark.parametrize("kind", ["repository", "files"])
+def test_a_folder_of_other_things_is_left_as_it_is(
+    tmp_path: Path, command: list[str], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if kind == "repository":
+        make_repository(tmp_path / "other", {"a.txt": b"mine\n"})
+    else:
+        (tmp_path / "other/dataset").mkdir(parents=True)
+        (tmp_path / "other/dataset/mine.parquet").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    assert main([*command, "--warehouse", str(tmp_path / "other")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "holds other things and no film" in error
+    assert "python -m flows.harvest" in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [["build"], ["compact"], ["remove", "owner", "--future"]])
+def test_an_empty_folder_may_become_a_warehouse(tmp_path: Path, command: list[str]) -> None:
+    assert main([*command, "--warehouse", str(tmp_path)]) == 0
+    assert main(["build", "--warehouse", str(tmp_path)]) == 0
 
 
 def test_a_damaged_database_is_one_line(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pyarrow.dataset as pads
 import pytest
 
 from pipeline.harvester import HarvestConfig, harvest_repository
+from pipeline.shards import manifest
 from pipeline.shards.manifest import manifests
 from pipeline.shards.store import Store
 from pipeline.warehouse.__main__ import main
@@ -17,6 +18,8 @@ from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
 from pipeline.watch.recording import RecordedStep, screens
 from pipeline.watch.stored import find_recording
+from schema.manifest import Manifest
+from tests.pipeline.warehouse.films import write
 from tests.repositories import make_repository
 
 REPOS = ("one", "two", "three", "four")
@@ -39,6 +42,15 @@ def run(*arguments: object) -> int:
 
 def lists(warehouse: Path) -> dict[str, bytes]:
     return {stream.repo_id: stream.dump() for stream in manifests(Store(warehouse))}
+
+
+def split_of(warehouse: Path) -> dict[str, str]:
+    return dict(duckdb_rows(warehouse, "SELECT repo_id, split"))
+
+
+def duckdb_rows(warehouse: Path, select: str) -> list[tuple[str, ...]]:
+    with duckdb.connect(str(warehouse / "actions.db"), read_only=True) as db:
+        return db.execute(f"{select} FROM repositories").fetchall()
 
 
 def film(warehouse: Path, repo: str) -> list[RecordedStep]:
@@ -98,6 +110,33 @@ def test_a_part_is_chosen_by_split_and_by_repository(warehouse: Path, tmp_path: 
     assert {path.stem for path in (tmp_path / "b/manifests").iterdir()} == {"two", "four"}
 
 
+def test_copies_that_stay_out_are_counted_and_lead_to_what_they_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, family in (("big", "f"), ("small", "f"), ("other", "g")):
+        write(tmp_path / "w", name, 2, family)
+    build(tmp_path / "w")
+    table = {row[0]: row[1:] for row in duckdb_rows(tmp_path / "w", "SELECT repo_id, duplicate_of, split")}
+    assert [table[name][0] for name in ("big", "small", "other")] == [None, "big", None]
+    capsys.readouterr()
+    assert run("export", tmp_path / "all", "--warehouse", tmp_path / "w") == 0
+    said = capsys.readouterr().out
+    assert "2 streams" in said
+    assert "copies of other streams that stayed out: 1; list them" in said
+    assert f"duckdb {tmp_path}/w/actions.db" in said
+    assert run("export", tmp_path / "part", "--split", table["other"][1], "--warehouse", tmp_path / "w") == 0
+    assert "stayed out" not in capsys.readouterr().out
+    refused = {
+        ("--repo", "small"): "--repo small: is a copy of big, and copies stay out; export that: --repo big",
+        ("--repo", "none"): '"SELECT repo_id, split, steps, duplicate_of FROM repositories"',
+        ("--repo", "other", "--repo", "big", "--split", table["big"][1]): "--repo other: has no film in split",
+    }
+    for arguments, error in refused.items():
+        assert run("export", tmp_path / "new", *arguments, "--warehouse", tmp_path / "w") == 2
+        assert error in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
+
+
 def test_packed_film_travels_out_of_its_packs(warehouse: Path, tmp_path: Path) -> None:
     shutil.copytree(warehouse, tmp_path / "packed")
     compact(Store(tmp_path / "packed"), 1 << 20)
@@ -124,16 +163,72 @@ def test_film_that_was_packed_since_is_imported_again_for_nothing(warehouse: Pat
     assert lists(tmp_path / "w") == before
 
 
+@pytest.mark.parametrize("damage", ["changed", "cut", "missing", "list"])
 def test_what_was_damaged_on_the_way_is_refused_whole(
-    warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    warehouse: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("export", tmp_path / "out", "--repo", "one", "--warehouse", warehouse) == 0
-    file = next((tmp_path / "out/data/steps").rglob("*.parquet"))
-    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    """Every other stream is whole, and still nothing of the folder is taken in, nor any file left behind."""
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    file = max((tmp_path / "out/data/steps").rglob("*.parquet"), key=lambda path: path.name)
+    if damage == "list":
+        (tmp_path / "out/manifests/two.json").write_text("{")
+    elif damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-1] + (b"?" if damage == "changed" else b""))
     capsys.readouterr()
     assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    assert not list((tmp_path / "w").rglob("stream.json"))
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "copy the folder again" in error
+    assert "remove" not in error
+    assert "harvest" not in error
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_build_between_two_imports_keeps_the_splits_that_film_had(
+    warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import is stopped when it has published two streams of four."""
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    published = []
+
+    def publish_two(store: Store, stream: Manifest) -> None:
+        if len(published) == 2:
+            raise KeyboardInterrupt
+        published.append(stream.repo_id)
+        manifest.publish(store, stream)
+
+    monkeypatch.setattr("pipeline.warehouse.export.publish", publish_two)
+    with pytest.raises(KeyboardInterrupt):
+        run("import", tmp_path / "out", "--warehouse", tmp_path / "w")
+    monkeypatch.undo()
+    assert run("build", "--warehouse", tmp_path / "w") == 0
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "w") == 0
+    assert lists(tmp_path / "w") == lists(warehouse)
+    assert (tmp_path / "w/splits.json").read_bytes() == (warehouse / "splits.json").read_bytes()
+    assert split_of(tmp_path / "w") == split_of(warehouse)
+
+
+def test_film_that_is_there_in_another_split_is_refused(
+    warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = next(repo for repo, split in sorted(split_of(warehouse).items()) if split != "train")
+    made = tmp_path / "w"
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    assert run("export", tmp_path / "alone", "--repo", repo, "--warehouse", warehouse) == 0
+    shutil.copytree(tmp_path / "alone", tmp_path / "otherwise")
+    path = tmp_path / f"otherwise/manifests/{repo}.json"
+    path.write_text(path.read_text().replace(f'"split": "{split_of(warehouse)[repo]}"', '"split": "train"'))
+    assert run("import", tmp_path / "otherwise", "--warehouse", made) == 0
+    before = lists(made), split_of(made)
+    capsys.readouterr()
+    assert run("import", tmp_path / "out", "--warehouse", made) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    for word in (repo, "train", split_of(warehouse)[repo], f"import {tmp_path / 'out'} --warehouse OTHER"):
+        assert word in error
+    assert (lists(made), split_of(made)) == before
 
 
 @pytest.mark.parametrize("place", ["../../outside", "/etc/passwd", "data/../../outside", "shards/two/x.parquet"])
