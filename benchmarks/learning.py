@@ -2,7 +2,7 @@
 
     python -m benchmarks.learning                                 the pinned corpus of figures/, ten CPU minutes a model
     python -m benchmarks.learning --test PATH_OR_URL --json       and a repository of your own, filmed and read as well
-    python -m benchmarks.learning --models memory --minutes 25 --geometry 24x80 --save training/start
+    python -m benchmarks.learning --models memory --minutes 60 --geometry 24x80 --save training/start
                                                                   the weights that come with the trainer, and their card
     python -m benchmarks.learning --quick                         made repositories, a minute in all
 

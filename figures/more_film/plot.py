@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from figures.cells import CellConfig, CellResult, results
+from figures.cells import FURTHER, CellConfig, CellResult, results
 from figures.rows import Row
 from figures.style import log_axis, save
 
@@ -34,8 +34,9 @@ def verdict(rows: Sequence[Row]) -> str:
         listed = ", ".join(f"{result.nats:.3f} from {steps / 1e6:.1f} million" for steps, result in found.items())
         parts.append(f"after {seen:.1f} million frames nats a key are {listed}")
     return (
-        f"Film that is read over and over is learned by heart, and more of it is worth what is read of it: "
-        f"{'; '.join(parts)} steps of film."
+        "Film that is read over and over is learned by heart; beyond about as much as is read, more of the same seven "
+        "repositories buys nothing, and eleven repositories more, from "
+        f"{FURTHER / 1000:.1f} million steps on, little: {'; '.join(parts)} steps of film."
     )
 
 
@@ -53,7 +54,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         axes.axvline(seen, color=colour, lw=0.9, ls=(0, (4, 3)), alpha=0.6)
     log_axis(axes, "steps of film to learn from (dashed: as many as are seen)")
     axes.set(ylabel="nats a key, four test repositories")
-    axes.set_title("The same training on more film", loc="left")
+    axes.set_title("Film that is read once is enough; other film helps a little", loc="left")
     axes.legend()
     save(canvas, png)
     plt.close(canvas)
