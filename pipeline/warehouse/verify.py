@@ -104,7 +104,7 @@ def _again(store: Store, stream: Manifest) -> str:
     folder = f"{store}/{stream_folder(stream.repo_id)}"
     return (
         f"{stream.repo_id}: remove the folder {folder}; when those of its whole pack are removed and "
-        f" the warehouse is built: python -m flows.harvest --repo {source} --warehouse {store}"
+        f"the warehouse is built: python -m flows.harvest --repo {source} --warehouse {store}"
     )
 
 
