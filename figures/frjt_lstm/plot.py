@@ -31,7 +31,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         line = [frjt.mixed_window_accuracy(depth, window, SAMPLES) for depth in depths]
         reference_line(left, depths, line, f"last {window}")
     power_axis(left, depths, "largest depth trained on, blocks")
-    left.set(ylabel="accuracy", ylim=(0.48, 1.02), title="One layer runs deep programs, the more so the shallower")
+    left.set(ylabel="accuracy", ylim=(0.48, 1.02), title="One layer of an LSTM runs deep programs")
     left.legend(loc="lower left")
     deepest = depths[-1]
     curves = [row.result.curve for row in by_depth[-1]]
