@@ -36,6 +36,7 @@ class CellConfig(FrozenModel):
     window: int = Field(32, ge=1, description="T, steps that are backpropagated through")
     batch: int = Field(32, ge=1, description="windows an update")
     carried: bool = Field(True, description="the state is carried from window to window; else windows lie at random")
+    reset: float = Field(1 / 64, ge=0, le=1, description="chance that a carried window starts without a state")
     film: int = Field(0, ge=0, description="thousands of steps to learn from; 0: the corpus's; above FURTHER: more")
     updates: int = Field(1500, ge=1)
     rate: float = Field(3e-3, gt=0)
@@ -62,7 +63,7 @@ class CellResult(FrozenModel):
 
 SHORT = {
     "layers": "l", "width": "d", "guesses": "guesses", "screen_attention": "attention", "memory": "memory",
-    "chrono": "chrono", "window": "t", "batch": "b", "film": "film", "updates": "u", "rate": "r",
+    "chrono": "chrono", "window": "t", "batch": "b", "reset": "reset", "film": "film", "updates": "u", "rate": "r",
 }  # fmt: skip
 
 

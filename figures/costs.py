@@ -28,7 +28,7 @@ COSTS = ROOT / "learner" / "costs.csv"
 COLUMNS = ("cell", "seconds", "updates", "processor", "commit", "date")
 FIGURES = ("learner", "length_law", "baselines", "params_vs_length")
 ROUNDS, SECONDS = 6, 1.0  # turns of each cell beside a first one to warm up, and CPU seconds of a turn at least
-FREE = ("updates", "rate", "film", "seed")  # of what an update costs nothing depends on these
+FREE = ("updates", "rate", "film", "reset", "seed")  # of what an update costs nothing depends on these
 
 
 def cost_key(config: CellConfig) -> str:

@@ -182,7 +182,7 @@ def _updates(model: FrameModel, config: CellConfig, reader: FilmReader, learned:
     """Train in place; yields how many updates were made, after each."""
     settings = FitConfig.model_validate(
         {"preset": "small", "seed": config.seed, "carried": config.carried, "batch": config.batch,
-         "learning_rate": config.rate, "backbone_learning_rate": config.rate}
+         "learning_rate": config.rate, "backbone_learning_rate": config.rate, "reset": config.reset}
     )  # fmt: skip
     batches = _Batches(config, reader, learned, settings.reset)
     return updated(Learner(model, settings, torch.device("cpu")), batches.batch, config.updates)
