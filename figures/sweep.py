@@ -120,22 +120,37 @@ def best_rate(figure: str, model: str, layers: int, size: int) -> float:
     return min(candidates, key=lambda row: row.result.loss).config.rate
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Mean and range over seeds of each (model, layers, size), as Markdown."""
-    groups: dict[tuple[str, int, int], list[Row]] = {}
+def longer(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Rows with the fewest updates of their model, layers and size, and those of longer trainings."""
+
+    def cell(row: Row) -> tuple[str, int, int]:
+        return row.config.model, row.config.layers, row.config.size
+
+    fewest: dict[tuple[str, int, int], int] = {}
     for row in rows:
-        groups.setdefault((row.config.model, row.config.layers, row.config.size), []).append(row)
-    lines = [
-        "| model | layers | parameters | size | seeds | accuracy | at the longest | undertrained | CPU s a run |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (model, layers, size), group in sorted(groups.items()):
+        fewest[cell(row)] = min(row.config.updates, fewest.get(cell(row), row.config.updates))
+    usual = [row for row in rows if row.config.updates == fewest[cell(row)]]
+    return usual, [row for row in rows if row.config.updates > fewest[cell(row)]]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Mean and range over seeds of each (model, layers, size, updates), as Markdown."""
+    groups: dict[tuple[str, int, int, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.config.model, row.config.layers, row.config.size, row.config.updates), []).append(row)
+    titles = (
+        "model", "layers", "parameters", "size", "updates", "seeds", "accuracy", "at the longest", "undertrained",
+        "CPU s a run",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for (model, layers, size, updates), group in sorted(groups.items()):
         results = [row.result for row in group]
         mixed, longest = ([getattr(r, name) for r in results] for name in ("accuracy", "accuracy_longest"))
         seconds = sum(r.cpu_seconds for r in results) / len(results)
         lines.append(
-            f"| {model} | {layers} | {results[0].parameters:,} | {size} | {len(group)} | {spread(mixed)} | "
-            f"{spread(longest)} | {sum(r.undertrained for r in results)} of {len(group)} | {seconds:.0f} |"
+            f"| {model} | {layers} | {results[0].parameters:,} | {size} | {updates:,} | {len(group)} | "
+            f"{spread(mixed)} | {spread(longest)} | {sum(r.undertrained for r in results)} of {len(group)} | "
+            f"{seconds:.0f} |"
         )
     total = sum(row.result.cpu_seconds for row in rows) / 60
     return "\n".join([*lines, "", f"{len(rows)} runs, {total:.0f} CPU minutes in all."])

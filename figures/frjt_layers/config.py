@@ -12,6 +12,7 @@ MODELS: dict[str, dict[str, int | str]] = {
     "mamba2": {"heads": 2, "state_size": 16},
 }
 LAYERS = (1, 2, 4, 8)
+LONGER = 2400  # updates of one seed: what is reached with four times the training
 DEPTHS = (4, 8, 16)
 SEEDS = range(5)
 RATES = {"transformer": (0.001, 0.002, 0.004), "mamba2": (0.002, 0.005, 0.01)}
@@ -55,7 +56,7 @@ def grid(seeds: range, depths: tuple[int, ...], updates: int = 600) -> list[Task
 FIGURE = Figure(
     name=NAME,
     cpu_hours=4.0,
-    cells=lambda: grid(SEEDS, DEPTHS),
+    cells=lambda: [*grid(SEEDS, DEPTHS), *grid(range(1), DEPTHS, LONGER)],
     quick_cells=lambda: [cell(model, layers, 4, 0, 400) for model in MODELS for layers in (1, 2)],
     full_cells=lambda: grid(range(10), (*DEPTHS, 32, 64), updates=20_000),
     rate_cells=lambda: [

@@ -10,6 +10,7 @@ import numpy as np
 
 from figures.rows import ROOT, Row, read_rows
 from figures.style import NAMES, power_axis, reference_line, save, seeds_line
+from figures.sweep import longer
 from training.tasks import frjt
 
 SHADES = ("#8cc5e3", "#3a7fb8", "#173f73", "#7a2d8c", "#333333")
@@ -18,6 +19,7 @@ SAMPLES = 1500
 
 def plot(rows: Sequence[Row], png: Path) -> None:
     """One panel a model; dotted, the LSTM of the frjt_lstm figure; dashed, the last-block line."""
+    rows, long = longer(rows)
     models = [name for name in ("transformer", "mamba2") if any(r.config.model == name for r in rows)]
     depths = sorted({row.config.size for row in rows})
     layers = sorted({row.config.layers for row in rows})
@@ -37,6 +39,12 @@ def plot(rows: Sequence[Row], png: Path) -> None:
             hollow = [sum(r.undertrained for r in g) * 2 >= len(g) for g in groups.values()]
             runs = [[result.accuracy for result in group] for group in groups.values()]
             seeds_line(axes, list(groups), runs, colour, f"depths 1 … {depth}", hollow)
+            more = {
+                row.config.layers: row.result.accuracy
+                for row in long
+                if (row.config.model, row.config.size) == (model, depth)
+            }
+            axes.plot(list(more), list(more.values()), "x--", color=colour, linewidth=0.9, markersize=5)
             lstm = [row.result.accuracy for row in lstm_rows if row.config.size == depth]
             if lstm:
                 mean = sum(lstm) / len(lstm)
@@ -49,8 +57,9 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     panels[0][0].legend(loc="lower center", ncol=5, columnspacing=1)
     canvas.text(
         0.01, -0.05, "Dotted: one-layer LSTM (frjt_lstm) at the same depth. Dashed: best accuracy "
-        "from the last block alone. Band: range over seeds. Hollow: in half the seeds or more the loss was still "
-        "falling when the rate began to decay.", fontsize=7, color="#555555",
+        "from the last block alone. Band: range over seeds.\nHollow: in half the seeds or more the loss was still "
+        "falling when the rate began to decay. Crosses: four times the training, one seed.",
+        fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=4)
     save(canvas, png)

@@ -17,6 +17,7 @@ SEEDS = range(5)
 LSTM_WIDTH, OTHER_WIDTH, LAYERS = 64, 32, 2
 UPDATES = {"lstm": 3000, "transformer": 1000, "mamba2": 700, "mingru": 1000}
 RATE_UPDATES = {"lstm": 750, "transformer": 375, "mamba2": 300, "mingru": 500}
+LONGER = 4  # times the updates, of one seed: what the others reach with more time than the LSTM's
 RATES = {
     "lstm": (0.005, 0.01),
     "transformer": (0.001, 0.002, 0.004),
@@ -51,7 +52,10 @@ def cell(model: str, side: int, seed: int, updates: int | None = None, rate: flo
 FIGURE = Figure(
     name=NAME,
     cpu_hours=4.0,
-    cells=lambda: [cell(model, side, seed) for seed in SEEDS for side in SIDES for model in UPDATES],
+    cells=lambda: [
+        *(cell(model, side, seed) for seed in SEEDS for side in SIDES for model in UPDATES),
+        *(cell(model, side, 0, updates=LONGER * UPDATES[model]) for side in SIDES for model in UPDATES),
+    ],
     quick_cells=lambda: [cell(model, 8, 0, updates=200) for model in UPDATES],
     full_cells=lambda: [
         cell(model, side, seed, updates=20_000) for seed in range(10) for side in (*SIDES, 32) for model in UPDATES

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from figures.rows import Row
 from figures.style import COLOURS, NAMES, power_axis, reference_line, save, seeds_line
+from figures.sweep import longer
 from training.tasks import maze
 
 WINDOWS = (4, 16, 64)
@@ -43,6 +44,7 @@ def draw_maze(axes: Axes, side: int) -> None:
 
 def plot(rows: Sequence[Row], png: Path) -> None:
     """The 8 x 8 maze, then one panel a size; the grey line marks the trained length."""
+    rows, long = longer(rows)
     sides = sorted({row.config.size for row in rows})
     canvas, panels = plt.subplots(1, 1 + len(sides), figsize=(4.2 * (1 + len(sides)), 3.7), squeeze=False)
     draw_maze(panels[0][0], sides[0])
@@ -56,6 +58,10 @@ def plot(rows: Sequence[Row], png: Path) -> None:
             runs = [[row.result.curve[place] for row in mine] for place in places]
             hollow = sum(row.result.undertrained for row in mine) * 2 >= len(mine)
             seeds_line(axes, places, runs, COLOURS[model], NAMES[model], [hollow] * len(places))
+            for row in long:
+                if own_cell(row, model, side):
+                    curve = row.result.curve
+                    axes.plot(places, [curve[place] for place in places], color=COLOURS[model], lw=1.1, ls=":")
         moves = here[0].config.moves
         places = sorted(here[0].result.curve)
         for window in WINDOWS:
@@ -68,8 +74,9 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         axes.set(ylim=(0, 1.08), title=title(here, side), ylabel="accuracy after that move")
         axes.legend(loc="lower left")
     canvas.text(
-        0.01, -0.05, "Dashed: best accuracy from the last 4, 16 or 64 moves without the start. "
-        "Band: range over seeds. Hollow: in half the seeds or more the loss still fell when the rate began to decay.",
+        0.01, -0.08, "Dashed: best accuracy from the last 4, 16 or 64 moves without the start. "
+        "Band: range over seeds.\nHollow: in half the seeds or more the loss still fell when the rate began to decay. "
+        f"Dotted: {times(rows, long)} times the training, one seed.",
         fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=2)
@@ -88,8 +95,15 @@ def title(rows: Sequence[Row], side: int) -> str:
     return f"{words}, {second} {means[second]:.2f}" if second else words
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """The figure in a sentence."""
+def times(rows: Sequence[Row], long: Sequence[Row]) -> int:
+    """How many times the updates of the usual runs the longer ones have."""
+    usual = {(row.config.model, row.config.size): row.config.updates for row in rows}
+    found = {row.config.updates // usual[row.config.model, row.config.size] for row in long}
+    return max(found, default=1)
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    """Accuracy after as many moves as were trained, by maze and model."""
     parts = []
     for side in sorted({row.config.size for row in rows}):
         means = {
@@ -98,12 +112,24 @@ def verdict(rows: Sequence[Row]) -> str:
             if any(own_cell(row, model, side) for row in rows)
         }
         listed = ", ".join(f"{NAMES[model]} {mean:.2f}" for model, mean in means.items())
-        parts.append(f"after {rows[0].config.moves} moves in the {side} x {side} maze {listed}")
-    undertrained = sum(row.result.undertrained for row in rows)
+        parts.append(f"in the {side} x {side} maze {listed}")
+    return "; ".join(parts)
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """The figure in a sentence or two."""
+    usual, long = longer(rows)
+    undertrained, still = (sum(row.result.undertrained for row in each) for each in (usual, long))
+    words = (
+        f"At about equal CPU time only the LSTM keeps its place, and in the small maze alone: after "
+        f"{usual[0].config.moves} moves {_listed(usual)}. {undertrained} of {len(usual)} runs were still learning when "
+        "their rates began to fall: this shows budgets as much as architectures."
+    )
+    if not long:
+        return words
     return (
-        f"Only the LSTM keeps its place, and in the small maze alone: {'; '.join(parts)}, at about equal CPU time. "
-        f"{undertrained} of {len(rows)} "
-        f"runs were still learning when their rates began to fall: this shows budgets as much as architectures."
+        f"{words} With {times(usual, long)} times the training, one seed: {_listed(long)}; {still} of {len(long)} were "
+        "still learning."
     )
 
 

@@ -3,20 +3,23 @@
     counts     n-grams of the training film's keys, and of the stream's own last T keys; T 0: the training film's alone
     memory     the committed weights (training/start), their state carried, attending to their own last T steps
     context    the same weights from exactly T steps: their state and memory start anew before every key
+    state      as context, the memory cut to one step: what the recurrent state alone holds
     adapting   the same weights, which go on learning while they read; T steps of memory
     trained    as memory, with weights of 1,500 updates with 512 steps of memory (figures.learning), one set a seed; the
                first T of a seed trains them, in its CPU seconds too
+    frame_only, keys_only   weights of as many updates, which know the screen alone, or the keys alone
 
-Every predictor is asked for the same keys: steps 16,384 to 80,000 of each stream; `context`, which costs T steps a key,
-for 512 of them a stream.
+Every predictor is asked for the same keys: steps 16,384 to 80,000 of each stream; `context` and `state`, which cost T
+steps a key, for 512 of them a stream. With `read`, the keys are those from so many steps into each stream up to twice
+as many; the first such cell of a predictor reads the streams, in its CPU seconds.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,12 +44,17 @@ from training.model.weights import load_weights
 GEOMETRY = Geometry(24, 80)
 START = ROOT.parent / "training" / "start" / f"memory-{GEOMETRY}.safetensors"
 MORE = Path(__file__).with_name("more.toml")
-ADAPT = AdaptConfig(every=64)  # half as many updates as `evaluate --adapt` makes by now
+ADAPT = AdaptConfig()
+CONTROLS = {
+    "frame_only": CellConfig(backbone="frame_only", previous_key=False),
+    "keys_only": CellConfig(head="none", guesses=0),
+}
 MEMORY = 512  # steps, in the training of `trained`
 TARGETS = 512  # keys of each stream that `context` predicts
 
 
-class Film(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Film:
     """Readers with what is scored of their streams, the counts of the training film, and where that lies."""
 
     tests: list[tuple[FilmReader, list[Stretch]]]
@@ -81,7 +89,7 @@ def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
     torch.set_num_threads(1)
     seen = seen or film()
     began = time.process_time()
-    losses = [loss_T for reader, parts in seen.tests for loss_T in _losses(config, seen, reader, parts)]
+    losses = _losses(config, seen)
     repos = [reader.streams[part.stream].repo_id for reader, parts in seen.tests for part in parts]
     means = {repo: float(loss_T.mean(dtype=np.float64)) for repo, loss_T in zip(repos, losses, strict=True)}
     return LawResult(
@@ -93,18 +101,56 @@ def measure(config: LawConfig, seen: Film | None = None) -> LawResult:
 
 
 @functools.lru_cache(maxsize=1)
-def trained(seed: int, corpus: Path) -> FrameModel:
-    """Weights that every T of a seed reads with."""
-    return learning.trained(CellConfig(memory=MEMORY, seed=seed), learning.opened(corpus))
+def trained(cell: CellConfig, corpus: Path) -> FrameModel:
+    """Weights that every T of a cell reads with."""
+    return learning.trained(cell, learning.opened(corpus))
 
 
-def _losses(config: LawConfig, seen: Film, reader: FilmReader, parts: list[Stretch]) -> Losses:
+def _model(config: LawConfig, corpus: Path) -> FrameModel:
+    """The weights that a cell reads with."""
+    if config.predictor == "trained":
+        return trained(CellConfig(memory=MEMORY, seed=config.seed), corpus)
+    if config.predictor in CONTROLS:
+        return trained(CONTROLS[config.predictor].model_copy(update={"seed": config.seed}), corpus)
+    return load_weights(START)[0].eval()
+
+
+def _losses(config: LawConfig, seen: Film) -> Losses:
     """Nats of every key asked for, an array a stream."""
     if config.predictor == "counts":
-        return counted_losses(seen.counts, reader, parts, [config.steps])[config.steps]
-    model = trained(config.seed, seen.corpus) if config.predictor == "trained" else load_weights(START)[0].eval()
+        return [
+            loss_T
+            for reader, parts in seen.tests
+            for loss_T in counted_losses(seen.counts, reader, parts, [config.steps])[config.steps]
+        ]
+    if config.predictor in ("context", "state"):
+        model = _model(config, seen.corpus)
+        model.memory_steps = config.steps if config.predictor == "context" else 1
+        return [
+            cold_losses(model, reader, targets(part, TARGETS), config.steps)
+            for reader, parts in seen.tests
+            for part in parts
+        ]
+    read = _followed(config.model_copy(update={"read": 0}), seen)
+    parts = [part for _, some in seen.tests for part in some]
+    return [loss_T[_asked(config, part)] for loss_T, part in zip(read, parts, strict=True)]
+
+
+def _asked(config: LawConfig, part: Stretch) -> slice:
+    """The steps of a stretch that a cell asks for, counted from the stretch's first."""
+    if config.read:
+        return slice(config.read, 2 * config.read)
+    return slice(part.scored - part.start, part.stop - part.start)
+
+
+@functools.lru_cache(maxsize=1)
+def _followed(config: LawConfig, seen: Film) -> Losses:
+    """Nats of every step of every stretch, read once for all cells that ask for some of them."""
+    model = _model(config, seen.corpus)
     model.memory_steps = max(1, config.steps)
-    if config.predictor == "context":
-        return [cold_losses(model, reader, targets(part, TARGETS), config.steps) for part in parts]
     adapt = ADAPT if config.predictor == "adapting" else None
-    return [track.losses_T for track in follow(model, reader, parts, adapt)]
+    return [
+        track.losses_T
+        for reader, parts in seen.tests
+        for track in follow(model, reader, [part._replace(scored=part.start) for part in parts], adapt)
+    ]

@@ -1,4 +1,4 @@
-"""Draw memory_law: nats a key against T, straight lines in log-log where there is a law."""
+"""Draw memory_law: nats a key against T, and what adapting gains against the steps read; lines where there is a law."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ LINES = {  # predictor -> colour, words
     "counts": ("#555555", "counts of the last T keys"),
     "memory": ("#c1272d", "model, memory of T steps"),
     "context": ("#0b6fa4", "the same model, exactly T steps of context"),
+    "state": ("#7a2d8c", "its recurrent state alone, exactly T steps"),
 }
+CONTROLS = {"frame_only": "the screen alone", "keys_only": "the keys alone"}
 ADAPTING = ("#2e8540", "adapting as it reads")
 DRAWS = 1_000
 TRAINED = tuple(4**k for k in range(3, 7))  # T of the predictor `trained`
+ALONE, LONGEST = 1, 4096  # steps remembered by weights that go on learning: next to nothing, and much
+READ = tuple(2**k for k in range(9, 16))  # keys are asked for from so many steps into a stream up to twice as many
 
 
 class Law(NamedTuple):
@@ -36,8 +40,30 @@ class Law(NamedTuple):
 
 def by_steps(rows: Sequence[Row], predictor: str, seed: int = 0) -> dict[int, Mapping[str, float]]:
     """Nats by repository at each T, T growing."""
-    asked = [row for row in rows if (row.config.predictor, row.config.seed) == (predictor, seed)]
+    asked = [row for row in rows if (row.config.predictor, row.config.seed, row.config.read) == (predictor, seed, 0)]
     return dict(sorted({row.config.steps: row.result.by_repo for row in asked}.items()))
+
+
+def gains(rows: Sequence[Row], remembered: int) -> dict[int, Mapping[str, float]]:
+    """What adapting gains over the same weights frozen, nats a key by repository, after each of READ steps."""
+    found: dict[str, dict[int, Mapping[str, float]]] = {"memory": {}, "adapting": {}}
+    for row in rows:
+        if row.config.predictor in found and row.config.read and row.config.steps == remembered:
+            found[row.config.predictor][row.config.read] = row.result.by_repo
+    both = sorted(found["memory"].keys() & found["adapting"].keys())
+    return {
+        read: {repo: nats - found["adapting"][read][repo] for repo, nats in found["memory"][read].items()}
+        for read in both
+    }
+
+
+def growth(rows: Sequence[Row], remembered: int) -> Law | None:
+    """The line of those gains in log-log, its exponent above 0 where they grow; None: not all measured, or none."""
+    points = gains(rows, remembered)
+    if points.keys() != set(READ) or min(mean(by_repo) for by_repo in points.values()) <= 0:
+        return None
+    found = law(points, min(points), max(points))
+    return found._replace(exponent=-found.exponent, low=-found.high, high=-found.low)
 
 
 def seed_laws(rows: Sequence[Row]) -> dict[int, Law]:
@@ -79,7 +105,7 @@ def mean(by_repo: Mapping[str, float]) -> float:
 def laws(rows: Sequence[Row]) -> dict[str, Law]:
     """The lines of the README, each from the T on at which it begins to fall."""
     found = {}
-    for predictor, first in (("counts", 64), ("memory", 64), ("context", 1)):
+    for predictor, first in (("counts", 64), ("memory", 64), ("context", 1), ("state", 1)):
         points = by_steps(rows, predictor)
         if sum(steps >= first for steps in points) > 2:
             found[predictor] = law(points, first, max(points))
@@ -107,15 +133,57 @@ def verdict(rows: Sequence[Row]) -> str:
         f"({nats[name][line.first]:.2f} to {nats[name][line.last]:.2f} nats)"
         for name, line in found.items()
     }
-    adapting = [mean(row.result.by_repo) for row in rows if row.config.predictor == "adapting"]
+    adapting = by_steps(rows, "adapting").get(LONGEST)
+    learns = ""
+    if adapting:
+        learns = f"; weights that go on learning as they read have {mean(adapting):.2f}"
+    grown = growth(rows, ALONE)
+    if grown:
+        nats = {read: mean(by_repo) for read, by_repo in gains(rows, ALONE).items()}
+        learns += (
+            f", and what that gains with hardly a memory grows as the steps read to the power of {grown.exponent:.2f} "
+            f"[{grown.low:.2f}, {grown.high:.2f}] ({nats[grown.first]:.2f} nats after {grown.first:,}, "
+            f"{nats[grown.last]:.2f} after {grown.last:,})"
+        )
     others = seed_laws(rows)
     exponents = " and ".join(f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}]" for line in others.values())
     seeds = f" {len(others)} sets of weights with a shorter training: {exponents}." if others else ""
     return (
         f"Film rewards memory, by counting and by a model alike: nats a key fall as {parts['counts']} by the keys that "
-        f"are counted, as {parts['memory']} by the steps that a model remembers; weights that go on learning as they "
-        f"read have {adapting[0]:.2f}.{seeds}"
+        f"are counted, as {parts['memory']} by the steps that a model remembers{learns}.{seeds}"
     )
+
+
+def learning_axes(axes: Axes, rows: Sequence[Row]) -> None:
+    """What adapting gains against the steps that were read, both logarithmic; a thin line a repository."""
+    lows = []
+    for remembered, colour, words in (
+        (ALONE, "#2e8540", "hardly a memory"),
+        (LONGEST, "#d98200", f"a memory of {LONGEST:,} steps"),
+    ):
+        points = gains(rows, remembered)
+        if not points:
+            continue
+        for repo in next(iter(points.values())):
+            line = [found[repo] if found[repo] > 0 else np.nan for found in points.values()]
+            axes.plot(list(points), line, color=colour, lw=0.5, alpha=0.25)
+        means = [mean(found) for found in points.values()]
+        lows.append(min(means))
+        grown = growth(rows, remembered)
+        power = f": steps to the power of {grown.exponent:.2f}" if grown else ""
+        axes.plot(list(points), means, "o-", color=colour, lw=1.6, ms=4, label=words + power)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(READ, [f"{read:,}" for read in READ])
+    axes.set_ylim(bottom=max(1e-3, min(lows, default=1e-2) / 3))
+    nats = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+    low, high = axes.get_ylim()
+    axes.set_yticks([value for value in nats if low <= value <= high], [f"{v:g}" for v in nats if low <= v <= high])
+    axes.minorticks_off()
+    axes.set_xlabel("steps of the stream read before (up to twice as many)")
+    axes.set_ylabel("nats a key less than the same weights frozen")
+    if lows:
+        axes.legend(loc="lower right")
 
 
 def law_axes(axes: Axes) -> None:
@@ -133,8 +201,8 @@ def law_axes(axes: Axes) -> None:
 
 
 def plot(rows: Sequence[Row], png: Path) -> None:
-    """One panel, one line a predictor, a thin one a repository."""
-    canvas, axes = plt.subplots(figsize=(7.2, 4.6))
+    """Left: one line a predictor, a thin one a repository. Right: what adapting gains."""
+    canvas, (axes, right) = plt.subplots(1, 2, figsize=(12.4, 4.8), width_ratios=(7.2, 4.6))
     for predictor, (colour, words) in LINES.items():
         points = {steps: found for steps, found in by_steps(rows, predictor).items() if steps}
         if not points:
@@ -150,7 +218,13 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         label = f"{len(others)} seeds of a shorter training" if seed == min(others) else None
         axes.plot(list(points), [mean(found) for found in points.values()], "--", color="#c1272d", lw=1.0, label=label)
     for row in rows:
-        if row.config.predictor == "adapting":
+        if row.config.predictor in CONTROLS:
+            axes.axhline(mean(row.result.by_repo), color="#999999", lw=0.9, ls=":", zorder=0)
+            axes.text(
+                4**8, 1.004 * mean(row.result.by_repo), f"a model of {CONTROLS[row.config.predictor]}",
+                ha="right", va="bottom", fontsize=7, color="#777777",
+            )  # fmt: skip
+        if row.config.predictor == "adapting" and not row.config.read and row.config.steps == LONGEST:
             colour, words = ADAPTING
             axes.plot(row.config.steps, mean(row.result.by_repo), "*", color=colour, ms=11, label=f"memory, {words}")
         if row.config.predictor == "counts" and row.config.steps == 0:
@@ -162,6 +236,9 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     law_axes(axes)
     axes.set_title(title(rows), loc="left")
     axes.legend(loc="lower left", fontsize=7.5, frameon=True, framealpha=0.9, edgecolor="none")
+    learning_axes(right, rows)
+    right.set_title("Weights that learn as they read gain more\nthe more they have read", loc="left")
+    canvas.tight_layout(w_pad=2)
     save(canvas, png)
     plt.close(canvas)
 
@@ -175,12 +252,15 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         values, name = row.result.by_repo.values(), row.config.predictor
         name += f", seed {row.config.seed}" if name == "trained" else ""
+        name += f", {row.config.read:,} to {2 * row.config.read:,} steps read" if row.config.read else ""
         lines.append(
             f"| {name} | {row.config.steps:,} | {mean(row.result.by_repo):.3f} | "
             f"{min(values):.3f} to {max(values):.3f} | {row.result.keys:,} | {row.result.cpu_seconds:.0f} |"
         )
     lines += ["", "| line | exponent | 95 % by repository | from T to T | R² |", "|---|---|---|---|---|"]
     named = laws(rows) | {f"trained, seed {seed}": found for seed, found in seed_laws(rows).items()}
+    grown = {remembered: growth(rows, remembered) for remembered in (ALONE, LONGEST)}
+    named |= {f"gain of adapting, {remembered:,} remembered": line for remembered, line in grown.items() if line}
     for name, found in named.items():
         lines.append(
             f"| {name} | {found.exponent:.3f} | {found.low:.3f} to {found.high:.3f} | "

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from figures import rows as tasks
 from figures.style import COLOURS, NAMES, power_axis, save
+from figures.sweep import longer
 from figures.true_depth.config import DepthRow
 from figures.true_depth.critical import THRESHOLD, Critical, summarise
 
@@ -82,11 +83,11 @@ def table(rows: Sequence[DepthRow]) -> str:
 
 
 def trained() -> list[tasks.Row]:
-    """Committed rows of the models whose lengths are looked at: frjt on depths to 8 and more, and the maze."""
+    """Committed rows, no longer trainings, of those whose lengths are looked at: frjt to depth 8 and more, the maze."""
     return [
         row
         for name in ("frjt_lstm", "frjt_layers", "maze")
-        for row in tasks.read_rows(tasks.ROOT / name / "results.csv")
+        for row in longer(tasks.read_rows(tasks.ROOT / name / "results.csv"))[0]
         if row.config.task == "maze" or row.config.size >= 8
     ]
 

@@ -56,19 +56,22 @@ def test_weights_are_trained_once_a_seed_and_read_with_every_length(monkeypatch:
 
     def follow(model: SimpleNamespace, *_: object) -> list[SimpleNamespace]:
         read_with.append(model.memory_steps)
-        return [SimpleNamespace(losses_T=np.full(4, 1 / model.memory_steps))]
+        return [SimpleNamespace(losses_T=np.arange(8) / model.memory_steps)]
 
     monkeypatch.setattr(measure.learning, "trained", train)
     monkeypatch.setattr(measure.learning, "opened", lambda root: root)
     monkeypatch.setattr(measure, "follow", follow)
     reader = SimpleNamespace(streams=[SimpleNamespace(repo_id="o/r")])
-    seen = measure.Film([(reader, [Stretch(0, 0, 0, 4)])], None, Path("film"))
+    seen = measure.Film([(reader, [Stretch(0, 0, 4, 8)])], None, Path("film"))
     measure.trained.cache_clear()
     asked = [LawConfig(predictor="trained", steps=steps, seed=seed) for seed in (0, 1) for steps in (64, 256)]
-    assert [measure.measure(each, seen).by_repo["o/r"] for each in asked] == [1 / 64, 1 / 256, 1 / 64, 1 / 256]
+    means = [5.5 / 64, 5.5 / 256]  # of the steps from the first scored one on
+    assert [measure.measure(each, seen).by_repo["o/r"] for each in asked] == [*means, *means]
+    early = [asked[-1].model_copy(update={"read": read}) for read in (1, 2)]
+    assert [measure.measure(each, seen).nats for each in early] == [1 / 256, 2.5 / 256]
     measure.trained.cache_clear()
     assert trainings == [(0, 512, Path("film")), (1, 512, Path("film"))]
-    assert read_with == [64, 256, 64, 256]
+    assert read_with == [64, 256, 64, 256]  # every length once, whatever keys are asked for
 
 
 def test_a_seed_counts_once_it_was_read_with_every_length() -> None:
@@ -89,3 +92,6 @@ def test_a_cell_has_a_name_of_its_own() -> None:
         LawConfig(predictor="memory", steps=64), LawResult(nats=1, by_repo={}, keys=0, cpu_seconds=0), FIGURE.kind
     )
     assert row.key == "memory-t64-s0"
+    assert FIGURE.kind.key(LawConfig(predictor="adapting", steps=1, read=512)) == "adapting-t1-read512-s0"
+    keys = [FIGURE.kind.key(config) for config in FIGURE.cells()]
+    assert len(set(keys)) == len(keys)

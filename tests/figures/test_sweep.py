@@ -131,5 +131,15 @@ def test_the_table_gives_mean_and_range(figure: sweep.Figure, capsys: pytest.Cap
     assert sweep.main(figure, ["table"]) == 0
     printed = capsys.readouterr().out
     values = [row.result.accuracy for row in read_rows(figure.folder / "results.csv")]
-    assert f"| lstm | 1 | 592 | 2 | 2 | {sweep.spread(values)} |" in printed
+    assert f"| lstm | 1 | 592 | 2 | 4 | 2 | {sweep.spread(values)} |" in printed
     assert "2 runs" in printed
+
+
+def test_longer_trainings_stand_apart(figure: sweep.Figure) -> None:
+    rows = [Row(config, None) for config in (cell(0), cell(1), cell(0, updates=16))]
+    usual, long = sweep.longer(rows)
+    assert [row.config.updates for row in usual] == [4, 4]
+    assert [row.config.updates for row in long] == [16]
+    sweep.main(figure.model_copy(update={"cells": lambda: [cell(0), cell(0, updates=8)]}), [])
+    lines = sweep.table(read_rows(figure.folder / "results.csv")).splitlines()
+    assert [line.split(" | ")[4] for line in lines[2:4]] == ["4", "8"]
