@@ -86,11 +86,13 @@ def power_axis(axes: Axes, ticks: Sequence[int], label: str) -> None:
 
 
 def log_axis(axes: Axes, label: str) -> None:
-    """A base-ten axis with plain numbers, 500, 2 k, 1 M: at 1, 2 and 5, or at 1 and 3 where two decades are shown."""
+    """A base-ten axis with plain numbers, 500, 2 k, 1 M: the fewer in a decade, the more decades are shown."""
     axes.set_xscale("log")
     axes.set_xlabel(label)
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 3) if high > 100 * low > 0 else (1, 2, 5)))
+    decades = np.log10(high / low) if low > 0 else 1
+    subs = (1, 2, 5) if decades <= 2 else (1, 3) if decades <= 4 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(10, subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, place: short_number(x)))
 

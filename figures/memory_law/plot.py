@@ -22,6 +22,7 @@ LINES = {  # predictor -> colour, words
 CONTROLS = {"frame_only": "the screen alone", "keys_only": "the keys alone"}
 ADAPTING = ("#2e8540", "adapting as it reads")
 DRAWS = 1_000
+CLOSE = 0.01  # nats: what counts as having all
 TRAINED = tuple(4**k for k in range(3, 7))  # T of the predictor `trained`
 ALONE, LONGEST = 1, 4096  # steps remembered by weights that go on learning: next to nothing, and much
 READ = tuple(2**k for k in range(9, 16))  # keys are asked for from so many steps into a stream up to twice as many
@@ -135,15 +136,22 @@ def verdict(rows: Sequence[Row]) -> str:
     }
     adapting = by_steps(rows, "adapting").get(LONGEST)
     learns = ""
+    if nats["state"]:
+        most = max(nats["state"])
+        enough = min(steps for steps, value in nats["state"].items() if value < nats["state"][most] + CLOSE)
+        learns = (
+            f"; the recurrent state alone, frozen, gains nothing more after {enough} steps "
+            f"({nats['state'][enough]:.2f} nats, {nats['state'][most]:.2f} after {most:,})"
+        )
     if adapting:
-        learns = f"; weights that go on learning as they read have {mean(adapting):.2f}"
+        learns += f"; weights that go on learning as they read have {mean(adapting):.2f}"
     grown = growth(rows, ALONE)
     if grown:
-        nats = {read: mean(by_repo) for read, by_repo in gains(rows, ALONE).items()}
+        gained = {read: mean(by_repo) for read, by_repo in gains(rows, ALONE).items()}
         learns += (
             f", and what that gains with hardly a memory grows as the steps read to the power of {grown.exponent:.2f} "
-            f"[{grown.low:.2f}, {grown.high:.2f}] ({nats[grown.first]:.2f} nats after {grown.first:,}, "
-            f"{nats[grown.last]:.2f} after {grown.last:,})"
+            f"[{grown.low:.2f}, {grown.high:.2f}] ({gained[grown.first]:.2f} nats after {grown.first:,}, "
+            f"{gained[grown.last]:.2f} after {grown.last:,})"
         )
     others = seed_laws(rows)
     exponents = " and ".join(f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}]" for line in others.values())
