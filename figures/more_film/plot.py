@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from figures.cells import FURTHER, CellConfig, CellResult, results
+from figures.cells import FURTHER, CellConfig, CellResult, change, results
 from figures.rows import Row
 from figures.style import log_axis, save
 
@@ -27,16 +27,21 @@ def arms(rows: Sequence[Row]) -> list[dict[int, CellResult]]:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """The figure in a sentence."""
-    parts = []
+    """The figure in a sentence or two."""
+    parts, gains = [], []
     for found in arms(rows):
         seen = next(iter(found.values())).frames / 1e6
         listed = ", ".join(f"{result.nats:.3f} from {steps / 1e6:.1f} million" for steps, result in found.items())
         parts.append(f"after {seen:.1f} million frames nats a key are {listed}")
+        nearest = min(found, key=lambda steps: abs(steps - 1000 * FURTHER))
+        if max(found) > nearest:
+            gain, lowest, highest = change(found[nearest], found[max(found)])
+            span = f"by repository {lowest:+.3f} to {highest:+.3f}"
+            gains.append(f"{gain:.3f} nats after {seen:.1f} million frames ({span})")
     return (
-        "Film that is read over and over is learned by heart; beyond about as much as is read, more of the same seven "
-        "repositories buys nothing, and eleven repositories more, from "
-        f"{FURTHER / 1000:.1f} million steps on, little: {'; '.join(parts)} steps of film."
+        "Film that is read over and over is learned by heart, and film of other repositories pays more the longer a "
+        f"model learns: {'; '.join(parts)} steps of film. Eleven repositories more than the corpus's seven "
+        f"({FURTHER / 1000:.1f} million steps) are worth {' and '.join(gains)}."
     )
 
 
@@ -54,7 +59,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         axes.axvline(seen, color=colour, lw=0.9, ls=(0, (4, 3)), alpha=0.6)
     log_axis(axes, "steps of film to learn from (dashed: as many as are seen)")
     axes.set(ylabel="nats a key, four test repositories")
-    axes.set_title("Film that is read once is enough; other film helps a little", loc="left")
+    axes.set_title("The longer the training, the more film it takes", loc="left")
     axes.legend()
     save(canvas, png)
     plt.close(canvas)
