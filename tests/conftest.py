@@ -55,7 +55,11 @@ def _set_apart(home: Path) -> None:
     guard.install()
 
 
-_set_apart(Path(_home.name))
+def pytest_configure(config: pytest.Config) -> None:
+    """Set apart every process that runs tests. One that hands them on (`-n`) leaves that to those it starts."""
+    hands_on = config.getoption("numprocesses", default=None) and not hasattr(config, "workerinput")
+    if not hands_on:
+        _set_apart(Path(_home.name))
 
 
 def pytest_unconfigure() -> None:
