@@ -69,7 +69,7 @@ def cells(
 ) -> list[LawConfig]:
     """The cells, the cheap ones first."""
     named: list[tuple[Predictor, tuple[int, ...]]] = [
-        ("counts", COUNTED), ("memory", remembered), ("context", contexts), ("state", states),
+        ("counts", COUNTED), ("memory", remembered), ("context", contexts), ("state", (*states, 0)),
         ("frame_only", (0,)), ("keys_only", (0,)),
     ]  # fmt: skip
     found = [LawConfig(predictor=name, steps=steps) for name, many in named for steps in many]

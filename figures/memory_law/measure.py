@@ -3,7 +3,8 @@
     counts     n-grams of the training film's keys, and of the stream's own last T keys; T 0: the training film's alone
     memory     the committed weights (training/start), their state carried, attending to their own last T steps
     context    the same weights from exactly T steps: their state and memory start anew before every key
-    state      as context, the memory cut to one step: what the recurrent state alone holds
+    state      as context, the memory cut to one step: what the recurrent state alone holds; T 0: carried from the
+               stream's start
     adapting   the same weights, which go on learning while they read; T steps of memory
     trained    as memory, with weights of 1,500 updates with 512 steps of memory (figures.learning), one set a seed; the
                first T of a seed trains them, in its CPU seconds too
@@ -29,7 +30,7 @@ from figures.cells import CellConfig
 from figures.corpus import Corpus, Split, further, read_corpus, warehouse_folder
 from figures.memory_law.config import LawConfig, LawResult
 from figures.rows import ROOT
-from figures.streams import film_missing, targets, whole
+from figures.streams import film_missing, spread, targets, whole
 from schema.geometry import Geometry
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, counted_losses
@@ -50,7 +51,7 @@ CONTROLS = {
     "keys_only": CellConfig(head="none", guesses=0),
 }
 MEMORY = 512  # steps, in the training of `trained`
-TARGETS = 512  # keys of each stream that `context` predicts
+TARGETS = 512  # keys of each stream that `context` and `state` predict
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,6 +124,10 @@ def _losses(config: LawConfig, seen: Film) -> Losses:
             for reader, parts in seen.tests
             for loss_T in counted_losses(seen.counts, reader, parts, [config.steps])[config.steps]
         ]
+    if config.predictor == "state" and not config.steps:
+        read = _followed(LawConfig(predictor="memory", steps=1), seen)
+        parts = [part for _, some in seen.tests for part in some]
+        return [loss_T[np.array(spread(part, TARGETS)) - part.start] for loss_T, part in zip(read, parts, strict=True)]
     if config.predictor in ("context", "state"):
         model = _model(config, seen.corpus)
         model.memory_steps = config.steps if config.predictor == "context" else 1

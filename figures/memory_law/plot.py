@@ -1,4 +1,4 @@
-"""Draw memory_law: nats a key against T, and what adapting gains against the steps read; lines where there is a law."""
+"""Draw memory_law: nats a key against T, and what adapting gains; lines where there is a law."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ def by_steps(rows: Sequence[Row], predictor: str, seed: int = 0) -> dict[int, Ma
     return dict(sorted({row.config.steps: row.result.by_repo for row in asked}.items()))
 
 
-def gains(rows: Sequence[Row], remembered: int) -> dict[int, Mapping[str, float]]:
-    """What adapting gains over the same weights frozen, nats a key by repository, after each of READ steps."""
+def shares(rows: Sequence[Row], remembered: int) -> dict[int, Mapping[str, float]]:
+    """Nats of weights that go on learning by those of the same ones frozen, by repository, after each of READ steps.
+
+    A quotient, since keys from other places in a stream are not as hard.
+    """
     found: dict[str, dict[int, Mapping[str, float]]] = {"memory": {}, "adapting": {}}
     for row in rows:
         if row.config.predictor in found and row.config.read and row.config.steps == remembered:
             found[row.config.predictor][row.config.read] = row.result.by_repo
     both = sorted(found["memory"].keys() & found["adapting"].keys())
     return {
-        read: {repo: nats - found["adapting"][read][repo] for repo, nats in found["memory"][read].items()}
+        read: {repo: found["adapting"][read][repo] / nats for repo, nats in found["memory"][read].items()}
         for read in both
     }
 
 
-def growth(rows: Sequence[Row], remembered: int) -> Law | None:
-    """The line of those gains in log-log, its exponent above 0 where they grow; None: not all measured, or none."""
-    points = gains(rows, remembered)
-    if points.keys() != set(READ) or min(mean(by_repo) for by_repo in points.values()) <= 0:
-        return None
-    found = law(points, min(points), max(points))
-    return found._replace(exponent=-found.exponent, low=-found.high, high=-found.low)
+def learned(rows: Sequence[Row], remembered: int) -> Law | None:
+    """The line of those quotients in log-log; None where not all were measured."""
+    points = shares(rows, remembered)
+    return law(points, min(READ), max(READ)) if points.keys() == set(READ) else None
 
 
 def seed_laws(rows: Sequence[Row]) -> dict[int, Law]:
@@ -106,8 +106,8 @@ def mean(by_repo: Mapping[str, float]) -> float:
 def laws(rows: Sequence[Row]) -> dict[str, Law]:
     """The lines of the README, each from the T on at which it begins to fall."""
     found = {}
-    for predictor, first in (("counts", 64), ("memory", 64), ("context", 1), ("state", 1)):
-        points = by_steps(rows, predictor)
+    for predictor, first in (("counts", 64), ("memory", 64), ("context", 1)):
+        points = {steps: by_repo for steps, by_repo in by_steps(rows, predictor).items() if steps}
         if sum(steps >= first for steps in points) > 2:
             found[predictor] = law(points, first, max(points))
     return found
@@ -136,22 +136,22 @@ def verdict(rows: Sequence[Row]) -> str:
     }
     adapting = by_steps(rows, "adapting").get(LONGEST)
     learns = ""
-    if nats["state"]:
-        most = max(nats["state"])
-        enough = min(steps for steps, value in nats["state"].items() if value < nats["state"][most] + CLOSE)
+    if 0 in nats["state"]:  # carried from the stream's start
+        every = nats["state"].pop(0)
+        enough = min(steps for steps, value in nats["state"].items() if value < every + CLOSE)
         learns = (
-            f"; the recurrent state alone, frozen, gains nothing more after {enough} steps "
-            f"({nats['state'][enough]:.2f} nats, {nats['state'][most]:.2f} after {most:,})"
+            f"; the recurrent state alone, frozen, has after exactly {enough} steps what it has after all "
+            f"({nats['state'][enough]:.2f} and {every:.2f} nats, of 4,096 of the keys)"
         )
     if adapting:
         learns += f"; weights that go on learning as they read have {mean(adapting):.2f}"
-    grown = growth(rows, ALONE)
-    if grown:
-        gained = {read: mean(by_repo) for read, by_repo in gains(rows, ALONE).items()}
+    line = learned(rows, ALONE)
+    if line:
+        part = {read: mean(by_repo) for read, by_repo in shares(rows, ALONE).items()}
         learns += (
-            f", and what that gains with hardly a memory grows as the steps read to the power of {grown.exponent:.2f} "
-            f"[{grown.low:.2f}, {grown.high:.2f}] ({gained[grown.first]:.2f} nats after {grown.first:,}, "
-            f"{gained[grown.last]:.2f} after {grown.last:,})"
+            f", and with hardly a memory a share of what they have frozen that falls as R^-{line.exponent:.3f} "
+            f"[{line.low:.3f}, {line.high:.3f}] in the R steps read ({part[line.first]:.2f} after {line.first:,}, "
+            f"{part[line.last]:.2f} after {line.last:,})"
         )
     others = seed_laws(rows)
     exponents = " and ".join(f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}]" for line in others.values())
@@ -163,35 +163,30 @@ def verdict(rows: Sequence[Row]) -> str:
 
 
 def learning_axes(axes: Axes, rows: Sequence[Row]) -> None:
-    """What adapting gains against the steps that were read, both logarithmic; a thin line a repository."""
-    lows = []
+    """What adapting leaves of the nats against the steps that were read, both logarithmic; a thin line a repository."""
     for remembered, colour, words in (
         (ALONE, "#2e8540", "hardly a memory"),
         (LONGEST, "#d98200", f"a memory of {LONGEST:,} steps"),
     ):
-        points = gains(rows, remembered)
+        points = shares(rows, remembered)
         if not points:
             continue
         for repo in next(iter(points.values())):
-            line = [found[repo] if found[repo] > 0 else np.nan for found in points.values()]
-            axes.plot(list(points), line, color=colour, lw=0.5, alpha=0.25)
+            axes.plot(list(points), [found[repo] for found in points.values()], color=colour, lw=0.5, alpha=0.25)
+        line = learned(rows, remembered)
+        power = f": R^-{line.exponent:.3f}" if line else ""
         means = [mean(found) for found in points.values()]
-        lows.append(min(means))
-        grown = growth(rows, remembered)
-        power = f": steps to the power of {grown.exponent:.2f}" if grown else ""
         axes.plot(list(points), means, "o-", color=colour, lw=1.6, ms=4, label=words + power)
+        axes.legend(loc="lower left")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(READ, [f"{read:,}" for read in READ])
-    axes.set_ylim(bottom=max(1e-3, min(lows, default=1e-2) / 3))
-    nats = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
     low, high = axes.get_ylim()
-    axes.set_yticks([value for value in nats if low <= value <= high], [f"{v:g}" for v in nats if low <= v <= high])
+    parts = [part for part in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1) if low <= part <= high]
+    axes.set_yticks(parts, [f"{part:g}" for part in parts])
     axes.minorticks_off()
-    axes.set_xlabel("steps of the stream read before (up to twice as many)")
-    axes.set_ylabel("nats a key less than the same weights frozen")
-    if lows:
-        axes.legend(loc="lower right")
+    axes.set_xlabel("R: steps of the stream read before (to twice as many)")
+    axes.set_ylabel("nats by those of the same weights frozen")
 
 
 def law_axes(axes: Axes) -> None:
@@ -245,7 +240,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     axes.set_title(title(rows), loc="left")
     axes.legend(loc="lower left", fontsize=7.5, frameon=True, framealpha=0.9, edgecolor="none")
     learning_axes(right, rows)
-    right.set_title("Weights that learn as they read gain more\nthe more they have read", loc="left")
+    right.set_title("Weights that learn as they read\ngain the more, the more they have read", loc="left")
     canvas.tight_layout(w_pad=2)
     save(canvas, png)
     plt.close(canvas)
@@ -262,13 +257,14 @@ def table(rows: Sequence[Row]) -> str:
         name += f", seed {row.config.seed}" if name == "trained" else ""
         name += f", {row.config.read:,} to {2 * row.config.read:,} steps read" if row.config.read else ""
         lines.append(
-            f"| {name} | {row.config.steps:,} | {mean(row.result.by_repo):.3f} | "
+            f"| {name} | {'all' if name == 'state' and not row.config.steps else f'{row.config.steps:,}'} | "
+            f"{mean(row.result.by_repo):.3f} | "
             f"{min(values):.3f} to {max(values):.3f} | {row.result.keys:,} | {row.result.cpu_seconds:.0f} |"
         )
     lines += ["", "| line | exponent | 95 % by repository | from T to T | R² |", "|---|---|---|---|---|"]
     named = laws(rows) | {f"trained, seed {seed}": found for seed, found in seed_laws(rows).items()}
-    grown = {remembered: growth(rows, remembered) for remembered in (ALONE, LONGEST)}
-    named |= {f"gain of adapting, {remembered:,} remembered": line for remembered, line in grown.items() if line}
+    quotients = {remembered: learned(rows, remembered) for remembered in (ALONE, LONGEST)}
+    named |= {f"adapting by frozen, {remembered:,} remembered": line for remembered, line in quotients.items() if line}
     for name, found in named.items():
         lines.append(
             f"| {name} | {found.exponent:.3f} | {found.low:.3f} to {found.high:.3f} | "
