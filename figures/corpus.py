@@ -59,7 +59,8 @@ class Repository(FrozenModel):
     licence: str = Field(description="SPDX id")
     language: str
     split: Split
-    steps: int | None = Field(ge=0, description="steps of film at the corpus's own screen size; None: not known")
+    steps: int | None = Field(ge=0, description="steps of film; None: not known")
+    further_steps: int | None = Field(None, ge=0, description="steps of film up to `further`; None: not known")
 
     @property
     def repo_id(self) -> str:
@@ -127,9 +128,9 @@ def pin(origin: Location, repository: Repository, folder: Path) -> Path:
 
 
 def further(corpus: Corpus) -> Corpus:
-    """The corpus with longer histories to learn from, whose steps are not known."""
+    """The corpus with longer histories to learn from."""
     longer = [
-        repository.model_copy(update={"commit": repository.further, "steps": None})
+        repository.model_copy(update={"commit": repository.further, "steps": repository.further_steps})
         if repository.further
         else repository
         for repository in corpus.repository

@@ -21,10 +21,22 @@ from training.data.windows import FilmReader
 def film_missing(
     corpus: Corpus, geometry: Geometry, root: Path, mirrors: Path | None = None, editor: Editor = "vim"
 ) -> None:
-    """Film the corpus into a warehouse that lacks any of it; nano is moved by arrow-like keys. Raises GitreelError."""
+    """Film the corpus into a warehouse that lacks any of it; nano is moved by arrow-like keys.
+
+    Raises GitreelError: it cannot be filmed, or what is there is film of another number of steps.
+    """
     there = {stream.repo_id for stream in Warehouse(str(root)).streams} if (root / "shards").is_dir() else set()
     if {stream_id(repository.repo_id, editor) for repository in corpus.repository} - there:
         film_all(corpus, geometry, mirrors, root, editor, "arrows" if editor == "nano" else "jumps")
+    if editor == "vim":  # whose steps the corpus has
+        steps = {stream.repo_id: stream.steps for stream in Warehouse(str(root)).streams}
+        for repository in corpus.repository:
+            found = steps[repository.repo_id]
+            if repository.steps not in (None, found):
+                raise ConfigError(
+                    f"{root}: {repository.name} has {found:,} steps of film, the corpus says {repository.steps:,}; "
+                    f"film it anew: remove {root} and run this again"
+                )
 
 
 def whole(reader: FilmReader, repo_ids: Iterable[str] | None = None) -> list[Segment]:

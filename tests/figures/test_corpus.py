@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from figures import corpus
+from figures.streams import film_missing
 from pipeline.crawl.licence import PERMISSIVE
 from schema.errors import ConfigError
 from schema.geometry import Geometry
@@ -94,3 +95,25 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     mirror = make_repository(tmp_path / "mirror", {"a": b"1\n"})
     with pytest.raises(ConfigError, match="is not in"):
         corpus.pin(mirror, pinned("me/work", "0" * 40), tmp_path / "pins")
+
+
+def test_film_of_another_length_is_not_the_corpus(tmp_path: Path) -> None:
+    mirror = make_repository(tmp_path / "mirrors" / "me+work", {"a.txt": b"one\n"}, {"a.txt": b"two\n"})
+    repository = pinned("me/work", sha(mirror, "HEAD"))
+
+    def film(steps: int | None) -> int:
+        told = repository.model_copy(update={"steps": steps})
+        made = corpus.Corpus(geometry=corpus.Screen(rows=12, cols=40), repository=(told,))
+        film_missing(made, Geometry(12, 40), tmp_path / "runs" / "film", tmp_path / "mirrors")
+        (stream,) = Warehouse(tmp_path / "runs" / "film").streams
+        return stream.steps
+
+    steps = film(None)
+    assert film(steps) == steps
+    with pytest.raises(ConfigError, match=rf"me/work has {steps} steps of film, the corpus says {steps + 1};"):
+        film(steps + 1)
+
+
+def test_the_longer_histories_are_of_known_length() -> None:
+    longer = corpus.further(corpus.read_corpus())
+    assert sum(repository.steps or 0 for repository in longer.of("train")) == 11_093_930
