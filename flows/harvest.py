@@ -37,6 +37,7 @@ from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
+from schema.output import clear_output
 
 Model = TypeVar("Model", bound=BaseModel)
 OK, BAD_INPUT, INTERRUPTED = 0, 2, interruption.INTERRUPTED
@@ -282,6 +283,7 @@ class Harvest:
         temporary.remove_all()
 
 
+@clear_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code. Call it in the main thread."""
     options = parser().parse_args(arguments)
@@ -320,10 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    code = 1
-    with contextlib.suppress(BrokenPipeError):
-        code = main()
-        sys.stdout.flush()
+    code = main()
     if "prefect" in sys.modules:
         # All is stored, reported and ended. Unloading the libraries is left out: where a thread of Prefect's still
         # holds a frame, DuckDB's binding prints forty lines about it.

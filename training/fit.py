@@ -36,6 +36,7 @@ import torch
 from pydantic import ValidationError
 
 from schema.errors import ConfigError, GitreelError
+from schema.output import clear_output
 from training.loop.config import LEARNER, PUBLISHED, FitConfig, reason
 from training.loop.distributed import reports_first
 from training.loop.folder import resumed_settings
@@ -118,6 +119,7 @@ def _refuse(words: str) -> int:
     return 2
 
 
+@clear_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error, 130 when interrupted. Of several ranks, one says why."""
     try:
