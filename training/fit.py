@@ -90,14 +90,15 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     model = settings.get("model", {})
     if not isinstance(model, dict):
         raise ConfigError(f"{path}: model: a table of model settings is needed")
-    model = dict(model)
+    changes: dict[str, str] = {}
     for item in overrides:
         key, _, value = item.partition("=")
         if not key.startswith("model.") or not value:
             raise ConfigError(f"--set {item}: write model.KEY=VALUE, for example model.reduce=mean")
-        model[key.removeprefix("model.")] = value
+        if (first := changes.setdefault(key.removeprefix("model."), value)) != value:
+            raise ConfigError(f"--set {item} and --set {key}={first} disagree; give only one of them")
     try:
-        return FitConfig.model_validate({**settings, "model": model})
+        return FitConfig.model_validate({**settings, "model": {**model, **changes}})
     except ValidationError as error:
         raise ConfigError(f"{path or resumed or 'command line'}: {reason(error)}") from error
 
