@@ -32,7 +32,7 @@ from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.shards import writer as shards
 from pipeline.warehouse import build as warehouse
 from schema.config import ReplayConfig
-from schema.errors import GitreelError
+from schema.errors import GitreelError, clear_errors
 
 SHARD_STEPS = 8_000
 TABLES = ("repositories", "episodes", "blobs", "drops", "shards", "steps")
@@ -174,6 +174,7 @@ class Reader:
         return done.returncode == 0
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns 0 when nothing was lost."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)

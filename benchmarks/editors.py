@@ -23,7 +23,7 @@ from pipeline.shards.writer import StreamWriter
 from schema.actions import Phase
 from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
-from schema.errors import GitreelError
+from schema.errors import GitreelError, clear_errors
 from schema.geometry import Geometry
 
 WAYS: tuple[tuple[Editor, Motion], ...] = (("vim", "jumps"), ("nano", "jumps"), ("nano", "arrows"))
@@ -68,6 +68,7 @@ def count(repo: Path, commits: int, config: ReplayConfig) -> Tally:
     return Tally(steps, inside, lines, lines_typed, size, not_typed)
 
 
+@clear_errors
 def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)

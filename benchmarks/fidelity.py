@@ -37,7 +37,7 @@ from pipeline.script.commit import SkippedCommit, Workspace
 from pipeline.terminal.terminal import Terminal
 from schema.config import ReplayConfig
 from schema.editors import EDITOR_VERSIONS
-from schema.errors import GitreelError
+from schema.errors import GitreelError, clear_errors
 from schema.geometry import Geometry
 
 RUN = 10  # consecutive commits of a sample
@@ -210,6 +210,7 @@ def start_load(processes: int) -> list[subprocess.Popen[bytes]]:
     return [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
 
 
+@clear_errors
 def main() -> int:
     """Judge one repository, print what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

@@ -27,6 +27,8 @@ from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from schema.errors import clear_errors
+
 API = "/api/v3"
 CAP = 1000
 
@@ -322,6 +324,7 @@ def _within(found: int | str, wanted: str) -> bool:
     )
 
 
+@clear_errors
 def main(arguments: list[str] | None = None) -> int:
     """Serve bare repositories until interrupted."""
     flags = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])

@@ -35,6 +35,7 @@ import duckdb
 
 from benchmarks.crash import fingerprint, make_history
 from benchmarks.report import finish, header, parser, table
+from schema.errors import clear_errors
 
 MARK = "GITREEL_BENCHMARK_ROUND"  # in the environment of every process of a round
 WAYS = ("plain", "prefect")
@@ -154,6 +155,7 @@ def one_round(made: Round, ending: str, seconds: float) -> tuple[str, list[str],
     return "ended before", [] if process.returncode == 0 else [f"exit code {process.returncode}"], 0.0
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns 0 when every harvest ended as it should."""
     flags = parser(__doc__)

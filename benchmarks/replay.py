@@ -39,7 +39,7 @@ from pipeline.terminal.terminal import Terminal
 from schema.columns import arrow_schema
 from schema.config import ReplayConfig
 from schema.decode import decode_texts
-from schema.errors import GitreelError
+from schema.errors import GitreelError, clear_errors
 from schema.geometry import Geometry
 from schema.manifest import file_metadata
 
@@ -221,6 +221,7 @@ class Options(NamedTuple):
     rounds: int
 
 
+@clear_errors
 def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)

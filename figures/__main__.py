@@ -13,6 +13,7 @@ from pathlib import Path
 
 from figures import claims
 from figures.rows import ROOT
+from schema.errors import clear_errors
 
 
 def figure_names() -> list[str]:
@@ -27,6 +28,7 @@ def redraw(name: str) -> Path:
     return png
 
 
+@clear_errors
 def main(arguments: list[str] | None = None) -> int:
     """Draw those named, or all, and say how long it took."""
     parser = argparse.ArgumentParser(prog="python -m figures", description=(__doc__ or "").partition("\n")[0])

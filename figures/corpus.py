@@ -32,7 +32,7 @@ from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.warehouse import build as warehouse
 from schema.config import FrozenModel, ReplayConfig
 from schema.editors import Editor, Motion
-from schema.errors import ConfigError, GitreelError
+from schema.errors import ConfigError, GitreelError, clear_errors
 from schema.geometry import Geometry
 
 CORPUS = ROOT / "corpus.toml"
@@ -182,6 +182,7 @@ def film_all(
     return wrong
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m figures.corpus", description="Film the pinned corpus.")

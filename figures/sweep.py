@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from figures.rows import ROOT, TASK, Kind, Row, append_row, read_rows, render
+from schema.errors import clear_errors
 
 RUNS = ROOT.parent / "runs" / "figures"
 
@@ -161,6 +162,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{sum(values) / len(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
 
 
+@clear_errors
 def main(figure: Figure, arguments: Sequence[str] | None = None) -> int:
     """The command line of one figure; returns the exit status."""
     parser = argparse.ArgumentParser(prog=f"python -m figures.{figure.name}")

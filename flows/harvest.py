@@ -26,7 +26,7 @@ from flows import console as shown
 from flows.status import write_status_page
 from pipeline import temporary
 from pipeline.crawl.listing import read_list
-from pipeline.harvester import HarvestConfig, Outcome, author_setting, check_sources, finished
+from pipeline.harvester import AUTHOR_KEY, HarvestConfig, Outcome, author_setting, check_sources, finished
 from pipeline.messages import pasteable, printable
 from pipeline.pool import interruption, process
 from pipeline.pool.groups import Grouping
@@ -37,6 +37,7 @@ from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
 from schema.geometry import Geometry
+from schema.output import clear_output
 
 Model = TypeVar("Model", bound=BaseModel)
 OK, BAD_INPUT, INTERRUPTED = 0, 2, interruption.INTERRUPTED
@@ -74,10 +75,12 @@ def parser() -> argparse.ArgumentParser:
         help="file with one repository a line; a '#' at its start, or behind a blank, starts a comment",
     )
     add("--warehouse", default="warehouse", help="folder, or s3://bucket/prefix")
-    add("--geometry", default="24x80", metavar="ROWSxCOLS", help="screen size, cells")
-    add("--editor", choices=get_args(Editor), default="vim", help="editor that files are edited in")
-    add("--motion", choices=get_args(Motion), default="jumps",
-        help="how nano's cursor goes: by words, lines and line numbers too, or one place at a time")  # fmt: skip
+    unset = argparse.SUPPRESS  # what is given by its flag and by --set must agree, a default need not
+    add("--geometry", default=unset, metavar="ROWSxCOLS", help="screen size, cells (default: 24x80)")
+    add("--editor", choices=get_args(Editor), default=unset, help="editor that files are edited in (default: vim)")
+    add("--motion", choices=get_args(Motion), default=unset,
+        help="how nano's cursor goes: by words, lines and line numbers too, or one place at a time (default: jumps)",
+    )  # fmt: skip
     add("--workers", type=number, default=0, help="repositories at a time; 0: one a core")
     add("--runner", choices=("auto", "threads", "processes", "dask"), default="auto",
         help="where workers run; auto: processes when there are several")  # fmt: skip
@@ -121,13 +124,8 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
         raise ConfigError(f"--html {options.html}: a page's name ends in .html, for example harvest.html")
     if options.dask_address and options.runner != "dask":
         raise ConfigError(f"--dask-address {options.dask_address}: only --runner dask asks it; add that")
-    geometry = Geometry.parse(options.geometry)
-    replay: dict[str, Any] = {"rows": geometry.rows, "cols": geometry.cols}
-    replay |= {"editor": options.editor, "motion": options.motion}
-    replay |= settings("--set", options.set, "max_file_bytes=65536")
-    replay |= author_setting()
     values: dict[str, Any] = {
-        "warehouse": options.warehouse, "cache": options.cache, "replay": replay,
+        "warehouse": options.warehouse, "cache": options.cache, "replay": replay_settings(options),
         "allow_unknown_licence": options.allow_unknown_licence, "opt_out": tuple(options.opt_out),
         "names": options.name or {}, "replace": tuple(options.replace),
         "clone": {
@@ -141,6 +139,22 @@ def configured(options: argparse.Namespace) -> HarvestConfig:
     return validated(HarvestConfig, values)
 
 
+def replay_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What --set, flags of their own and the environment say of the film. Raises ConfigError where they disagree."""
+    replay: dict[str, Any] = settings("--set", options.set, "max_file_bytes=65536")
+    said: list[tuple[str, str, object]] = []
+    given = vars(options)
+    if "geometry" in given:
+        geometry = Geometry.parse(options.geometry)
+        said += [(f"--geometry {options.geometry}", name, value) for name, value in geometry._asdict().items()]
+    said += [(f"--{name} {given[name]}", name, given[name]) for name in ("editor", "motion") if name in given]
+    said += [(AUTHOR_KEY, name, value) for name, value in author_setting().items()]
+    for by, name, value in said:
+        if str(replay.setdefault(name, value)) != str(value):
+            raise ConfigError(f"{by} and --set {name}={replay[name]} disagree; give only one of them")
+    return replay
+
+
 def grouping(options: argparse.Namespace) -> Grouping:
     """How small repositories share a task of Prefect's. Raises ConfigError."""
     return validated(Grouping, settings("--group", options.group, "repositories=1"))
@@ -148,12 +162,13 @@ def grouping(options: argparse.Namespace) -> Grouping:
 
 def settings(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
     """The NAME=VALUE of a flag that may be repeated. Raises ConfigError."""
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
             raise ConfigError(f"{flag} {text}: write NAME=VALUE, for example {flag} {example}")
-        found[name.strip()] = value.strip()
+        if found.setdefault(name, value) != value:
+            raise ConfigError(f"{flag} {text} and {flag} {name}={found[name]} disagree; give only one of them")
     return found
 
 
@@ -282,6 +297,7 @@ class Harvest:
         temporary.remove_all()
 
 
+@clear_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code. Call it in the main thread."""
     options = parser().parse_args(arguments)
@@ -320,10 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    code = 1
-    with contextlib.suppress(BrokenPipeError):
-        code = main()
-        sys.stdout.flush()
+    code = main()
     if "prefect" in sys.modules:
         # All is stored, reported and ended. Unloading the libraries is left out: where a thread of Prefect's still
         # holds a frame, DuckDB's binding prints forty lines about it.

@@ -18,14 +18,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from flows import address
 from pipeline.temporary import temporary_folder
-from schema.errors import ConfigError
+from schema.errors import ConfigError, clear_errors
 
 START_SECONDS = 180.0
 _PR_SET_PDEATHSIG = 1
@@ -158,7 +158,7 @@ def _remember(database: Path, template: Path) -> None:
         staged.replace(template)
 
 
-def main(port: int, parent: int) -> None:
+def serve(port: int, parent: int) -> None:
     """Serve until asked to end, or until the parent process is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -170,8 +170,15 @@ def main(port: int, parent: int) -> None:
     uvicorn.run(application, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
 
 
+@clear_errors
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The own process's command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m flows.server", description="Started by flows.harvest itself.")
+    parser.add_argument("port", type=int, help="of the loopback interface")
+    parser.add_argument("parent", type=int, help="process id; the server ends with it")
+    serve(**vars(parser.parse_args(arguments)))
+    return 0
+
+
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(prog="python -m flows.server", description="Started by flows.harvest itself.")
-    arguments.add_argument("port", type=int, help="of the loopback interface")
-    arguments.add_argument("parent", type=int, help="process id; the server ends with it")
-    main(**vars(arguments.parse_args()))
+    sys.exit(main())

@@ -10,10 +10,11 @@ GitreelError
 └── UnsupportedKeyError (ValueError) a key the terminal model does not draw
 """
 
-import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
+
+from schema.output import clear_output, tell
 
 P = ParamSpec("P")
 
@@ -56,14 +57,17 @@ def one_line(text: object) -> str:
 
 
 def clear_errors(main: Callable[P, int]) -> Callable[P, int]:
-    """Let a command line end with exit code 2 after one line on stderr, where it raises a GitreelError."""
+    """Let a command line end with exit code 2 after one line on stderr, where it raises a GitreelError.
+
+    Where its output cannot be written it ends as `schema.output.clear_output` says.
+    """
 
     @wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return main(*args, **kwargs)
         except GitreelError as error:
-            print(f"gitreel: {one_line(error)}", file=sys.stderr)
+            tell(f"gitreel: {one_line(error)}")
             return 2
 
-    return run
+    return clear_output(run)

@@ -1,8 +1,10 @@
 """Every `python -m` program: it explains itself without doing anything, and an extra that is missing is one line."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -22,7 +24,7 @@ def programs() -> list[str]:
     found = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            if '\nif __name__ == "__main__":' in path.read_text():
+            if any(f'\nif __name__ {sign} "__main__":' in path.read_text() for sign in ("==", "!=")):
                 found.append(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__"))
     return found
 
@@ -49,7 +51,15 @@ def state() -> set[tuple[str, int]]:
 
 
 def test_programs_are_found() -> None:
-    assert {"pipeline.warehouse", "flows.harvest", "training.fit", "figures", "benchmarks.fidelity"} <= set(programs())
+    wanted = {
+        "pipeline.warehouse",
+        "flows.harvest",
+        "training.fit",
+        "training.evaluate",
+        "figures",
+        "benchmarks.fidelity",
+    }
+    assert wanted <= set(programs())
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
@@ -70,6 +80,36 @@ def test_an_unknown_flag_is_refused(program: str, capsys: pytest.CaptureFixture[
     assert run(program, "--no-such-flag") == 2
     assert "error: " in capsys.readouterr().err.splitlines()[-1]
     assert state() == before
+
+
+def full_disk() -> TextIO:
+    """A file that takes nothing."""
+    return open(os.open("/dev/full", os.O_WRONLY), "w")
+
+
+def run_into(output: TextIO, program: str, *arguments: str) -> int | str | None:
+    """Run it with this standard output, which is closed then, as a process's end does: what it holds is flushed."""
+    with output, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        return run(program, *arguments)
+
+
+def without_reader() -> TextIO:
+    """A pipe that nobody reads any more."""
+    ours, output = os.pipe()
+    os.close(ours)
+    return open(output, "w")
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+@pytest.mark.parametrize("program", programs())
+def test_output_that_cannot_be_written_is_no_traceback(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_into(full_disk(), program, "--help") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gitreel: standard output cannot be written (No space left on device); ")
+    assert said.count("\n") == 1
+    assert run_into(without_reader(), program, "--help") == 1
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")

@@ -36,6 +36,7 @@ import torch
 from pydantic import ValidationError
 
 from schema.errors import ConfigError, GitreelError
+from schema.output import clear_output
 from training.loop.config import LEARNER, PUBLISHED, FitConfig, reason
 from training.loop.distributed import reports_first
 from training.loop.folder import resumed_settings
@@ -89,14 +90,15 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     model = settings.get("model", {})
     if not isinstance(model, dict):
         raise ConfigError(f"{path}: model: a table of model settings is needed")
-    model = dict(model)
+    changes: dict[str, str] = {}
     for item in overrides:
         key, _, value = item.partition("=")
         if not key.startswith("model.") or not value:
             raise ConfigError(f"--set {item}: write model.KEY=VALUE, for example model.reduce=mean")
-        model[key.removeprefix("model.")] = value
+        if (first := changes.setdefault(key.removeprefix("model."), value)) != value:
+            raise ConfigError(f"--set {item} and --set {key}={first} disagree; give only one of them")
     try:
-        return FitConfig.model_validate({**settings, "model": model})
+        return FitConfig.model_validate({**settings, "model": {**model, **changes}})
     except ValidationError as error:
         raise ConfigError(f"{path or resumed or 'command line'}: {reason(error)}") from error
 
@@ -118,6 +120,7 @@ def _refuse(words: str) -> int:
     return 2
 
 
+@clear_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit code is 2 after a clear error, 130 when interrupted. Of several ranks, one says why."""
     try:

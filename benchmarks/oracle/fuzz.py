@@ -24,7 +24,7 @@ from benchmarks.oracle.machine import Oracle
 from benchmarks.oracle.nano_cases import NanoMaker
 from pipeline.terminal.terminal import Terminal
 from schema.editors import Editor
-from schema.errors import UnsupportedKeyError
+from schema.errors import UnsupportedKeyError, clear_errors
 from schema.geometry import Geometry
 
 MAKERS: dict[Editor, type[Maker]] = {"vim": Maker, "nano": NanoMaker}
@@ -127,6 +127,7 @@ def search(
             yield seed, session.frames, finding
 
 
+@clear_errors
 def main() -> int:
     """Search, print findings and the totals."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

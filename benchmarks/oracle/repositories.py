@@ -21,6 +21,7 @@ from benchmarks.fidelity import Verdict, judge
 from benchmarks.oracle.cases import Maker
 from pipeline.git.order import order
 from schema.config import ReplayConfig
+from schema.errors import clear_errors
 from schema.geometry import Geometry
 from tests.repositories import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Repository
 
@@ -191,6 +192,7 @@ def search(geometry: Geometry, seed: int, commits: int, seconds: float = float("
         seed += 1
 
 
+@clear_errors
 def main() -> int:
     """Search, print what was wrong and the totals."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

@@ -28,6 +28,7 @@ from pipeline.git.checkout import Scratch, environment, make_scratch
 from pipeline.script.commit import commit_line
 from pipeline.script.subject import reads_as_empty, subject_line
 from pipeline.text.quoting import quote
+from schema.errors import clear_errors
 
 BATCH = 500  # subjects a bash
 TRAILERS = (
@@ -185,6 +186,7 @@ def empty_scratch(root: Path) -> Scratch:
     return make_scratch(root / "work", origin)
 
 
+@clear_errors
 def main() -> int:
     """Search, print findings and the total."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

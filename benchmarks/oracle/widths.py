@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from schema.errors import clear_errors
+
 TABLE = Path(__file__).resolve().parents[2] / "schema" / "widths.tsv"
 
 # One line a code point: is it composing, cells, how strtrans shows it (first two characters).
@@ -103,6 +105,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+@clear_errors
 def main() -> int:
     """Write the table, or with --check say whether the installed vim draws the same one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.lasting.samples import Sample, read, read_summary
 from figures.lasting_run import plot
 from figures.rows import ROOT
+from schema.errors import clear_errors
 
 NAME = "lasting_run"
 SAMPLES = ROOT / NAME / "samples.csv"
@@ -38,6 +39,7 @@ def said(kind: str) -> str:
     return plot.table(rows()) if kind == "table" else plot.verdict(rows(), read_summary(SUMMARY))
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog=f"python -m figures.{NAME}")

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from figures.rows import ROOT
+from schema.errors import clear_errors
 from training.analysis.depth import OutputFeedback, judge, measure
 from training.model.backbones import Backbone, make_backbone
 
@@ -123,6 +124,7 @@ def redraw() -> Path:
     return PNG
 
 
+@clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The figure's command line; returns the exit status."""
     from figures.true_depth.plot import plot

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.harvest import configured, main, named_repositories, parser
+from flows.harvest import configured, grouping, main, named_repositories, parser
 from flows.runner import configured_runner, task_runner
 from pipeline.harvester import check_sources
 from schema.errors import ConfigError
@@ -44,6 +44,36 @@ def test_the_editor_and_its_motion_are_flags():
     assert configured(flags("--set", "editor=nano")).replay.editor == "nano"
     with pytest.raises(ConfigError, match="motion=arrows: vim is not moved by arrow keys alone; add editor=nano"):
         configured(flags("--motion", "arrows"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--geometry", "24x80", "--set", "rows=30"), "--geometry 24x80 and --set rows=30"),
+        (("--set", "cols=100", "--geometry", "24x80"), "--geometry 24x80 and --set cols=100"),
+        (("--editor", "vim", "--set", "editor=nano"), "--editor vim and --set editor=nano"),
+        (("--editor", "nano", "--motion", "jumps", "--set", "motion=arrows"), "--motion jumps and --set motion=arrows"),
+        (("--set", "author_key_hash=0"), "GITREEL_AUTHOR_KEY and --set author_key_hash=0"),
+        (("--set", "rows=30", "--set", "rows = 40"), "--set rows = 40 and --set rows=30"),
+    ],
+)
+def test_a_setting_that_is_given_two_values_is_refused(arguments, words, monkeypatch):
+    monkeypatch.setenv("GITREEL_AUTHOR_KEY", "key")
+    with pytest.raises(ConfigError) as refused:
+        configured(flags(*arguments))
+    assert str(refused.value) == f"{words} disagree; give only one of them"
+
+
+def test_a_setting_may_be_given_one_value_twice():
+    film = configured(flags("--geometry", "30x100", "--set", "rows=30", "--set", "rows=30")).replay
+    assert (film.rows, film.cols) == (30, 100)
+    film = configured(flags("--set", "rows=30", "--editor", "nano", "--set", "editor=nano")).replay
+    assert (film.rows, film.cols, film.editor) == (30, 80, "nano")
+
+
+def test_tasks_are_grouped_by_one_number():
+    with pytest.raises(ConfigError, match="--group repositories=2 and --group repositories=1 disagree; give only one"):
+        grouping(flags("--group", "repositories=1", "--group", "repositories=2"))
 
 
 def test_an_address_that_nothing_would_ask_is_refused():

@@ -33,6 +33,8 @@ def test_flags_win_over_the_file_and_unknown_keys_are_refused(tmp_path: Path) ->
         parse(["--config", str(file)])
     with pytest.raises(ConfigError, match=r"--set heads=2: write model.KEY=VALUE"):
         parse(["--set", "heads=2"])
+    with pytest.raises(ConfigError, match=r"--set model.heads=4 and --set model.heads=2 disagree; give only one"):
+        parse(["--set", "model.heads=2", "--set", "model.heads=4"])
     with pytest.raises(ConfigError, match="does not divide by accumulate"):
         parse(["--batch", "3", "--accumulate", "2"])
 
