@@ -154,8 +154,8 @@ def verdict(rows: Sequence[Row]) -> str:
             f"{part[line.last]:.2f} after {line.last:,})"
         )
     others = seed_laws(rows)
-    exponents = " and ".join(f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}]" for line in others.values())
-    seeds = f" {len(others)} sets of weights with a shorter training: {exponents}." if others else ""
+    exponents = ", ".join(f"T^-{line.exponent:.3f} [{line.low:.3f}, {line.high:.3f}]" for line in others.values())
+    seeds = f" Sets of weights with a shorter training ({len(others)} seeds): {exponents}." if others else ""
     return (
         f"Film rewards memory, by counting and by a model alike: nats a key fall as {parts['counts']} by the keys that "
         f"are counted, as {parts['memory']} by the steps that a model remembers{learns}.{seeds}"
