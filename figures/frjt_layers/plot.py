@@ -58,7 +58,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     canvas.text(
         0.01, -0.05, "Dotted: one-layer LSTM (frjt_lstm) at the same depth. Dashed: best accuracy "
         "from the last block alone. Band: range over seeds.\nHollow: in half the seeds or more the loss was still "
-        "falling when the rate began to decay. Crosses: four times the training, one seed.",
+        "falling when the rate began to decay." + " Crosses: four times the training, one seed." * bool(long),
         fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=4)

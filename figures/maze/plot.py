@@ -76,7 +76,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     canvas.text(
         0.01, -0.08, "Dashed: best accuracy from the last 4, 16 or 64 moves without the start. "
         "Band: range over seeds.\nHollow: in half the seeds or more the loss still fell when the rate began to decay. "
-        f"Dotted: {times(rows, long)} times the training, one seed.",
+        + f"Dotted: {times(rows, long)} times the training, one seed." * bool(long),
         fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=2)
