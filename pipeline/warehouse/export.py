@@ -24,6 +24,7 @@ from pipeline.shards.manifest import check, load, manifests, publish
 from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import TableFile
 from pipeline.shards.store import Store
+from pipeline.warehouse.checks import may_hold_film
 from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
@@ -202,8 +203,10 @@ def import_folder(source: Store, store: Store) -> Moved:
 
     The whole folder is checked before anything is written. Splits are those that they had: they are written first, so
     that a build finds them wherever this is stopped. The same call then goes on.
-    Raises ConfigError (no such folder), CorruptError, WarehouseError (other film of that name, or another split).
+    Raises ConfigError (no such folder), CorruptError, WarehouseError (other film of that name, another split, or a
+    folder of other things).
     """
+    may_hold_film(store)
     names = [name for name in source.names(LISTS) if name.endswith(".json")]
     if not names:
         raise ConfigError(f"{source}: holds no {LISTS}/; name a folder that python -m pipeline.warehouse export wrote")

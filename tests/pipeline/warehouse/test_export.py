@@ -231,6 +231,18 @@ def test_film_that_is_there_in_another_split_is_refused(
     assert (lists(made), split_of(made)) == before
 
 
+def test_a_folder_of_other_things_takes_no_film(
+    warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/mine.txt").write_text("mine")
+    capsys.readouterr()
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "other") == 2
+    assert capsys.readouterr().err.startswith(f"gitreel: warehouse {tmp_path}/other: holds other things and no film, ")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine.txt"]
+
+
 @pytest.mark.parametrize("place", ["../../outside", "/etc/passwd", "data/../../outside", "shards/two/x.parquet"])
 def test_a_list_that_names_files_elsewhere_is_refused(
     warehouse: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
