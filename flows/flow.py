@@ -29,6 +29,8 @@ from pipeline.pool import interruption
 from pipeline.pool.groups import KB, Grouping
 from pipeline.pool.run import pause
 from pipeline.pool.status import StatusFolder
+from pipeline.shards.store import Store
+from pipeline.warehouse.checks import may_hold_film
 from schema.config import ReplayConfig
 from schema.editors import Editor, Motion
 from schema.errors import ConfigError, GitreelError
@@ -147,6 +149,7 @@ def harvest_github(
                 update={"token_origins": (api.clone_origin,)}
             ),
         )
+        may_hold_film(Store(chosen.warehouse))  # refused ones are registered before the others are checked
         try:
             finding = find_repositories(wanted, api, chosen, str(status.folder))
         except RateLimitedError as limited:

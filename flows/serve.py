@@ -31,6 +31,7 @@ from pipeline.crawl.github import ApiConfig
 from pipeline.crawl.source import loopback
 from pipeline.pool import interruption
 from pipeline.shards.store import Store
+from pipeline.warehouse.checks import may_hold_film
 from schema.errors import ConfigError, clear_errors
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def check(options: argparse.Namespace) -> None:
         raise ConfigError("--limit 0: no flow run would ever start; write 1 or more")
     if options.api_url:
         _ = ApiConfig(base_url=options.api_url).clone_origin
-    Store(options.warehouse)
+    may_hold_film(Store(options.warehouse))
 
 
 def serve_deployments(warehouse: str, api_url: str, limit: int) -> None:

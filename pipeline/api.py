@@ -8,6 +8,7 @@ from pipeline.harvester import HarvestConfig, Outcome, harvest_repository
 from pipeline.shards.store import Store
 from pipeline.terminal.env import TerminalEnv
 from pipeline.warehouse.build import build
+from pipeline.warehouse.checks import may_hold_film
 from pipeline.watch.recording import Chapter, screens
 from pipeline.watch.stored import StoredRecording, find_recording
 from schema.config import ReplayConfig
@@ -31,6 +32,7 @@ def harvest(
     config = HarvestConfig(
         warehouse=str(warehouse), replay=ReplayConfig(rows=geometry.rows, cols=geometry.cols, **settings)
     )
+    may_hold_film(Store(str(warehouse)))
     outcome = harvest_repository(str(repository), config)
     build(Store(str(warehouse)))
     return outcome

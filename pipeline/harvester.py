@@ -31,6 +31,7 @@ from pipeline.replay import replay
 from pipeline.shards.manifest import load
 from pipeline.shards.store import Store
 from pipeline.shards.writer import WITHDRAWN, StreamWriter, refuse
+from pipeline.warehouse.checks import may_hold_film
 from pipeline.warehouse.present import registered
 from schema.config import FrozenModel, ReplayConfig
 from schema.editors import EDITOR_VERSIONS
@@ -298,7 +299,7 @@ def check_sources(named: Sequence[str], config: HarvestConfig) -> dict[str, Sour
     """The source of every repository named, before any work; one that is named twice comes once.
 
     Raises SourceError (none, malformed, or two of one name), ConfigError (no git, a name that is none), WarehouseError
-    (no such place).
+    (no such place, or a folder of other things).
     """
     need_git()
     if not named:
@@ -312,7 +313,7 @@ def check_sources(named: Sequence[str], config: HarvestConfig) -> dict[str, Sour
                 f"repositories {printable(first)} and {printable(text)} would both be called {source.repo_id!r}; "
                 f"give one of them another name: --repo {printable(text)} --name NAME"
             )
-    Store(config.warehouse)
+    may_hold_film(Store(config.warehouse))
     return dict(found.values())
 
 

@@ -6,6 +6,7 @@ moment, the next build reads them again. The name of a stream that is being writ
 name is moved before the manifest is read, and named again once it is written, so that none is forgotten unread.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.shards.manifest import load
@@ -34,6 +35,13 @@ def take(store: Store) -> Changes:
         [stream for _, stream in sorted(found.items()) if stream is not None],
         [name for name, stream in sorted(found.items()) if stream is None],
     )
+
+
+def changed(store: Store) -> Iterator[Manifest]:
+    """The streams that changed, left to the next build. Raises as `take` does."""
+    for name in dict.fromkeys(_named(store)):
+        if (stream := load(store, f"shards/{name}/{MANIFEST}")) is not None:
+            yield stream
 
 
 def waiting(store: Store) -> bool:

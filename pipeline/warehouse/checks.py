@@ -1,4 +1,6 @@
-"""What a build looks for when it is asked to check: changes that were made by hand, files that are missing or cut."""
+"""What is looked for before a warehouse is written: whether it is one; and in a build that is asked to check, changes
+that were made by hand, and files that are missing or cut.
+"""
 
 import os
 from collections.abc import Iterable
@@ -15,16 +17,23 @@ from schema.errors import WarehouseError
 from schema.manifest import MANIFEST, PACKS, Manifest, slug
 
 OURS = {DATABASE, "shards", PACKS, CHANGED, REGISTRY, OPT_OUT, BUILD_LOCK}  # one of them is in every warehouse
+BESIDE = {"README.md", "queries.sql", "lost+found"}  # may lie in a folder before film does: ours, and a new disk's
 
 
 def need_warehouse(store: Store) -> None:
-    """Raise WarehouseError where there is no such folder, or one that holds other things and nothing of a warehouse.
-
-    An empty folder may become a warehouse.
-    """
+    """Raise WarehouseError where there is no such folder, or one that holds other things and nothing of a warehouse."""
     store.need()
+    may_hold_film(store)
+
+
+def may_hold_film(store: Store) -> None:
+    """Raise WarehouseError where there is a folder that holds other things and nothing of a warehouse.
+
+    An empty folder may become a warehouse, and so may one that holds hidden files and those of BESIDE alone.
+    """
     entries = store.entries()
-    if entries and not entries & OURS:
+    others = {name for name in entries - BESIDE if not name.startswith(".")}
+    if others and not entries & OURS:
         raise WarehouseError(
             f"warehouse {store}: holds other things and no film, so nothing is written there; name the folder that "
             f"holds shards and {DATABASE}, or a new one for film: python -m flows.harvest --repo PATH --warehouse NEW"

@@ -24,11 +24,13 @@ from pipeline.shards.manifest import check, load, manifests, publish
 from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import TableFile
 from pipeline.shards.store import Store
+from pipeline.warehouse.checks import may_hold_film
 from pipeline.warehouse.compact import BUILD_LOCK, BUILD_WAIT, is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import places
 from pipeline.warehouse.markdown import markdown_table, yaml_list
-from pipeline.warehouse.splits import SPLITS, assigned, write_registry
+from pipeline.warehouse.relatives import relatives
+from pipeline.warehouse.splits import SPLITS, assigned, family_of, write_registry
 from schema.catalogue import DATABASE
 from schema.columns import arrow_schema
 from schema.errors import ConfigError, CorruptError, WarehouseError
@@ -202,20 +204,23 @@ def import_folder(source: Store, store: Store) -> Moved:
 
     The whole folder is checked before anything is written. Splits are those that they had: they are written first, so
     that a build finds them wherever this is stopped. The same call then goes on.
-    Raises ConfigError (no such folder), CorruptError, WarehouseError (other film of that name, or another split).
+    Raises ConfigError (no such folder), CorruptError, WarehouseError (other film of that name, another split of it or
+    its family, or a folder of other things).
     """
+    may_hold_film(store)
     names = [name for name in source.names(LISTS) if name.endswith(".json")]
     if not names:
         raise ConfigError(f"{source}: holds no {LISTS}/; name a folder that python -m pipeline.warehouse export wrote")
     lists = [_read_list(source, name) for name in names]
     splits = {stream.repo_id: split for split, stream, _ in lists}
-    _same_splits(source, store, splits)
+    streams = {stream.repo_id: stream for _, stream, _ in lists}
+    _check_splits(source, store, streams, splits)
     for _, stream, copies in lists:
         _present(source, store, stream)
         for copy, ref in zip(copies, stream.files(), strict=True):
             check(source, ref.model_copy(update={"path": copy}), advice=AGAIN)
     with store.lock(BUILD_LOCK, wait=BUILD_WAIT):  # a build reads these lists and writes them
-        _same_splits(source, store, splits)
+        _check_splits(source, store, streams, splits)
         write_registry(store, splits)
     for _, stream, copies in lists:
         with store.lock(f"{stream_folder(stream.repo_id)}/.lock"):
@@ -228,13 +233,30 @@ def import_folder(source: Store, store: Store) -> Moved:
     return Moved(len(lists), sum(stream.steps for _, stream, _ in lists), len(refs), sum(ref.bytes for ref in refs))
 
 
-def _same_splits(source: Store, store: Store, splits: Mapping[str, str]) -> None:
-    """Raise WarehouseError where the warehouse has given one of these streams another split."""
+def _check_splits(source: Store, store: Store, streams: Mapping[str, Manifest], splits: Mapping[str, str]) -> None:
+    """Raise WarehouseError where a split is not that of the stream, or of its family, there and in the folder."""
     for repo, split in sorted(assigned(store, splits).items()):
         if split != splits[repo]:
             raise WarehouseError(
                 f"{store}: {repo} is in split {split} there and in split {splits[repo]} in {source}, and a split never "
                 f"changes; nothing was taken in; {_elsewhere(source)}"
+            )
+    first: dict[str, str] = {}
+    for repo in sorted(splits):
+        other = first.setdefault(family_of(streams[repo]), repo)
+        if splits[other] != splits[repo]:
+            raise WarehouseError(
+                f"{source}: {other} is in split {splits[other]} and {repo}, which has the same history, in split "
+                f"{splits[repo]}, and a family has one split; nothing was taken in; export one of them alone: "
+                f"python -m pipeline.warehouse export NEW_FOLDER --repo {pasteable(other)}"
+            )
+    family = relatives(store, first)
+    for other, split in sorted(assigned(store, family).items()):
+        repo = first[family[other]]
+        if split != splits[repo]:
+            raise WarehouseError(
+                f"{store}: {other} is in split {split} there, and {repo}, which has the same history, in split "
+                f"{splits[repo]} in {source}, and a family has one split; nothing was taken in; {_elsewhere(source)}"
             )
 
 

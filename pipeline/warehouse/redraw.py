@@ -19,6 +19,7 @@ from pipeline.shards.reader import StreamReader
 from pipeline.shards.store import Store
 from pipeline.shards.writer import StreamWriter
 from pipeline.terminal.terminal import Terminal
+from pipeline.warehouse.checks import may_hold_film
 from schema.errors import ConfigError, SourceError, WarehouseError, clear_errors, one_line
 from schema.geometry import Geometry
 from schema.manifest import MANIFEST, Manifest, stream_folder
@@ -147,7 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.geometry or options.into:
         if not (options.geometry and options.into):
             raise ConfigError("redraw: --geometry and --into go together, for example: --geometry 48x160 --into big")
-        made = refilm(reader, Geometry.parse(options.geometry), Store(options.into))
+        into = Store(options.into)
+        may_hold_film(into)
+        made = refilm(reader, Geometry.parse(options.geometry), into)
         print(f"{options.into}: {one_line(options.repo)} filmed at {options.geometry}, {made.steps:,} steps")
         print(f"next: python -m pipeline.warehouse build --warehouse {pasteable(options.into)}")
         return 0

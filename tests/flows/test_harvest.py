@@ -1,5 +1,6 @@
 """The command: flags, bad input, a run without any server, and its end at any moment."""
 
+import argparse
 import fcntl
 import os
 import signal
@@ -13,8 +14,9 @@ import pytest
 
 from flows.harvest import configured, grouping, main, named_repositories, parser
 from flows.runner import configured_runner, task_runner
+from flows.serve import check
 from pipeline.harvester import check_sources
-from schema.errors import ConfigError
+from schema.errors import ConfigError, WarehouseError
 from tests.flows.harvesting import Endless
 from tests.repositories import Repository
 
@@ -133,6 +135,16 @@ def test_a_report_that_could_not_be_written_is_refused_before_the_harvest(reposi
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"--report {report}: ")
     assert not (tmp_path / "w").exists()
+
+
+def test_a_folder_of_other_things_is_left_as_it_is(repository, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/mine.txt").write_text("mine")
+    assert main(["--repo", str(repository.path), "--warehouse", str(tmp_path / "other")]) == 2
+    assert capsys.readouterr().err.startswith(f"warehouse {tmp_path}/other: holds other things and no film, ")
+    with pytest.raises(WarehouseError, match="holds other things"):
+        check(argparse.Namespace(limit=1, api_url="", warehouse=str(tmp_path / "other")))
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine.txt"]
 
 
 def test_repositories_from_flags_and_file_each_once(tmp_path):

@@ -50,6 +50,14 @@ def test_a_screen_that_the_model_does_not_hold_is_refused_before_anything_is_mad
     assert not (tmp_path / "w").exists()
 
 
+def test_a_folder_of_other_things_takes_no_film(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "made")
+    made.commit("Start", {"a.txt": b"one\n"})
+    with pytest.raises(WarehouseError, match="holds other things and no film"):
+        harvest(made.path, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
 def test_a_terminal_begins_anew_and_an_unnamed_file_is_a_new_one_unless_it_is_closed() -> None:
     env = TerminalEnv(8, 40)
     blank = env.screen

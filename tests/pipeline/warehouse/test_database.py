@@ -247,6 +247,17 @@ def test_a_folder_of_other_things_is_left_as_it_is(
 
 
 @pytest.mark.parametrize("command", [["build"], ["compact"], ["remove", "owner", "--future"]])
+@pytest.mark.parametrize("file", ["README.md", "queries.sql", ".gitattributes", "lost+found/.keep"])
+def test_what_lies_in_a_folder_before_film_does_is_no_other_thing(
+    tmp_path: Path, command: list[str], file: str
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("ours, or the disk's")
+    assert main([*command, "--warehouse", str(tmp_path)]) == 0
+    assert (tmp_path / file).read_text() == "ours, or the disk's"
+
+
+@pytest.mark.parametrize("command", [["build"], ["compact"], ["remove", "owner", "--future"]])
 def test_an_empty_folder_may_become_a_warehouse(tmp_path: Path, command: list[str]) -> None:
     assert main([*command, "--warehouse", str(tmp_path)]) == 0
     assert main(["build", "--warehouse", str(tmp_path)]) == 0

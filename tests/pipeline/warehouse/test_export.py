@@ -16,9 +16,10 @@ from pipeline.shards.store import Store
 from pipeline.warehouse.__main__ import main
 from pipeline.warehouse.build import build
 from pipeline.warehouse.compact import compact
+from pipeline.warehouse.splits import write_registry
 from pipeline.watch.recording import RecordedStep, screens
 from pipeline.watch.stored import find_recording
-from schema.manifest import Manifest
+from schema.manifest import Manifest, slug
 from tests.pipeline.warehouse.films import write
 from tests.repositories import make_repository
 
@@ -51,6 +52,12 @@ def split_of(warehouse: Path) -> dict[str, str]:
 def duckdb_rows(warehouse: Path, select: str) -> list[tuple[str, ...]]:
     with duckdb.connect(str(warehouse / "actions.db"), read_only=True) as db:
         return db.execute(f"{select} FROM repositories").fetchall()
+
+
+def held_files(warehouse: Path) -> dict[str, bytes]:
+    """What a warehouse holds, but for its locks, which hold nothing."""
+    files = (path for path in warehouse.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {str(path.relative_to(warehouse)): path.read_bytes() for path in files if path.stat().st_size}
 
 
 def film(warehouse: Path, repo: str) -> list[RecordedStep]:
@@ -229,6 +236,79 @@ def test_film_that_is_there_in_another_split_is_refused(
     for word in (repo, "train", split_of(warehouse)[repo], f"import {tmp_path / 'out'} --warehouse OTHER"):
         assert word in error
     assert (lists(made), split_of(made)) == before
+
+
+def exported_as(split: str, warehouse: Path, repo: str, out: Path) -> None:
+    """Export one stream, and say that it was of this split."""
+    assert run("export", out, "--repo", repo, "--warehouse", warehouse) == 0
+    path = out / f"manifests/{slug(repo)}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split": split}))
+
+
+@pytest.mark.parametrize("state", ["built", "unbuilt", "filmed since", "without a database", "folded"])
+def test_a_fork_in_another_split_than_its_family_is_refused(
+    tmp_path: Path, state: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained on one of two forks, a model would be evaluated on the other."""
+    if state == "folded":  # more than one stream that is registered lies in a segment
+        write(tmp_path / "w", "o/other", 3)
+        monkeypatch.setattr("pipeline.warehouse.catalogue.RECENT", 1)
+    write(tmp_path / "a", "o/fork", 2, "f")
+    build(tmp_path / "a")
+    exported_as("test", tmp_path / "a", "o/fork", tmp_path / "out")
+    exported_as("train", tmp_path / "a", "o/fork", tmp_path / "same")
+    made = tmp_path / "w"
+    write(made, "o/first", 3, "g" if state == "filmed since" else "f")
+    if state == "filmed since":  # its split was given with another root
+        build(made)
+        shutil.rmtree(made / "shards")
+        write(made, "o/first", 3, "f")
+    elif state != "unbuilt":
+        build(made)
+    if state == "without a database":
+        (made / "actions.db").unlink()
+    if state == "unbuilt":
+        write_registry(Store(made), {"o/first": "train"})
+    before = held_files(made)
+    capsys.readouterr()
+    assert run("import", tmp_path / "out", "--warehouse", made) == 2
+    assert capsys.readouterr().err == (
+        f"gitreel: {made}: o/first is in split train there, and o/fork, which has the same history, in split test in "
+        f"{tmp_path}/out, and a family has one split; nothing was taken in; import into another --warehouse: "
+        f"python -m pipeline.warehouse import {tmp_path}/out --warehouse OTHER\n"
+    )
+    assert held_files(made) == before
+    assert run("import", tmp_path / "same", "--warehouse", made) == 0
+    found = split_of(made)
+    assert (found["o/first"], found["o/fork"]) == ("train", "train")
+    if state == "folded":
+        assert list((made / "catalogue").glob("*.repositories.parquet"))
+
+
+def test_two_forks_of_one_folder_have_one_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for repo, split in (("o/first", "train"), ("o/fork", "test")):
+        write(tmp_path / slug(repo), repo, 2, "f")
+        build(tmp_path / slug(repo))
+        exported_as(split, tmp_path / slug(repo), repo, tmp_path / f"out-{split}")
+    shutil.copytree(tmp_path / "out-test", tmp_path / "out-train", dirs_exist_ok=True)
+    capsys.readouterr()
+    assert run("import", tmp_path / "out-train", "--warehouse", tmp_path / "w") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "o/first is in split train and o/fork, which has the same history, in split test" in said
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_folder_of_other_things_takes_no_film(
+    warehouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", tmp_path / "out", "--warehouse", warehouse) == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/mine.txt").write_text("mine")
+    capsys.readouterr()
+    assert run("import", tmp_path / "out", "--warehouse", tmp_path / "other") == 2
+    assert capsys.readouterr().err.startswith(f"gitreel: warehouse {tmp_path}/other: holds other things and no film, ")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.parametrize("place", ["../../outside", "/etc/passwd", "data/../../outside", "shards/two/x.parquet"])

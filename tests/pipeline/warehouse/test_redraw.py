@@ -103,6 +103,15 @@ def test_filmed_at_another_size_it_is_what_a_harvest_gives(history: Path, filmed
     assert redrawn_files == {(r.path, r.sha256) for r in direct.files()}
 
 
+def test_a_folder_of_other_things_takes_no_film(
+    filmed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main([REPO, "--warehouse", str(filmed), "--geometry", "12x60", "--into", str(tmp_path)]) == 2
+    assert "holds other things and no film" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_program_counts_what_differs(filmed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([REPO, "--warehouse", str(filmed)]) == 0
     assert "0 differ" in capsys.readouterr().out
