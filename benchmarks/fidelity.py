@@ -234,7 +234,7 @@ def main() -> int:
     load: list[subprocess.Popen[bytes]] = []
     try:
         geometry = Geometry(options.rows, options.cols).check()
-        config = ReplayConfig(rows=options.rows, cols=options.cols, editor=options.editor, motion=options.motion)
+        config = ReplayConfig.of(rows=options.rows, cols=options.cols, editor=options.editor, motion=options.motion)
         total = len(order(options.repo))
         runs = sample(total, options.commits, options.seed)
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}")

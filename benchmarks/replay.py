@@ -246,7 +246,7 @@ def main() -> int:
     )
     try:
         for geometry in sizes:
-            config = ReplayConfig(rows=geometry.rows, cols=geometry.cols, editor=chosen.editor, motion=chosen.motion)
+            config = ReplayConfig.of(rows=geometry.rows, cols=geometry.cols, editor=chosen.editor, motion=chosen.motion)
             best = measure(chosen.repo, config, options)
             peers = [
                 f"{config.editor} + pyte, screen read out",
@@ -268,7 +268,7 @@ def main() -> int:
         if chosen.profile:
             print(f"\nWhere the whole path's time goes, {sizes[0]}:")
             rows, cols = sizes[0]
-            config = ReplayConfig(rows=rows, cols=cols, editor=chosen.editor, motion=chosen.motion)
+            config = ReplayConfig.of(rows=rows, cols=cols, editor=chosen.editor, motion=chosen.motion)
             print(profile(chosen.repo, config, options.commits))
     except (GitreelError, OracleError) as error:
         print(f"gitreel: {error}", file=sys.stderr)

@@ -179,7 +179,8 @@ def validated(kind: type[Model], values: dict[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        words = f"{name}: {first['msg'].removeprefix('Value error, ')}; see: python -m flows.harvest --help"
+        said = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        words = f"{name}: {said}; see: python -m flows.harvest --help"
     raise ConfigError(words)  # not from pydantic's, which would keep modules alive that complain at the end
 
 
@@ -297,6 +298,18 @@ class Harvest:
         temporary.remove_all()
 
 
+def write_report(outcomes: Sequence[Outcome], report: Path) -> str:
+    """Write what became of each repository; why that cannot be done, or ""."""
+    try:
+        report.write_text(json.dumps({"repositories": [outcome.model_dump() for outcome in outcomes]}, indent=2) + "\n")
+    except OSError as error:  # a full disk: what was filmed is stored all the same
+        return (
+            f"--report {report}: cannot be written ({error.strerror}); all film is stored: run the same command again "
+            "with another file"
+        )
+    return ""
+
+
 @clear_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code. Call it in the main thread."""
@@ -315,10 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         errors.print(escape(str(error)))
         return BAD_INPUT
-    if options.report:
-        options.report.write_text(
-            json.dumps({"repositories": [outcome.model_dump() for outcome in outcomes]}, indent=2) + "\n"
-        )
+    unwritten = write_report(outcomes, options.report) if options.report else ""
     if supervised.interrupted:
         errors.print(shown.interrupted(outcomes, len(harvest.named)))
         return INTERRUPTED
@@ -328,9 +338,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in shown.reasons([outcome for outcome in outcomes if outcome not in failed]):
             console.print(escape(line), soft_wrap=True)
         console.print(shown.verdict(outcomes))
-    for outcome in failed:
-        errors.print(escape(outcome.reason))
-    if failed:
+    for line in [*(outcome.reason for outcome in failed), *([unwritten] if unwritten else [])]:
+        errors.print(escape(line))
+    if failed or unwritten:
         return BAD_INPUT
     return INTERRUPTED if any(outcome.status == "partial" for outcome in outcomes) else OK
 

@@ -30,7 +30,7 @@ def harvest(
     """
     geometry = Geometry(rows, cols).check()
     config = HarvestConfig(
-        warehouse=str(warehouse), replay=ReplayConfig(rows=geometry.rows, cols=geometry.cols, **settings)
+        warehouse=str(warehouse), replay=ReplayConfig.of(rows=geometry.rows, cols=geometry.cols, **settings)
     )
     may_hold_film(Store(str(warehouse)))
     outcome = harvest_repository(str(repository), config)

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from schema.editors import Editor, Motion
+from schema.errors import ConfigError
 from schema.geometry import Geometry
 from schema.version import SCHEMA_VERSION
 
@@ -63,6 +64,15 @@ class ReplayConfig(FrozenModel):
     motion: Motion = Field(
         "jumps", description="how nano's cursor goes: by words, lines and line numbers too, or one place at a time"
     )
+
+    @classmethod
+    def of(cls, **settings: Any) -> "ReplayConfig":
+        """These settings, and the defaults of all others. Raises ConfigError where they do not hold."""
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            said = complaints(error)
+        raise ConfigError(f"{said}; see schema.config.ReplayConfig for every setting")
 
     @model_validator(mode="after")
     def _check_motion(self) -> "ReplayConfig":

@@ -137,6 +137,24 @@ def test_a_report_that_could_not_be_written_is_refused_before_the_harvest(reposi
     assert not (tmp_path / "w").exists()
 
 
+def test_a_report_that_finds_no_space_is_one_line_behind_what_was_filmed(repository, tmp_path, capsys):
+    arguments = ["--repo", str(repository.path), "--warehouse", str(tmp_path / "w"), "--report", "/dev/full"]
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert "1 new episodes" in said.out
+    assert said.err == (
+        "--report /dev/full: cannot be written (No space left on device); all film is stored: run the same command "
+        "again with another file\n"
+    )
+
+
+def test_a_setting_that_there_is_not_is_called_unknown():
+    with pytest.raises(ConfigError, match=r"^replay.rowz: unknown setting; see: python -m flows.harvest --help"):
+        configured(flags("--set", "rowz=3"))
+    with pytest.raises(ConfigError, match=r"^nope: unknown setting; see: python -m flows.harvest --help"):
+        grouping(flags("--group", "nope=1"))
+
+
 def test_a_folder_of_other_things_is_left_as_it_is(repository, tmp_path, capsys):
     (tmp_path / "other").mkdir()
     (tmp_path / "other/mine.txt").write_text("mine")

@@ -47,6 +47,12 @@ def test_a_screen_that_the_model_does_not_hold_is_refused_before_anything_is_mad
         harvest(tmp_path, tmp_path / "w", rows=2)
     with pytest.raises(ConfigError, match="cols 24-1000"):
         TerminalEnv(24, 8)
+    for settings, words in (
+        ({"motion": "arrows"}, "add editor=nano"),
+        ({"rowz": 3}, "rowz: unknown setting; see"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            harvest(tmp_path, tmp_path / "w", **settings)
     assert not (tmp_path / "w").exists()
 
 
