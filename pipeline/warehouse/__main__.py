@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("place", metavar="FOLDER", help="the dataset folder")
         else:
             command.add_argument("folder", nargs="?", help="the same as --warehouse")
-        command.add_argument("--warehouse", default="warehouse", help="folder or s3://bucket/prefix")
+        command.add_argument("--warehouse", help="folder or s3://bucket/prefix (default: warehouse)")
         if name == "export":
             command.add_argument("--split", choices=[split for split, _ in SPLITS], default="", help="this split alone")
             command.add_argument("--repo", action="append", default=[], metavar="REPO_ID", help="these alone")
@@ -77,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--sample {options.sample}: write a number of episodes, or 0 for all")
     if options.command == "compact" and options.small < 1:
         raise ConfigError(f"--small {options.small}: write a number of steps, 1 or more")
-    store = Store(getattr(options, "folder", None) or options.warehouse)
+    named = [name for name in (getattr(options, "folder", None), options.warehouse) if name is not None]
+    if len(set(named)) > 1:
+        raise ConfigError(f"{named[0]} and --warehouse {named[1]}: two warehouses; name only one of them")
+    store = Store(named[0] if named else "warehouse")
     if options.command == "import":
         moved = import_folder(Store(options.place), store)
         print(f"{options.place}: {_moved(moved)} checked and taken in")

@@ -97,10 +97,17 @@ def compare(reader: StreamReader, only: Sequence[int] | None = None) -> Iterator
 def refilm(reader: StreamReader, geometry: Geometry, into: Store) -> Manifest:
     """Film the stream again at another size, into another warehouse, behind what an earlier call filmed of it there.
 
-    A stream there that was replaced here since is replaced there, too. Raises WarehouseError for another repository's.
+    A stream there that was replaced here since is replaced there, too. Raises WarehouseError for another repository's,
+    ConfigError for one of another size.
     """
     manifest = reader.manifest
     config = manifest.config.model_copy(update={"rows": geometry.rows, "cols": geometry.cols})
+    there = load(into, f"{manifest.folder}/{MANIFEST}")
+    if there is not None and there.shards and there.config != config:
+        raise ConfigError(
+            f"{into}/{there.folder}: holds film of {there.config.geometry}, or with other settings; film {geometry} "
+            "into another folder: --into FOLDER"
+        )
     episodes = list(reader.commits())
 
     def outdated(stream: Manifest, in_place: bool) -> str:
@@ -148,6 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.geometry or options.into:
         if not (options.geometry and options.into):
             raise ConfigError("redraw: --geometry and --into go together, for example: --geometry 48x160 --into big")
+        if options.episode:
+            raise ConfigError("redraw: --into films every episode; leave --episode out, which is for comparing")
         into = Store(options.into)
         may_hold_film(into)
         made = refilm(reader, Geometry.parse(options.geometry), into)

@@ -227,6 +227,17 @@ def test_a_missing_path_is_one_line(tmp_path: Path, command: str, capsys: pytest
     assert "flows.harvest" in error
 
 
+@pytest.mark.parametrize("command", ["build", "verify", "compact", "stats"])
+def test_one_warehouse_is_named(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(tmp_path / "a"), "--warehouse", str(tmp_path / "b")]) == 2
+    said = f"{tmp_path}/a and --warehouse {tmp_path}/b: two warehouses; name only one of them"
+    assert capsys.readouterr().err == f"gitreel: {said}\n"
+    assert main([command, ""]) == 2
+    assert capsys.readouterr().err.startswith("gitreel: warehouse '': no name; ")
+    assert main([command, str(tmp_path / "a"), "--warehouse", str(tmp_path / "a")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["build"], ["compact"], ["remove", "owner", "--future"]])
 @pytest.mark.parametrize("kind", ["repository", "files"])
 def test_a_folder_of_other_things_is_left_as_it_is(

@@ -103,6 +103,17 @@ def test_filmed_at_another_size_it_is_what_a_harvest_gives(history: Path, filmed
     assert redrawn_files == {(r.path, r.sha256) for r in direct.files()}
 
 
+def test_film_of_another_size_is_named_with_what_helps(filmed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = open_stream(Store(filmed), REPO)
+    assert main([REPO, "--warehouse", str(filmed), "--geometry", "12x60", "--into", str(filmed)]) == 2
+    size = before.config.geometry
+    assert capsys.readouterr().err == (
+        f"gitreel: {filmed}/shards/owner+name: holds film of {size}, or with other settings; film 12x60 into another "
+        "folder: --into FOLDER\n"
+    )
+    assert open_stream(Store(filmed), REPO) == before
+
+
 def test_a_folder_of_other_things_takes_no_film(
     filmed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +134,7 @@ def test_program_counts_what_differs(filmed: Path, capsys: pytest.CaptureFixture
         (["none/such"], "not in warehouse"),
         ([REPO, "--geometry", "12x60"], "--into"),
         ([REPO, "--geometry", "12", "--into", "x"], "ROWSxCOLS"),
+        ([REPO, "--geometry", "12x60", "--into", "x", "--episode", "1"], "leave --episode out"),
     ],
 )
 def test_mistakes_are_one_line(
