@@ -93,7 +93,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "training.fit")
     changes: dict[str, str] = {}
     for item in overrides:
         key, _, value = item.partition("=")
-        if not key.startswith("model.") or not value:
+        if key == "model." or not key.startswith("model.") or not value:
             raise ConfigError(f"--set {item}: write model.KEY=VALUE, for example model.reduce=mean")
         if (first := changes.setdefault(key.removeprefix("model."), value)) != value:
             raise ConfigError(f"--set {item} and --set {key}={first} disagree; give only one of them")

@@ -18,6 +18,8 @@ from schema.errors import ConfigError, clear_errors
 from training.analysis.rollout import SHORT_RUN, load_episode, picture, rollout, words
 from training.analysis.runs import LATEST, load_runs, open_film
 
+SEEDS = 1 << 63  # as many have torch's generators
+
 
 @clear_errors
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,10 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="print the last screen")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
-    for name, low in (("temperature", 0), ("keys", 1), ("warm", 0), ("given", 0)):
+    for name, low in (("temperature", 0), ("keys", 1), ("warm", 0), ("given", 0), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and not low <= value < math.inf:
             raise ConfigError(f"--{name} {value}: a number, at least {low}")
+    if options.seed >= SEEDS:
+        raise ConfigError(f"--seed {options.seed}: a number below {SEEDS}")
     models, settings = load_runs([options.run])
     name = options.model or next(iter(models))
     if name not in models:

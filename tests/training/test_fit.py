@@ -122,6 +122,8 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.Capt
         (["--compile"], "command line: compile needs the plain frame head: add --no-reuse"),
         (["--device", "gpu"], "--device gpu: choose auto, cpu, cuda or mps"),
         (["--device", "meta"], "--device meta: choose auto, cpu, cuda or mps"),
+        (["--seed", str(1 << 64)], "command line: seed: Input should be less than"),
+        (["--set", "model.=1"], "--set model.=1: write model.KEY=VALUE"),
         (["--set", "model.foo=1"], "preset tiny at 8x24: model.foo: unknown setting"),
         (["--set", "model.width=0"], "model.width: Input should be greater than or equal to 1"),
         (["--backbone", "gru"], "unknown backbone 'gru': choose one of lstm"),

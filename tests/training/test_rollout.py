@@ -38,6 +38,8 @@ def test_the_command_line(history_root: Path, tmp_path: Path, capsys: pytest.Cap
         (["--model", "mamba2"], "no model mamba2; it has lstm, frame_only"),
         (["--temperature", "-1"], "--temperature -1.0: a number, at least 0"),
         (["--temperature", "nan"], "--temperature nan: a number, at least 0"),
+        (["--seed", "-1"], "--seed -1: a number, at least 0"),
+        (["--seed", str(1 << 63)], f"--seed {1 << 63}: a number below {1 << 63}"),
         (["--run", str(tmp_path)], "no finished run"),
     ):
         assert main([*flags, *wrong]) == 2

@@ -24,7 +24,7 @@ from schema.folders import real_folder
 from training.analysis.adapting import AdaptConfig
 from training.analysis.along import count_film, evaluate_along, tables_along
 from training.analysis.carried import SCORED_FROM, STEPS, Stretch, stretches
-from training.analysis.cold import at_contexts, tables_cold
+from training.analysis.cold import at_contexts, draw_targets, tables_cold
 from training.analysis.evaluate import evaluate, tables
 from training.analysis.predictor import Predictor, as_predictor
 from training.analysis.runs import LATEST, load_runs, open_film
@@ -101,10 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError("--memory and --adapt are of whole streams, of which --steps 0 reads nothing: leave one out")
     if options.steps < 0 or options.scored_from < 0 or any(s < 1 for s in [*options.memory, *options.context]):
         raise ConfigError("--steps and --scored-from: at least 0; --memory and --context: at least 1")
-    result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
-    print(tables(result))
     segments, _ = reader.segments(settings["window"])
     held = segments[options.split]
+    if options.context and held:  # before minutes are spent
+        draw_targets(held, max(options.context))
+    result = evaluate(models, reader, options.split, window, options.windows, settings["window"])
+    print(tables(result))
     parts = stretches(held, options.steps, options.scored_from) if options.steps else []
     if options.steps or options.context:
         counts = count_film(reader, segments["train"], segments["validation"] or held)

@@ -100,7 +100,7 @@ class FitConfig(FrozenModel):
     device: str = Field("auto", description="auto, cpu, cuda or mps")
     threads: int | None = Field(None, ge=1, description="processor threads; all by default")
     tokens: int = Field(0, ge=0, description="size of the action tokenizer; 0: bytes")
-    seed: int = Field(0, ge=0, description="of weights and windows")
+    seed: int = Field(0, ge=0, lt=1 << 63, description="of weights and windows")
     evaluations: int = Field(
         6, ge=1, description="validations during the run; fewer where they would take over a tenth of it"
     )

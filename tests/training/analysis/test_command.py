@@ -61,7 +61,9 @@ def test_runs_that_do_not_fit_the_film_are_refused(
         assert error.count("\n") == 1
     assert main([str(good), "--windows", "0"]) == 2
     assert main([str(good), "--steps", "0", "--context", "5000"]) == 2
-    assert "context of 5000 steps: the longest held-out stream has" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "context of 5000 steps: the longest held-out stream has" in said.err
+    assert said.out == ""  # before anything is evaluated
 
 
 def test_a_missing_run_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
