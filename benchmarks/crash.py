@@ -26,7 +26,7 @@ from unittest import mock
 
 import duckdb
 
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.git.environment import git_environment
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.shards import writer as shards
@@ -182,10 +182,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         child(arguments[1], arguments[4:], int(arguments[2]), arguments[3] == "1")
         return 0
     flags = parser(__doc__)
-    flags.add_argument("--kills", type=int, default=50, help="at least so many")
+    flags.add_argument("--kills", type=positive, default=50, help="at least so many")
     flags.add_argument("--seed", type=int, default=1)
     flags.add_argument("--repo", action="append", default=[], help="real repositories instead of made ones")
-    flags.add_argument("--commits", type=int, default=150, help="commits of each made repository")
+    flags.add_argument("--commits", type=positive, default=150, help="commits of each made repository")
     flags.add_argument("--reader", default="", help="a DuckDB program that polls; default: this Python's duckdb")
     options = flags.parse_args(arguments)
     kills_wanted, commits = (5, 40) if options.quick else (options.kills, options.commits)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.git.order import order
 from pipeline.replay import replay
 from pipeline.shards.writer import StreamWriter
@@ -73,7 +73,7 @@ def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)
     flags.add_argument("--repo", type=Path, default=Path("."), help="a repository with its whole history")
-    flags.add_argument("--commits", type=int, help="how many of the oldest (default: 600; with --quick 150)")
+    flags.add_argument("--commits", type=positive, help="how many of the oldest (default: 600; with --quick 150)")
     flags.add_argument("--geometry", default="24x80", metavar="ROWSxCOLS", help="screen size, cells")
     chosen = flags.parse_args()
     commits = chosen.commits or (150 if chosen.quick else 600)

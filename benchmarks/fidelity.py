@@ -27,6 +27,7 @@ from pathlib import Path
 from benchmarks.oracle.compare import compare_film
 from benchmarks.oracle.machine import EDITORS, Oracle, OracleError, find_editor
 from benchmarks.oracle.vims import version_here
+from benchmarks.report import positive
 from pipeline.git.changes import Commit
 from pipeline.git.checkout import Scratch, make_scratch
 from pipeline.git.history import walk
@@ -215,7 +216,7 @@ def main() -> int:
     """Judge one repository, print what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--repo", type=Path, required=True, help="a repository or its .git folder")
-    parser.add_argument("--commits", type=int, default=50, help="commits to sample")
+    parser.add_argument("--commits", type=positive, default=50, help="commits to sample")
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--cols", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
@@ -223,7 +224,7 @@ def main() -> int:
     parser.add_argument("--motion", choices=("jumps", "arrows"), default="jumps", help="how nano's cursor goes")
     parser.add_argument(
         "--frames",
-        type=int,
+        type=positive,
         default=sys.maxsize,
         help="play no more commits once this many frames were compared; the commit at hand is played to its end",
     )

@@ -331,6 +331,8 @@ def main(arguments: list[str] | None = None) -> int:
     flags.add_argument("folder", type=Path, help="holds bare repositories: owner+name/repo or owner/name.git")
     flags.add_argument("port", type=int, nargs="?", default=0, help="default: a free one")
     options = flags.parse_args(arguments)
+    if not 0 <= options.port < 1 << 16:
+        flags.error(f"port {options.port}: write a number from 0 to 65535")
     root: Path = options.folder
     with GitHubServer(root, token=os.environ.get("EXPECTED_TOKEN"), port=options.port) as server:
         for head in sorted([*root.glob("*/*/HEAD"), *root.glob("*/HEAD")]):

@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks.oracle.machine import EDITORS
 from benchmarks.replay import profile, whole
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from schema.config import ReplayConfig
 from schema.errors import ConfigError, clear_errors
 
@@ -24,7 +24,7 @@ def main() -> int:
     """Measure and print."""
     flags = parser(__doc__)
     flags.add_argument("repositories", nargs="+", type=Path, metavar="PATH", help="repositories")
-    flags.add_argument("--commits", type=int, default=400, help="oldest commits of each (default 400)")
+    flags.add_argument("--commits", type=positive, default=400, help="oldest commits of each (default 400)")
     flags.add_argument("--editor", choices=EDITORS, default="vim")
     flags.add_argument("--profile", action="store_true", help="also show where the slowest one's time goes")
     options = flags.parse_args()

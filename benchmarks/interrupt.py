@@ -34,7 +34,7 @@ from typing import NamedTuple
 import duckdb
 
 from benchmarks.crash import fingerprint, make_history
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from schema.errors import clear_errors
 
 MARK = "GITREEL_BENCHMARK_ROUND"  # in the environment of every process of a round
@@ -159,13 +159,15 @@ def one_round(made: Round, ending: str, seconds: float) -> tuple[str, list[str],
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns 0 when every harvest ended as it should."""
     flags = parser(__doc__)
-    flags.add_argument("--rounds", type=int, default=20)
+    flags.add_argument("--rounds", type=positive, default=20)
     flags.add_argument("--way", choices=(*WAYS, "both"), default="both")
     flags.add_argument("--seed", type=int, default=1)
-    flags.add_argument("--repositories", type=int, default=10, help="made by code")
-    flags.add_argument("--commits", type=int, default=60, help="of each")
+    flags.add_argument("--repositories", type=positive, default=10, help="made by code")
+    flags.add_argument("--commits", type=positive, default=60, help="of each")
     flags.add_argument("--keep", type=Path, help="a folder for the rounds with faults")
-    flags.add_argument("--again", type=int, default=3, help="run the same command again after one round in so many")
+    flags.add_argument(
+        "--again", type=positive, default=3, help="run the same command again after one round in so many"
+    )
     options = flags.parse_args(arguments)
     for kind in (signal.SIGINT, signal.SIGHUP):  # a shell's background jobs and `nohup` start us with them ignored
         signal.signal(kind, signal.default_int_handler)

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
 from pipeline.script.commit import OpenedFile, SkippedCommit, Workspace, write_script
@@ -134,7 +134,7 @@ def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)
     flags.add_argument("--repo", type=Path, default=Path("."), help="a repository with its whole history")
-    flags.add_argument("--commits", type=int, help="how many of the oldest (default: 600; with --quick 150)")
+    flags.add_argument("--commits", type=positive, help="how many of the oldest (default: 600; with --quick 150)")
     chosen = flags.parse_args()
     commits = chosen.commits or (150 if chosen.quick else 600)
     print(header("benchmarks.keystrokes", ["rapidfuzz"], repo=chosen.repo.name, commits=commits))

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks import report
+from benchmarks.report import positive
 from figures.corpus import film_all, further, own_geometry, read_corpus, warehouse_folder
 from figures.rows import ROOT
 from figures.streams import whole
@@ -296,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = report.parser(__doc__)
     flags.add_argument("--minutes", type=float, default=10.0, help="CPU minutes of training a model (default 10)")
     flags.add_argument("--test", action="append", default=[], metavar="REPOSITORY", help="a path or URL; repeatable")
-    flags.add_argument("--seeds", type=int, default=1, help="trainings of every model (default 1)")
+    flags.add_argument("--seeds", type=positive, default=1, help="trainings of every model (default 1)")
     flags.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS), help=",".join(MODELS))
     flags.add_argument("--preset", default="small", choices=["tiny", "small", "medium"], help="size (default small)")
     flags.add_argument("--geometry", metavar="ROWSxCOLS", help="screen size; the corpus's own by default")

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pipeline.script.secrets
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.script.secrets import find_secrets
 from schema.errors import clear_errors
 
@@ -80,7 +80,7 @@ def planted(seed: int = 7) -> Iterator[tuple[str, str, str, bytes, bytes]]:
 def main() -> int:
     """Print how many of the planted tokens are found, by kind; exit code 1 if any is not."""
     flags = parser(__doc__)
-    flags.add_argument("--seeds", type=int, default=5, help="tokens made up for each form and place")
+    flags.add_argument("--seeds", type=positive, default=5, help="tokens made up for each form and place")
     chosen = flags.parse_args()
     seeds = 1 if chosen.quick else chosen.seeds
     print(header("benchmarks.planted", places=len(PLACES), seeds=seeds))

@@ -39,7 +39,7 @@ from pipeline.terminal.terminal import Terminal
 from schema.columns import arrow_schema
 from schema.config import ReplayConfig
 from schema.decode import decode_texts
-from schema.errors import GitreelError, clear_errors
+from schema.errors import ConfigError, GitreelError, clear_errors
 from schema.geometry import Geometry
 from schema.manifest import file_metadata
 
@@ -163,7 +163,10 @@ def floor(repo: Path, config: ReplayConfig, commits: int) -> tuple[float, int]:
 def measure(repo: Path, config: ReplayConfig, options: "Options") -> dict[str, float]:
     """Frames a second of every way, best of the rounds."""
     geometry, editor = config.geometry, config.editor
-    first = options.first if options.first is not None else len(order(repo)) // 3
+    commits = len(order(repo))
+    first = options.first if options.first is not None else commits // 3
+    if not 0 <= first < commits:
+        raise ConfigError(f"--first {first}: {repo} has commits 0 to {commits - 1}")
     sample = take_sample(repo, config, first, options.keys)
     print(
         f"\n{geometry}: {len(sample.scripts)} commits from number {first} on, {sample.keys:,} keys;"

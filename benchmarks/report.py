@@ -43,6 +43,13 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def positive(text: str) -> int:
+    """A flag's number of things that are measured, 1 or more: of none, nothing is wrong. argparse names the flag."""
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, 1 or more")
+    return int(text)
+
+
 def header(name: str, packages: Sequence[str] = (), **settings: object) -> str:
     """Hardware, versions, date and settings, in a few lines."""
     programs = [f"Python {platform.python_version()}", f"git {_git('--version').split()[2]}", *_versions(packages)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.crash import make_history
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.harvester import HarvestConfig, check_sources, harvest_repository
 from schema.errors import clear_errors
 
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     flags = parser(__doc__)
     flags.add_argument("--repo", action="append", default=[], help="may be repeated; list equal sizes")
-    flags.add_argument("--processes", type=int, default=2, help="compared with one")
-    flags.add_argument("--commits", type=int, default=600, help="commits of each made repository")
+    flags.add_argument("--processes", type=positive, default=2, help="compared with one")
+    flags.add_argument("--commits", type=positive, default=600, help="commits of each made repository")
     options = flags.parse_args(arguments)
     if options.processes < 1 or options.commits < 1:
         flags.error("--processes and --commits: write 1 or more")

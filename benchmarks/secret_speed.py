@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.git.environment import git_environment
 from pipeline.replay import replay
 from pipeline.script.secrets import find_secrets
@@ -84,7 +84,7 @@ def nanoseconds(piece: bytes, size: int) -> float:
 def main() -> int:
     """Measure and print."""
     flags = parser(__doc__)
-    flags.add_argument("--rounds", type=int, default=3)
+    flags.add_argument("--rounds", type=positive, default=3)
     chosen = flags.parse_args()
     lines, revisions, size = (1_500, 20, 50_000) if chosen.quick else (6_000, 60, 400_000)
     print(header("benchmarks.secret_speed", lines=lines, revisions=revisions, rounds=chosen.rounds))

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.git.changes import FileChange
 from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
@@ -128,7 +128,7 @@ def main() -> int:
     """Command line; exit code 2 after a clear error."""
     flags = parser(__doc__)
     flags.add_argument("--repo", type=Path, action="append", required=True, help="a repository; may be given again")
-    flags.add_argument("--commits", type=int, help="how many of the oldest (default: all; with --quick 300)")
+    flags.add_argument("--commits", type=positive, help="how many of the oldest (default: all; with --quick 300)")
     flags.add_argument("--list", action="store_true", help="print each file with a finding, its rule, and a commit")
     chosen = flags.parse_args()
     commits = chosen.commits or (QUICK_COMMITS if chosen.quick else None)

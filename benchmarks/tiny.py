@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from benchmarks.crash import make_history
 from benchmarks.github_server import GitHubServer
-from benchmarks.report import ROOT, finish, header, parser, table
+from benchmarks.report import ROOT, finish, header, parser, positive, table
 from pipeline.harvester import HarvestConfig, harvest_repository
 from pipeline.pool.groups import Grouping
 from pipeline.shards.manifest import manifests
@@ -151,9 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             github(*rest)
         return 0
     flags = parser(__doc__)
-    flags.add_argument("--repositories", type=int, default=200, help="how many (default %(default)s)")
-    flags.add_argument("--commits", type=int, default=3, help="of each (default %(default)s)")
-    flags.add_argument("--workers", type=int, default=2, help="repositories at a time (default %(default)s)")
+    flags.add_argument("--repositories", type=positive, default=200, help="how many (default %(default)s)")
+    flags.add_argument("--commits", type=positive, default=3, help="of each (default %(default)s)")
+    flags.add_argument("--workers", type=positive, default=2, help="repositories at a time (default %(default)s)")
     flags.add_argument("--group", type=int, default=Grouping().repositories,
                        help="small ones in a task, at most; 1: none shares one (default %(default)s)")  # fmt: skip
     flags.add_argument("--github", action="store_true", help="found and cloned through the GitHub of the tests")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.report import PeerMissingError, finish, header, parser, table
+from benchmarks.report import PeerMissingError, finish, header, parser, positive, table
 from pipeline.git.environment import git_environment
 from pipeline.git.history import walk
 from pipeline.git.objects import Blobs
@@ -89,8 +89,8 @@ def main() -> int:
     """Measure and print."""
     arguments = parser(__doc__)
     arguments.add_argument("--repo", type=Path, required=True, help="a repository")
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--commits", type=int, help="oldest commits only")
+    arguments.add_argument("--rounds", type=positive, default=3)
+    arguments.add_argument("--commits", type=positive, help="oldest commits only")
     options = arguments.parse_args()
     clones = tempfile.TemporaryDirectory(prefix="walk-")
     try:

@@ -29,7 +29,7 @@ from benchmarks.lasting import proof, samples
 from benchmarks.lasting.github import SimulatedGitHub
 from benchmarks.lasting.harvest import Lasting
 from benchmarks.lasting.service import Service
-from benchmarks.report import finish, header, parser, table
+from benchmarks.report import finish, header, parser, positive, table
 from pipeline.warehouse.build import build
 from schema.errors import clear_errors
 
@@ -40,9 +40,9 @@ QUICK_REPOSITORIES, QUICK_MINUTES, QUICK_COMPARE = 60, 1.0, 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns 0 where nothing was lost or stands twice, pages were true and no run failed."""
     flags = parser(__doc__)
-    flags.add_argument("--repositories", type=int, default=5000)
+    flags.add_argument("--repositories", type=positive, default=5000)
     flags.add_argument("--minutes", type=float, default=60.0, help="after that, no further runs are begun")
-    flags.add_argument("--workers", type=int, default=2)
+    flags.add_argument("--workers", type=positive, default=2)
     flags.add_argument("--kills", type=int, default=3)
     flags.add_argument("--compare", type=int, default=1000, help="repositories, by chance; 0: all")
     flags.add_argument("--seed", type=int, default=0)

@@ -22,6 +22,7 @@ from benchmarks.oracle.cases import Case, Maker
 from benchmarks.oracle.compare import Comparison, play_both
 from benchmarks.oracle.machine import Oracle
 from benchmarks.oracle.nano_cases import NanoMaker
+from benchmarks.report import positive
 from pipeline.terminal.terminal import Terminal
 from schema.editors import Editor
 from schema.errors import UnsupportedKeyError, clear_errors
@@ -131,7 +132,7 @@ def search(
 def main() -> int:
     """Search, print findings and the totals."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cases", type=int, default=100)
+    parser.add_argument("--cases", type=positive, default=100)
     parser.add_argument("--seed", type=int, default=0, help="seed of the first case")
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--cols", type=int, default=80)

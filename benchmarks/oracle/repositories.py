@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.fidelity import Verdict, judge
 from benchmarks.oracle.cases import Maker
+from benchmarks.report import positive
 from pipeline.git.order import order
 from schema.config import ReplayConfig
 from schema.errors import clear_errors
@@ -196,7 +197,9 @@ def search(geometry: Geometry, seed: int, commits: int, seconds: float = float("
 def main() -> int:
     """Search, print what was wrong and the totals."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--commits", type=int, default=200, help="commits to play, of as many repositories as it takes")
+    parser.add_argument(
+        "--commits", type=positive, default=200, help="commits to play, of as many repositories as it takes"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the first repository")
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--cols", type=int, default=80)

@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.report import positive
 from pipeline.git.checkout import Scratch, environment, make_scratch
 from pipeline.script.commit import commit_line
 from pipeline.script.subject import reads_as_empty, subject_line
@@ -190,7 +191,7 @@ def empty_scratch(root: Path) -> Scratch:
 def main() -> int:
     """Search, print findings and the total."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cases", type=int, default=1_000, help="subjects")
+    parser.add_argument("--cases", type=positive, default=1_000, help="subjects")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", type=int, default=5, help="findings to print")
     options = parser.parse_args()
