@@ -59,7 +59,8 @@ def one_line(text: object) -> str:
 def clear_errors(main: Callable[P, int]) -> Callable[P, int]:
     """Let a command line end with exit code 2 after one line on stderr, where it raises a GitreelError.
 
-    Where its output cannot be written it ends as `schema.output.clear_output` says.
+    Interrupted, it ends with one line and exit code 130, unless it has words of its own for that. Where its output
+    cannot be written it ends as `schema.output.clear_output` says.
     """
 
     @wraps(main)
@@ -69,5 +70,8 @@ def clear_errors(main: Callable[P, int]) -> Callable[P, int]:
         except GitreelError as error:
             tell(f"gitreel: {one_line(error)}")
             return 2
+        except KeyboardInterrupt:
+            tell("gitreel: interrupted; run the same command again")
+            return 130  # as a shell has it
 
     return clear_output(run)

@@ -15,6 +15,15 @@ def test_an_error_of_ours_is_one_line_and_exit_code_2(error: Exception, capsys: 
     assert capsys.readouterr() == ("", f"gitreel: {error}\n")
 
 
+def test_an_interruption_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    @clear_errors
+    def main() -> int:
+        raise KeyboardInterrupt
+
+    assert main() == 130
+    assert capsys.readouterr() == ("", "gitreel: interrupted; run the same command again\n")
+
+
 def test_any_other_end_is_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     @clear_errors
     def main(code: int, *, broken: bool = False) -> int:
