@@ -35,7 +35,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.report import ROOT, finish, header, parser, table
+from benchmarks.report import ROOT, finish, header, parser, positive, table
 from pipeline.replay import FilmedCommit
 from pipeline.shards.reader import tables_of
 from pipeline.shards.shard_file import GROUP_RECORDS, GROUP_STEPS, TableFile
@@ -227,12 +227,10 @@ def questions() -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     flags = parser(__doc__)
-    flags.add_argument("--streams", type=int, default=20_000, help="N (default %(default)s)")
-    flags.add_argument("--repeats", type=int, default=5)
+    flags.add_argument("--streams", type=positive, default=20_000, help="N (default %(default)s)")
+    flags.add_argument("--repeats", type=positive, default=5)
     flags.add_argument("--folder", type=Path, help="make the warehouses here and leave them; default: a temporary one")
     options = flags.parse_args(arguments)
-    if options.streams < 1 or options.repeats < 1:
-        flags.error("--streams and --repeats: write 1 or more")
     if options.quick:
         options.streams, options.repeats = min(options.streams, 2_000), min(options.repeats, 2)
     with tempfile.TemporaryDirectory(prefix="gitreel-catalogue-") as folder:

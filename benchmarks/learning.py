@@ -29,7 +29,6 @@ import numpy as np
 import torch
 
 from benchmarks import report
-from benchmarks.report import positive
 from figures.corpus import film_all, further, own_geometry, read_corpus, warehouse_folder
 from figures.rows import ROOT
 from figures.streams import whole
@@ -297,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = report.parser(__doc__)
     flags.add_argument("--minutes", type=float, default=10.0, help="CPU minutes of training a model (default 10)")
     flags.add_argument("--test", action="append", default=[], metavar="REPOSITORY", help="a path or URL; repeatable")
-    flags.add_argument("--seeds", type=positive, default=1, help="trainings of every model (default 1)")
+    flags.add_argument("--seeds", type=report.positive, default=1, help="trainings of every model (default 1)")
     flags.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS), help=",".join(MODELS))
     flags.add_argument("--preset", default="small", choices=["tiny", "small", "medium"], help="size (default small)")
     flags.add_argument("--geometry", metavar="ROWSxCOLS", help="screen size; the corpus's own by default")
@@ -313,8 +312,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.models:
         if name not in MODELS:
             raise ConfigError(f"--models {name}: choose some of {','.join(MODELS)}")
-    if options.minutes <= 0 or options.seeds < 1 or options.steps < 64 or options.scored_from < 0:
-        raise ConfigError("--minutes above 0, --seeds at least 1, --steps at least 64, --scored-from at least 0")
+    if options.minutes <= 0 or options.steps < 64 or options.scored_from < 0:
+        raise ConfigError("--minutes above 0, --steps at least 64, --scored-from at least 0")
     geometry = Geometry.parse(options.geometry) if options.geometry else own_geometry(read_corpus())
     if options.quick:
         options.minutes, options.steps, options.scored_from = min(options.minutes, 0.05), 2048, 512

@@ -154,12 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags.add_argument("--repositories", type=positive, default=200, help="how many (default %(default)s)")
     flags.add_argument("--commits", type=positive, default=3, help="of each (default %(default)s)")
     flags.add_argument("--workers", type=positive, default=2, help="repositories at a time (default %(default)s)")
-    flags.add_argument("--group", type=int, default=Grouping().repositories,
+    flags.add_argument("--group", type=positive, default=Grouping().repositories,
                        help="small ones in a task, at most; 1: none shares one (default %(default)s)")  # fmt: skip
     flags.add_argument("--github", action="store_true", help="found and cloned through the GitHub of the tests")
     options = flags.parse_args(arguments)
-    if min(options.repositories, options.commits, options.workers, options.group) < 1:
-        flags.error("--repositories, --commits, --workers and --group: write 1 or more")
     if options.quick:
         options.repositories = min(options.repositories, 40)
     return report(options)

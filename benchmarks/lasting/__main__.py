@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.quick:
         options.repositories = min(options.repositories, QUICK_REPOSITORIES)
         options.minutes, options.compare = min(options.minutes, QUICK_MINUTES), QUICK_COMPARE
-    if options.repositories < 20 or options.workers < 1 or options.kills < 0 or options.minutes <= 0:
-        flags.error("--repositories: 20 or more; --workers: 1 or more; --kills: 0 or more; --minutes: more than 0")
+    if options.repositories < 20 or options.kills < 0 or options.minutes <= 0:
+        flags.error("--repositories: 20 or more; --kills: 0 or more; --minutes: more than 0")
     if options.folder and options.folder.exists() and any(options.folder.iterdir()):
         flags.error(f"--folder {options.folder}: name a new folder, or an empty one")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything that was started ends

@@ -18,6 +18,7 @@ COUNTED = {
     "seeds": ("learning", "planted"),
     "kills": ("crash",),
     "repositories": ("interrupt", "lasting", "tiny"),
+    "streams": ("catalogue",),
 }  # fmt: skip
 
 
