@@ -26,8 +26,8 @@ $(ENV): $(BASE)
 demo: $(BASE)  ## film this repository's history (REPO=path or URL for another), train on it, draw the loss
 	@.venv/bin/python -m flows.demo --repo "$(REPO)"
 
-test: $(ENV)  ## the whole test suite; exactness tests need vim and nano and say how to get them
-	@.venv/bin/python -m pytest
+test: $(ENV)  ## the whole test suite, a process a core; exactness tests need vim and nano and say how to get them
+	@.venv/bin/python -m pytest -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile
 
 lint: $(ENV)  ## ruff, mypy --strict, import-linter
 	@.venv/bin/ruff check .

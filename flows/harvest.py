@@ -346,8 +346,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    others = "prefect" in sys.modules  # a program that runs this module inside of itself goes on
     code = main()
-    if "prefect" in sys.modules:
+    if "prefect" in sys.modules and not others:
         # All is stored, reported and ended. Unloading the libraries is left out: where a thread of Prefect's still
         # holds a frame, DuckDB's binding prints forty lines about it.
         temporary.remove_all()

@@ -81,6 +81,12 @@ def test_programs_live_in_a_home_of_their_own() -> None:
     assert {Path(os.environ[name]).parent for name in ("XDG_CACHE_HOME", "PREFECT_HOME")} == {home}
 
 
+def test_nothing_ends_the_tests_own_process(log: Path) -> None:
+    with pytest.raises(AssertionError, match="without a word"):
+        os._exit(2)
+    assert log.read_text() == "os._exit(2) in the tests' own process\n"
+
+
 CAUGHT = """
 from pathlib import Path
 

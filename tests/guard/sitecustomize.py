@@ -59,10 +59,14 @@ def audit(event: str, arguments: tuple[Any, ...]) -> None:
     """The hook. Raises RefusedPathError."""
     for path in named(event, arguments):
         if full := refused(path):
-            words = f"{event} {full}"
-            with open(os.environ[LOG], "a") as log:
-                log.write(words + "\n")
-            raise RefusedPathError(f"{words}: a test may not touch it; use tmp_path")
+            tell(f"{event} {full}")
+            raise RefusedPathError(f"{event} {full}: a test may not touch it; use tmp_path")
+
+
+def tell(words: str) -> None:
+    """A line for the test that is running: the program may catch what is raised."""
+    with open(os.environ[LOG], "a") as log:
+        log.write(words + "\n")
 
 
 def install() -> None:
