@@ -26,6 +26,8 @@ CHANGES = {  # words -> the cell; all see 1.5 million frames but one
     "learning rate .001": CellConfig(rate=1e-3),
     "learning rate .006": CellConfig(rate=6e-3),
     "state not carried": CellConfig(carried=False),
+    "state never started anew": CellConfig(reset=0),
+    "state started anew in every fourth window": CellConfig(reset=0.25),
     "no previous key": CellConfig(previous_key=False),
     "no copy from the screen": CellConfig(guesses=0),
     "attention to the screen in the copy's place": CellConfig(guesses=0, screen_attention=32),

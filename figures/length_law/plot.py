@@ -38,6 +38,8 @@ MOVES = {  # what might make a state hold more of the past
     "backpropagation through 512 steps": CellConfig(window=512, batch=2),
     "forget gates for 256 steps": CellConfig(chrono=256),
     "forget gates for 4,096 steps": CellConfig(chrono=4096),
+    "a state that is never started anew": CellConfig(reset=0),
+    "a state that is started anew in every fourth window": CellConfig(reset=0.25),
     "minGRU in the LSTM's place": CellConfig(backbone="mingru", layers=2),
     "Mamba-2 in the LSTM's place": CellConfig(backbone="mamba2", layers=2),
     "attention to the screen in the copy's place": CellConfig(guesses=0, screen_attention=32),
