@@ -25,13 +25,15 @@ def _windows(length: int, batch: int, updates: int = UPDATES) -> CellConfig:
 
 
 EQUAL_FRAMES = [_windows(length, FRAMES // length) for length in (4, 16, 32, 64, 256, 1024)]
+LONGER = [_windows(length, FRAMES // length, 4 * UPDATES) for length in (16, 256, 1024)]
 FEWER = _windows(4096, 1, UPDATES // 4)  # as many frames in a quarter of the updates: a window is more than an update's
 EQUAL_WINDOWS = [_windows(length, WINDOWS) for length in (4, 16, 64, 256)]
 CARRIED = [CellConfig(window=length, batch=FRAMES // length) for length in (8, 32, 128, 512)]
 MOVES = {  # what might make a state hold more of the past
     "nothing: the base, its state carried": CellConfig(),
     "4 times the training": CellConfig(updates=4 * UPDATES),
-    "4 times the training, in windows of 256 steps": _windows(256, FRAMES // 256, 4 * UPDATES),
+    "4 times the training, in windows of 256 steps": LONGER[-2],
+    "4 times the training, in windows of 1,024 steps": LONGER[-1],
     "30 million steps of film": CellConfig(film=30_000),
     "30 million steps of film, 4 times the training": CellConfig(film=30_000, updates=4 * UPDATES),
     "width 512": CellConfig(width=512),
@@ -46,6 +48,7 @@ MOVES = {  # what might make a state hold more of the past
 }
 ARMS = {
     "as many frames for every T": (EQUAL_FRAMES, "#c1272d", "o"),
+    "the same, 4 times the training": (LONGER, "#7b3294", "D"),
     f"{WINDOWS} windows an update, as in the paper": (EQUAL_WINDOWS, "#d98200", "s"),
     "the state carried from window to window": (CARRIED, "#0b6fa4", "^"),
 }
@@ -72,6 +75,15 @@ def _range(steps: Sequence[int]) -> str:
     return f"{low} to {high}" if high > low else str(low)
 
 
+def _each(found: Mapping[int, CellResult]) -> str:
+    """T = 16 has 1.500, T = 64 1.490 and T = 256 1.510."""
+    said = [
+        f"T = {length:,} {'has ' if not place else ''}{each.nats:.3f}"
+        for place, (length, each) in enumerate(found.items())
+    ]
+    return f"{', '.join(said[:-1])} and {said[-1]}"
+
+
 def verdict(rows: Sequence[Row]) -> str:
     """The figure in a sentence or two."""
     equal, windows = by_length(rows, EQUAL_FRAMES), by_length(rows, EQUAL_WINDOWS)
@@ -80,14 +92,17 @@ def verdict(rows: Sequence[Row]) -> str:
     paper = line(windows)
     steps = _range([enough(result) for result in [*equal.values(), *([fewer] if fewer else [])]])
     quarter = f" (T = {FEWER.window:,}, which has a quarter of the updates, {fewer.nats:.3f})" if fewer else ""
+    trained = by_length(rows, LONGER)
+    more = f" After 4 times the training {_each(trained)}." if len(trained) > 1 else ""
     tried = [enough(result) for _, result in results(rows, list(MOVES.values())[1:])]
     beyond = f" {len(tried)} changes that might move that leave it at {_range(tried)}." if tried else ""
     return (
         f"With as many frames for every length, long training windows buy nothing on film: T = {best} is best "
-        f"({equal[best].nats:.3f} nats a key), T = {longest:,} has {equal[longest].nats:.3f}{quarter}. With {WINDOWS} "
-        f"windows an update, as in the paper, nats fall as T^-{paper.exponent:.3f} [{paper.low:.3f}, {paper.high:.3f}] "
-        f"from T = {paper.first} to {paper.last}, because longer windows are more film. Whatever T it was trained "
-        f"with, for so long, a frozen LSTM knows from its last {steps} steps all that it will, within {CLOSE} nats."
+        f"({equal[best].nats:.3f} nats a key), T = {longest:,} has {equal[longest].nats:.3f}{quarter}.{more} "
+        f"With {WINDOWS} windows an update, as in the paper, nats fall as T^-{paper.exponent:.3f} "
+        f"[{paper.low:.3f}, {paper.high:.3f}] from T = {paper.first} to {paper.last}, because longer windows are more "
+        f"film. After {FRAMES * UPDATES / 1e6:.1f} million frames a frozen LSTM knows from its last {steps} steps all "
+        f"that it will, within {CLOSE} nats, whatever T it was trained with."
         f"{beyond}"
     )
 
@@ -138,18 +153,19 @@ def contexts_panel(axes: Axes, rows: Sequence[Row]) -> None:
         steps = [*result.context, 1024]
         axes.plot(
             steps, [*result.context.values(), result.context_carried], "o-", color=colour, lw=1.2, ms=3.5,
-            label=f"trained on T = {length:,}",
+            label=f"T = {length:,}",
         )  # fmt: skip
-    longer = results(rows, [MOVES["4 times the training"]])
-    for _, result in longer:
+    longer = results(rows, [MOVES["4 times the training"], LONGER[-1]])
+    for (config, result), colour in zip(longer, ("#0b6fa4", "#7b3294"), strict=False):
         nats = [*result.context.values(), result.context_carried]
-        axes.plot([*result.context, 1024], nats, "s--", color="#0b6fa4", lw=1.2, ms=3.5, label="4 times the training")
+        words = "carried" if config.carried else f"T = {config.window:,}"
+        axes.plot([*result.context, 1024], nats, "s--", color=colour, lw=1.2, ms=3.5, label=f"4 times, {words}")
     power_axis(axes, [1, 4, 16, 64, 256, 1024], "steps known")
     axes.set_xticks([1, 4, 16, 64, 256, 1024], ["1", "4", "16", "64", "256", "all"])
-    found_in = enough(longer[0][1]) if longer else 0
+    found_in = max((enough(result) for _, result in longer), default=0)
     more = f", after 4 times the training {found_in}" if found_in else ""
     axes.set_title(f"A frozen LSTM knows 16 steps{more}", loc="left")
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower center", ncols=3, title="trained on")
 
 
 def plot(rows: Sequence[Row], png: Path) -> None:
