@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
 from figures.cells import CellConfig, CellResult, results
@@ -26,6 +27,7 @@ PLAIN = {
         CellConfig(backbone="transformer", layers=2, rate=rate, **SHORT_SIGHTED) for rate in (3e-4, 1e-3, 3e-3)
     ],
 }
+RECURRENT = ("lstm", "mingru", "mamba2")  # their curves are of the same keys
 CONTROLS = {
     "frame_only": CellConfig(backbone="frame_only", previous_key=False),
     "keys_only": CellConfig(head="none", guesses=0),
@@ -67,6 +69,17 @@ def _listed(entries: Mapping[str, Entry]) -> str:
     return ", ".join(f"{ALL_NAMES[name]} {entry.result.nats:.3f}" for name, entry in ordered)
 
 
+def by_time(some: Mapping[str, Entry]) -> tuple[float, dict[str, float]]:
+    """(CPU s that the quickest of RECURRENT needs for all updates, what each of them has on the curve's keys then)."""
+    curves = {}
+    for name in RECURRENT:
+        if name in some:
+            result = timed(*some[name])
+            curves[name] = (np.log(list(result.seconds.values())), list(result.curve.values()))
+    end = min(seconds[-1] for seconds, _ in curves.values())
+    return float(np.exp(end)), {name: float(np.interp(end, *curve)) for name, curve in curves.items()}
+
+
 def verdict(rows: Sequence[Row]) -> str:
     """The figure in a sentence or two."""
     some, more = plain(rows), remembering(rows)
@@ -75,11 +88,14 @@ def verdict(rows: Sequence[Row]) -> str:
     other = (
         f" (that of {CONTEXT_KEYS:,} of those keys, where the LSTM has {level:.3f})" if "transformer" in some else ""
     )
+    seconds, level_then = by_time(some)
+    then = ", ".join(f"{ALL_NAMES[name]} {nats:.2f}" for name, nats in sorted(level_then.items(), key=lambda p: p[1]))
     alone, smaller = ({name: some[name] for name in names if name in some} for names in (PLAIN, CONTROLS))
     return (
         f"After the same {frames:.1f} million frames and with as many parameters, nats a key: {_listed(alone)}"
-        f"{other}; with a memory of {MEMORY} steps, a tenth more parameters: {_listed(more)}; smaller controls: "
-        f"{_listed(smaller)}."
+        f"{other}; after {seconds:.0f} CPU seconds, on the curve's keys, {then} (only the quickest has come to the end "
+        f"of its schedule); with a memory of {MEMORY} steps, a tenth more parameters: {_listed(more)}; smaller "
+        f"controls: {_listed(smaller)}."
     )
 
 
@@ -113,7 +129,8 @@ def curves(axes: Axes, some: Mapping[str, Entry]) -> None:
         )  # fmt: skip
     log_axis(axes, "CPU s of training")
     axes.set(ylabel="nats a key, 8,192 keys (transformer: 256)", ylim=(None, 3.6))
-    axes.set_title("By time too Mamba-2 is ahead, by less (no memory)", loc="left")
+    _, then = by_time(some)
+    axes.set_title(f"By time {ALL_NAMES[min(then, key=lambda name: then[name])]} is ahead (no memory)", loc="left")
     axes.legend(loc="upper right")
 
 

@@ -67,17 +67,28 @@ def plot(rows: Sequence[Row], png: Path) -> None:
 
 
 def verdict(rows: Sequence[Row], size: int = 8) -> str:
-    """The figure in a sentence."""
+    """The figure in a sentence or two."""
+    usual, long = longer(rows)
     parts = []
     for model in ("transformer", "mamba2"):
-        own = [row for row in rows if row.config.model == model and row.config.size == size]
+        own = [row for row in usual if row.config.model == model and row.config.size == size]
         if own:
             few, many = (end(row.config.layers for row in own) for end in (min, max))
             means = [np.mean([row.result.accuracy for row in own if row.config.layers == n]) for n in (few, many)]
             parts.append(f"{NAMES[model]} {means[0]:.2f} with {few} layer, {means[1]:.2f} with {many}")
-    undertrained = sum(row.result.undertrained for row in rows)
-    return (
+    undertrained = sum(row.result.undertrained for row in usual)
+    words = (
         f"More layers reach further, as in the paper: on depths to {size}, {'; '.join(parts)}. {undertrained} of "
-        f"{len(rows)} runs were still learning when their rates began to fall: this shows budgets as much as "
+        f"{len(usual)} runs were still learning when their rates began to fall: this shows budgets as much as "
         "architectures."
     )
+    most = max((row.config.layers for row in long), default=0)
+    deepest = [row for row in long if row.config.layers == most]
+    if not deepest:
+        return words
+    listed = []
+    for depth in sorted({row.config.size for row in deepest}):
+        found = [row for row in deepest if row.config.size == depth]
+        each = ", ".join(f"{NAMES[row.config.model]} {row.result.accuracy:.2f}" for row in found)
+        listed.append(f"on depths to {depth} {each}")
+    return f"{words} With four times the training, one seed, {most} layers have {'; '.join(listed)}."
