@@ -50,8 +50,9 @@ def build(
     database, and files that are missing or cut.
 
     `settle=False`, for a harvest that is still running: repositories that have no split yet get none (null), because
-    an empty split is filled by what is there in the end. An assigned split never changes. An empty or new
-    warehouse gives a database of empty tables. Small streams are packed, as pipeline.warehouse.compact says.
+    an empty split is filled by what is there in the end. An assigned split never changes, but that of a stream which
+    another history replaced: a family is whole in one. An empty or new warehouse gives a database of empty tables.
+    Small streams are packed, as pipeline.warehouse.compact says.
     Raises LockedError where another build goes on for longer than `wait` seconds; WarehouseError, CorruptError,
     SchemaVersionError.
     """

@@ -28,6 +28,9 @@ from schema.manifest import PACKS, FileRef, Manifest, slug
 BATCH = 500  # tables that are inserted together
 LITERAL = 200  # ids that are written into a query: DuckDB then skips row groups by their least and greatest
 _FAMILY = "coalesce(family, repo_id)"
+PARTED = (  # families of more than one split, over `was_repositories`
+    f"SELECT {_FAMILY} FROM was_repositories WHERE steps > 0 GROUP BY ALL HAVING count(DISTINCT split) > 1"
+)
 
 
 class Schemas(NamedTuple):
@@ -169,6 +172,7 @@ class Registration:
         queries = [f"repo_id {self._among('changed', self.changed)}"]
         if settle:
             queries.append("steps > 0 AND split IS NULL")
+            queries.append(f"{_FAMILY} IN ({PARTED})")
         for where in queries:
             found = self.db.execute(f"SELECT DISTINCT {_FAMILY} FROM was_repositories WHERE {where}").fetchall()
             concerned |= {family for (family,) in found}
@@ -190,13 +194,27 @@ class Registration:
         if len(filled) < len(SPLITS):
             counted = f"SELECT split, count(DISTINCT {_FAMILY}) {elsewhere} GROUP BY split"
             counts = dict(self.db.execute(counted).fetchall())
-        splits, messages = families.assign([*others, *fresh], known, counts)
-        new = {repo: split for repo, split in splits.items() if known.get(repo) != split}
+        splits, messages = families.assign([*others, *fresh], known, counts, self._moved(fresh))
         if not settle:
-            return {repo: split for repo, split in splits.items() if repo in known}, []
+            splits, messages = {repo: split for repo, split in splits.items() if repo in known}, []
+        new = {repo: split for repo, split in splits.items() if known.get(repo) != split}
         if new:
             families.write_registry(self.store, new)
-        return splits, messages
+        told = [
+            f"{repo} is in split {split} now, as others of its history are: it was in {known[repo]}"
+            for repo, split in new.items()
+            if repo in known
+        ]
+        return splits, told + messages
+
+    def _moved(self, fresh: Sequence[Member]) -> set[str]:
+        """Those that had film of another family before."""
+        among = self._among("changed", self.changed)
+        query = f"SELECT repo_id, {_FAMILY} FROM was_repositories WHERE steps > 0 AND repo_id {among}"
+        before = dict(self.db.execute(query).fetchall())
+        return {
+            member.repo_id for member in fresh if before.get(member.repo_id, family_of(member)) != family_of(member)
+        }
 
     def _first_commits(self, others: Sequence[Member]) -> dict[str, datetime | None]:
         """repo_id -> when its earliest commit was made, of the changed streams and of these."""

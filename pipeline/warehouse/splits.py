@@ -11,7 +11,7 @@ earliest commit, then the lowest repository id; the others are marked `duplicate
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -77,23 +77,29 @@ def duplicates(streams: Sequence[Member], first_commit: Mapping[str, datetime | 
 
 
 def assign(
-    streams: Sequence[Member], known: Mapping[str, str], elsewhere: Mapping[str, int] | None = None
+    streams: Sequence[Member],
+    known: Mapping[str, str],
+    elsewhere: Mapping[str, int] | None = None,
+    moved: Collection[str] = (),
 ) -> tuple[dict[str, str], list[str]]:
     """(repo_id -> split for every stream with steps, messages for the user).
 
-    `known` is what was assigned before, and never changes. A new family goes where a member of it already is, else
-    where its hash says. Then, for train, validation and test in turn: a split without any family takes the new family
-    of the lowest hash, out of a split that keeps another one. `elsewhere` counts the families of each split of which
-    no member is among `streams`.
+    `known` is what was assigned before, and never changes, but where members of one family contradict each other:
+    `moved`, which have come from another family since (a stream that was replaced), follow the others; and of others
+    that do, all go to the first of train, validation and test, so that nothing that was trained on is tested on. A new
+    family goes where a member of it already is, else where its hash says. Then, for train, validation and test in turn:
+    a split without any family takes the new family of the lowest hash, out of a split that keeps another one.
+    `elsewhere` counts the families of each split of which no member is among `streams`.
     """
     others = Counter(elsewhere or {})
     splits: dict[str, str] = {}
     fixed: set[str] = set()
     filmed = sorted((s for s in streams if s.steps), key=lambda s: s.repo_id)
-    for stream in filmed:
-        if stream.repo_id in known:
-            splits.setdefault(family_of(stream), known[stream.repo_id])
-            fixed.add(family_of(stream))
+    order = {name: place for place, (name, _) in enumerate(SPLITS)}
+    assigned_before = [stream for stream in filmed if stream.repo_id in known]
+    for stream in sorted(assigned_before, key=lambda s: (s.repo_id in moved, order.get(known[s.repo_id], len(order)))):
+        splits.setdefault(family_of(stream), known[stream.repo_id])
+        fixed.add(family_of(stream))
     for stream in filmed:
         splits.setdefault(family_of(stream), natural_split(family_of(stream)))
     messages = []
@@ -112,7 +118,7 @@ def assign(
             fixed.add(taken)
     if len(splits) + others.total() == 1:
         messages.append("one family alone: trainers hold out the last 10 % of its steps, behind a gap of one window")
-    return {s.repo_id: known.get(s.repo_id, splits[family_of(s)]) for s in filmed}, messages
+    return {s.repo_id: splits[family_of(s)] for s in filmed}, messages
 
 
 def assigned(store: Store, repos: Iterable[str]) -> dict[str, str]:

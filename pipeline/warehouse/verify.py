@@ -20,6 +20,11 @@ from schema.catalogue import DATABASE
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
 from schema.manifest import FileRef, Manifest, stream_folder
 
+PARTED = (  # families of more than one split: their streams, and the splits
+    "SELECT string_agg(repo_id, ', ' ORDER BY repo_id), string_agg(DISTINCT split, ', ' ORDER BY split)"
+    " FROM repositories WHERE steps > 0 GROUP BY coalesce(family, repo_id) HAVING count(DISTINCT split) > 1"
+)
+
 
 class Verified(NamedTuple):
     """What was checked, and one line for each thing that is wrong."""
@@ -182,6 +187,7 @@ def _database(store: Store, streams: Sequence[Manifest], *, damaged: bool) -> It
             listed = set(db.execute("SELECT path, sha256 FROM files").fetchall())
             counts = set(db.execute("SELECT repo_id, steps FROM repositories").fetchall())
             repositories = db.sql("FROM repositories").to_arrow_table()
+            parted = db.execute(PARTED).fetchall()
     except GitreelError as error:
         yield str(error)
         return
@@ -189,7 +195,13 @@ def _database(store: Store, streams: Sequence[Manifest], *, damaged: bool) -> It
         (s.repo_id, s.steps) for s in streams
     }:
         yield f"{store}/{DATABASE} is older than the streams; run: python -m pipeline.warehouse build"
-    elif not damaged:
+        return
+    for repos, splits in parted:
+        yield (
+            f"{store}/{DATABASE}: {repos} share a history and are in splits {splits}: a model would be tested on what "
+            "it was trained on; remove that file, then run: python -m pipeline.warehouse build"
+        )
+    if not damaged:
         try:
             old = dataset.out_of_date(store, dataset.parts(_places(streams, repositories), dataset.rows_in(store)))
         except GitreelError as error:
