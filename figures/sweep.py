@@ -134,6 +134,13 @@ def longer(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     return usual, [row for row in rows if row.config.updates > fewest[cell(row)]]
 
 
+def times(rows: Sequence[Row], long: Sequence[Row]) -> int:
+    """How many times the updates of the usual runs the longer ones have, at most; 1: there are none."""
+    usual = {(row.config.model, row.config.layers, row.config.size): row.config.updates for row in rows}
+    more = (r.config.updates // usual[r.config.model, r.config.layers, r.config.size] for r in long)
+    return max(more, default=1)
+
+
 def table(rows: Sequence[Row]) -> str:
     """Mean and range over seeds of each (model, layers, size, updates), as Markdown."""
     groups: dict[tuple[str, int, int, int], list[Row]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from figures.rows import ROOT, Row, read_rows
 from figures.style import NAMES, power_axis, reference_line, save, seeds_line
-from figures.sweep import longer
+from figures.sweep import longer, times
 from training.tasks import frjt
 
 SHADES = ("#8cc5e3", "#3a7fb8", "#173f73", "#7a2d8c", "#333333")
@@ -58,7 +58,8 @@ def plot(rows: Sequence[Row], png: Path) -> None:
     canvas.text(
         0.01, -0.05, "Dotted: one-layer LSTM (frjt_lstm) at the same depth. Dashed: best accuracy "
         "from the last block alone. Band: range over seeds.\nHollow: in half the seeds or more the loss was still "
-        "falling when the rate began to decay." + " Crosses: four times the training, one seed." * bool(long),
+        "falling when the rate began to decay."
+        + f" Crosses: {times(rows, long)} times the training, one seed." * bool(long),
         fontsize=7, color="#555555",
     )  # fmt: skip
     canvas.tight_layout(w_pad=4)
@@ -91,4 +92,4 @@ def verdict(rows: Sequence[Row], size: int = 8) -> str:
         found = [row for row in deepest if row.config.size == depth]
         each = ", ".join(f"{NAMES[row.config.model]} {row.result.accuracy:.2f}" for row in found)
         listed.append(f"on depths to {depth} {each}")
-    return f"{words} With four times the training, one seed, {most} layers have {'; '.join(listed)}."
+    return f"{words} With {times(usual, long)} times the training, one seed, {most} layers have {'; '.join(listed)}."

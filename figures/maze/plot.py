@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from figures.rows import Row
 from figures.style import COLOURS, NAMES, power_axis, reference_line, save, seeds_line
-from figures.sweep import longer
+from figures.sweep import longer, times
 from training.tasks import maze
 
 WINDOWS = (4, 16, 64)
@@ -93,13 +93,6 @@ def title(rows: Sequence[Row], side: int) -> str:
     first, second, *_ = [*sorted(means, key=lambda name: -means[name]), ""]
     words = f"{side} x {side}: {first} {means[first]:.2f} after {rows[0].config.moves} moves"
     return f"{words}, {second} {means[second]:.2f}" if second else words
-
-
-def times(rows: Sequence[Row], long: Sequence[Row]) -> int:
-    """How many times the updates of the usual runs the longer ones have."""
-    usual = {(row.config.model, row.config.size): row.config.updates for row in rows}
-    found = {row.config.updates // usual[row.config.model, row.config.size] for row in long}
-    return max(found, default=1)
 
 
 def _listed(rows: Sequence[Row]) -> str:

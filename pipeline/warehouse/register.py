@@ -28,9 +28,6 @@ from schema.manifest import PACKS, FileRef, Manifest, slug
 BATCH = 500  # tables that are inserted together
 LITERAL = 200  # ids that are written into a query: DuckDB then skips row groups by their least and greatest
 _FAMILY = "coalesce(family, repo_id)"
-PARTED = (  # families of more than one split, over `was_repositories`
-    f"SELECT {_FAMILY} FROM was_repositories WHERE steps > 0 GROUP BY ALL HAVING count(DISTINCT split) > 1"
-)
 
 
 class Schemas(NamedTuple):
@@ -167,12 +164,12 @@ class Registration:
         return [FilePlace(*row) for row in rows]
 
     def _relatives(self, settle: bool) -> list[Member]:
-        """Unchanged streams of the families that changed streams are or were in, and of those without a split."""
+        """Unchanged streams of the families that changed streams are or were in, are without a split or in several."""
         concerned = {family_of(stream) for stream in self.streams}
         queries = [f"repo_id {self._among('changed', self.changed)}"]
         if settle:
             queries.append("steps > 0 AND split IS NULL")
-            queries.append(f"{_FAMILY} IN ({PARTED})")
+            queries.append(f"{_FAMILY} IN (SELECT shared FROM ({families.parted('was_repositories')}))")
         for where in queries:
             found = self.db.execute(f"SELECT DISTINCT {_FAMILY} FROM was_repositories WHERE {where}").fetchall()
             concerned |= {family for (family,) in found}

@@ -42,6 +42,18 @@ def family_of(stream: Member) -> str:
     return stream.family or stream.repo_id
 
 
+def parted(table: str) -> str:
+    """A query for the families of `repositories`, or of what has its columns, that lie in more than one split.
+
+    Its columns: `shared`, the family; `streams` and `splits`, listed.
+    """
+    return (
+        "SELECT coalesce(family, repo_id) AS shared, string_agg(repo_id, ', ' ORDER BY repo_id) AS streams,"
+        f" string_agg(DISTINCT split, ', ' ORDER BY split) AS splits FROM {table} WHERE steps > 0"
+        " GROUP BY shared HAVING count(DISTINCT split) > 1"
+    )
+
+
 def family_hash(family: str) -> float:
     """A stable number in [0, 1)."""
     digest = hashlib.sha256(f"gitreel split {family}".encode()).digest()

@@ -16,14 +16,10 @@ from pipeline.warehouse.compact import is_packed
 from pipeline.warehouse.database import open_database
 from pipeline.warehouse.dataset import FilePlace
 from pipeline.warehouse.redraw import compare
+from pipeline.warehouse.splits import parted
 from schema.catalogue import DATABASE
 from schema.errors import CorruptError, GitreelError, UnsupportedKeyError
 from schema.manifest import FileRef, Manifest, stream_folder
-
-PARTED = (  # families of more than one split: their streams, and the splits
-    "SELECT string_agg(repo_id, ', ' ORDER BY repo_id), string_agg(DISTINCT split, ', ' ORDER BY split)"
-    " FROM repositories WHERE steps > 0 GROUP BY coalesce(family, repo_id) HAVING count(DISTINCT split) > 1"
-)
 
 
 class Verified(NamedTuple):
@@ -187,7 +183,7 @@ def _database(store: Store, streams: Sequence[Manifest], *, damaged: bool) -> It
             listed = set(db.execute("SELECT path, sha256 FROM files").fetchall())
             counts = set(db.execute("SELECT repo_id, steps FROM repositories").fetchall())
             repositories = db.sql("FROM repositories").to_arrow_table()
-            parted = db.execute(PARTED).fetchall()
+            apart = db.execute(f"SELECT streams, splits FROM ({parted('repositories')})").fetchall()
     except GitreelError as error:
         yield str(error)
         return
@@ -196,7 +192,7 @@ def _database(store: Store, streams: Sequence[Manifest], *, damaged: bool) -> It
     }:
         yield f"{store}/{DATABASE} is older than the streams; run: python -m pipeline.warehouse build"
         return
-    for repos, splits in parted:
+    for repos, splits in apart:
         yield (
             f"{store}/{DATABASE}: {repos} share a history and are in splits {splits}: a model would be tested on what "
             "it was trained on; remove that file, then run: python -m pipeline.warehouse build"
