@@ -71,7 +71,7 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         axes.axvline(moves, color="#bbbbbb", linewidth=1)
         axes.text(moves * 1.06, 1.03, "trained to here", fontsize=7, color="#777777", ha="left")
         power_axis(axes, places, "moves since the start was told")
-        axes.set(ylim=(0, 1.08), title=title(here, side), ylabel="accuracy after that move")
+        axes.set(ylim=(-0.03, 1.08), title=title(here, side), ylabel="accuracy after that move")
         axes.legend(loc="lower left")
     canvas.text(
         0.01, -0.08, "Dashed: best accuracy from the last 4, 16 or 64 moves without the start. "
